@@ -1,0 +1,5 @@
+"""`python -m primus`: the same as the console script."""
+
+from primus.cli import main
+
+main()

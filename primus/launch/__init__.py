@@ -1,0 +1,1 @@
+"""What runs where the user types: compose, plan, start, record, replay."""

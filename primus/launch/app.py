@@ -1,0 +1,89 @@
+"""Compose, then hand on: the one `@hydra.main` of Primus."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+import primus
+from primus.launch.config import catalog, help
+from primus.launch.config.arguments import Arguments, tidy
+from primus.launch.problems import OK, BadRequest
+from primus.launch.replaying import original
+from primus.launch.session import Session
+
+_FULL_ERROR = "HYDRA_FULL_ERROR"
+
+
+def execute(argv: Sequence[str]) -> int:
+    """Run one command line and return its exit code. Raises Complaint for what the user can mend."""
+    arguments = tidy(argv)
+    for warning in arguments.warnings:
+        print(f"primus: {warning}", file=sys.stderr)
+    if "--version" in arguments.options:
+        print(f"primus {primus.__version__}")
+        return OK
+    directories = _directories(arguments)
+    run = original.named_by(arguments)
+    session = Session(arguments, directories, run)
+    config_name = original.register(run, arguments) if run else "config"
+    with _hydra_surroundings(arguments.without("replay").argv, directories):
+        try:
+            _hydra_main(session, config_name)()
+        except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
+            if debugging(arguments):
+                raise
+            from primus.launch.config.explain import explain
+
+            raise explain(error, arguments.overrides, directories) from None
+    return session.end()
+
+
+def debugging(arguments: Arguments) -> bool:
+    """Whether the user wants to see tracebacks of Primus itself."""
+    return (arguments.value("debug") or "").lower() == "true"
+
+
+def _hydra_main(session: Session, config_name: str) -> Callable[[], None]:
+    @hydra.main(version_base="1.3", config_path=str(catalog.conf_dir()), config_name=config_name)
+    def primus_job(config: Any) -> Any:
+        os.environ.pop(_FULL_ERROR, None)  # ours: not for the job to see
+        return session.take(config)
+
+    return primus_job
+
+
+@contextlib.contextmanager
+def _hydra_surroundings(argv: list[str], directories: Sequence[Path]) -> Iterator[None]:
+    """Hydra reads `sys.argv`, and hands errors on only where HYDRA_FULL_ERROR is set."""
+    before = sys.argv
+    OmegaConf.register_new_resolver(
+        "primus_help", lambda: help.text(directories).replace("$", "$$"), use_cache=False, replace=True
+    )
+    sys.argv = [before[0], *argv]
+    os.environ[_FULL_ERROR] = "1"
+    try:
+        yield
+    except SystemExit as ended:  # --help, --cfg and --info end so
+        if ended.code not in (None, 0):
+            raise BadRequest(f"Hydra ended with {ended.code}") from None
+    finally:
+        sys.argv = before
+        os.environ.pop(_FULL_ERROR, None)
+
+
+def _directories(arguments: Arguments) -> list[Path]:
+    """Config directories, the user's first. Raises BadRequest for one that is not there."""
+    own = [Path(d).expanduser() for d in arguments.config_dirs]
+    for directory in own:
+        if not directory.is_dir():
+            raise BadRequest(f"--config-dir {directory}: there is no such directory")
+    return [*own, catalog.conf_dir()]

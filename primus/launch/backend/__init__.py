@@ -1,0 +1,1 @@
+"""Backends: each module translates the neutral terms into those of one framework, without importing it."""

@@ -1,0 +1,92 @@
+"""The last words of a job: where it is, its final loss, how to browse and replay it; or why it failed, root cause first."""
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from primus.launch.config.request import Request
+from primus.node import rundir
+from primus.node.plan import Plan
+from primus.node.secrets import redact_url
+
+_TRACEBACK = "Traceback (most recent call last)"
+_TAIL = 30
+"""Lines of a failed rank's log that are shown: a traceback is seldom longer."""
+
+
+def say(plan: Plan, request: Request, result: Mapping[str, Any], complete: bool) -> None:
+    """Print the closing lines; for a job that failed, the root cause before them."""
+    directory = Path(plan.directory)
+    if result["status"] != "FINISHED":
+        print(failure(directory, result), file=sys.stderr)
+    if not complete:
+        again = f"python -m primus.launch.record --once --directory {shlex.quote(_short(directory))}"
+        print(f"primus: the MLflow record is not complete; the run directory is. Complete it with: {again}", file=sys.stderr)
+    print(summary(plan, request, result))
+
+
+def summary(plan: Plan, request: Request, result: Mapping[str, Any]) -> str:
+    """The four closing lines."""
+    where = _short(Path(plan.directory))
+    value, step = loss(result), result.get("step")
+    reached = f"{value:.4f} at step {step}" if value is not None else "none reported"
+    rows = [
+        ("run", f"{where}  ({str(result['status']).lower()})"),
+        ("loss", reached),
+        ("browse", browse(request)),
+        ("replay", f"primus replay={shlex.quote(where)}"),
+    ]
+    return "\n".join(f"{name:<8}{text}" for name, text in rows)
+
+
+def browse(request: Request) -> str:
+    """The command that shows the run in a browser, or the address of the tracking server."""
+    if not request.tracking.enabled:
+        return "nothing recorded in MLflow (tracking.enabled=false)"
+    uri = request.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if uri and uri.startswith("http"):
+        return redact_url(uri)
+    store = uri or f"sqlite:///{Path(request.output.root).expanduser().resolve()}/mlflow.db"
+    return f"mlflow ui --backend-store-uri {shlex.quote(redact_url(store))}"
+
+
+def loss(result: Mapping[str, Any]) -> float | None:
+    """The last loss that was reported."""
+    value = (result.get("metrics") or {}).get("loss")
+    return float(value) if value is not None else None
+
+
+def failure(directory: Path, result: Mapping[str, Any]) -> str:
+    """What failed first: rank, node, how it ended, the end of its log, and where the whole log is."""
+    cause = result.get("root_cause")
+    if not cause:
+        return f"primus: the job is {str(result['status']).lower()}: {result.get('message') or 'no rank said why'}"
+    ended = f"was killed by {cause['signal']}" if cause.get("signal") else f"ended with exit code {cause['exit_code']}"
+    head = f"primus: rank {cause['rank']} on node {cause.get('node_rank', 0)} failed first: it {ended}."
+    log = directory / cause["log"]
+    return "\n".join([head, *(f"  {line}" for line in last_words(log)), f"primus: its whole log: {_short(log)}"])
+
+
+def last_words(log: Path) -> list[str]:
+    """The last traceback of a rank's log, else its last lines, without the columns that Primus put before them."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - (1 << 16)))
+            raw = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+    lines = [line.split(" | ", 1)[-1] for line in raw]
+    starts = [i for i, line in enumerate(lines) if _TRACEBACK in line]
+    chosen = lines[starts[-1] :] if starts else lines[-_TAIL:]
+    return chosen if len(chosen) <= _TAIL else [*chosen[:3], "...", *chosen[-(_TAIL - 4) :]]
+
+
+def _short(path: Path) -> str:
+    """A path as the user would type it here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,58 @@
+"""Secrets on the launch side: what is kept out of the plan, the config and the list of overrides."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from primus.launch.config.arguments import key_of
+from primus.launch.problems import BadRequest
+from primus.node.secrets import is_secret, redact_url
+
+REDACTED = "<secret>"
+
+
+def redacted_config(data: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """The config without secrets: values of secret names and credentials in URLs are replaced.
+
+    Raises BadRequest when the value of a secret variable of this shell stands anywhere else: it would reach argv and disk.
+    """
+    secrets = {v: n for n, v in environ.items() if is_secret(n) and len(v) >= 8}
+    cleaned: dict[str, Any] = _clean(data, "", secrets)
+    return cleaned
+
+
+def _clean(value: Any, key: str, secrets: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {k: _clean(v, f"{key}.{k}" if key else str(k), secrets) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_clean(v, f"{key}[{i}]", secrets) for i, v in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+    if key.startswith("env.set.") and is_secret(key.rpartition(".")[2]):
+        return REDACTED
+    exposed = next((name for secret, name in secrets.items() if secret in value), None)
+    if exposed:
+        raise BadRequest(f"{key} holds the value of {exposed}. Hand it on by name instead: env.forward=[{exposed}]")
+    cleaned = redact_url(value)
+    if cleaned != value and key.startswith("task."):
+        raise BadRequest(f"{key} holds a password in a URL, which every process list would show: give it by env.set.NAME=…")
+    return cleaned
+
+
+def redacted_override(override: str) -> str:
+    """An override as it may be kept: `env.set.HF_TOKEN=<secret>`."""
+    key = key_of(override)
+    if key.startswith("env.set.") and is_secret(key.rpartition(".")[2]):
+        return f"{override.split('=', 1)[0]}={REDACTED}"
+    return redact_url(override)
+
+
+def secret_environment(env_set: Mapping[str, str]) -> dict[str, str]:
+    """Variables of `env.set` that go to the agent in its own environment, and nowhere else.
+
+    Raises BadRequest for one that a replayed run had and this request does not give.
+    """
+    secret = {name: value for name, value in env_set.items() if is_secret(name)}
+    missing = sorted(name for name, value in secret.items() if value == REDACTED)
+    if missing:
+        raise BadRequest(f"env.set.{missing[0]} was a secret and is not in the record: give it again, or export it and say env.forward=[{missing[0]}]")
+    return secret

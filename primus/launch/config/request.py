@@ -1,0 +1,107 @@
+"""The composed config as typed values. A `DictConfig` ends here; everything after takes a `Request`."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from primus.launch.config.terms import Model
+from primus.node.typed import bounded
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where runs are kept."""
+
+    root: str
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """MLflow. `wait` is in seconds."""
+
+    enabled: bool
+    uri: str | None
+    wait: float = bounded(least=0)
+
+
+@dataclass(frozen=True)
+class Console:
+    """`ranks`: whose output is shown: all, none, or ranks with commas between."""
+
+    ranks: str
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Variables that the user sets, and names or patterns of variables that the user's shell hands on."""
+
+    set: dict[str, str]
+    forward: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Node:
+    """How the node agent behaves; both in seconds."""
+
+    grace_period: float = bounded(least=0)
+    metrics_interval: float = bounded(least=0)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """How a sweep starts."""
+
+    resume: bool
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A preset; its name is the folder of its runs and the experiment in MLflow."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU profile: what ranks on that device get in their environment."""
+
+    name: str
+    environment: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Container:
+    """The container that the node agent runs in."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything that was asked for.
+
+    `runtime`, `backend`, `data` and `task` are typed by the module that their `name` chooses.
+    """
+
+    runtime: dict[str, Any]
+    container: Container
+    gpu: Gpu
+    backend: dict[str, Any]
+    model: Model
+    data: dict[str, Any]
+    task: dict[str, Any]
+    experiment: Experiment
+    output: Output
+    tracking: Tracking
+    console: Console
+    env: Environment
+    node: Node
+    sweep: Sweep
+    dry_run: bool | Literal["json"]
+    debug: bool
+    replay: str | None
+    replay_strict: bool
+    run: str | None
+    to: str | None
+    run_a: str | None
+    run_b: str | None
+    ranks_per_node: int | None = bounded(least=1)

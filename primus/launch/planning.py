@@ -1,0 +1,127 @@
+"""From a request to a plan. Pure: all that it needs of its surroundings is in `Place`."""
+
+import fnmatch
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from primus.launch.config.origin import Origins
+from primus.launch.config.reading import typed
+from primus.launch.config.request import Request
+from primus.launch.confidential import REDACTED, redacted_config, redacted_override
+from primus.launch.members import member
+from primus.launch.place import Place
+from primus.launch.problems import BadRequest
+from primus.launch.task import Work
+from primus.node.plan import SCHEMA, Job, Layer, Plan, PlanError, Variable, check_world
+from primus.node.secrets import is_secret
+
+# Keys that say what this one command does with the job; they are no part of the job, and no part of its record.
+OF_THE_COMMAND = ("dry_run", "debug", "replay", "replay_strict", "sweep", "run", "to", "run_a", "run_b")
+
+
+def build(
+    request: Request,
+    data: dict[str, Any],
+    source: Origins,
+    place: Place,
+    run_id: str,
+    *,
+    inside: Path | None = None,
+    sweep: str | None = None,
+    replay_of: str | None = None,
+) -> Plan:
+    """The plan of a task that runs on nodes. `data` is the resolved config that `request` was read from.
+
+    `inside` is the parent of the run directory, by default `<output.root>/<experiment.name>`. Raises BadRequest.
+    """
+    task = member("task", request.task["name"])
+    work: Work = task.work(typed(task.Settings, request.task, "task", source), request, source, place)
+    runtime = member("runtime", request.runtime["name"])
+    settings = typed(runtime.Settings, request.runtime, "runtime", source)
+    job = Job(
+        nodes=settings.nodes,
+        ranks_per_node=request.ranks_per_node,
+        command=work.command,
+        directory=str(place.directory),
+        gpu=request.gpu.name,
+        parallel=work.parallel,
+        console_ranks=_console(request.console.ranks),
+        grace_period=request.node.grace_period,
+        metrics_interval=request.node.metrics_interval,
+    )
+    _check_world(job, place)
+    config = {key: value for key, value in data.items() if key not in OF_THE_COMMAND}
+    return Plan(
+        schema=SCHEMA,
+        run_id=run_id,
+        directory=str((inside or experiment_directory(request, place)) / run_id),
+        task=request.task["name"],
+        backend=work.backend,
+        config=redacted_config(config, place.environ),
+        overrides=tuple(redacted_override(o) for o in source.overrides),
+        code=place.code,
+        job=job,
+        environment=layers(request, work, source, place),
+        files=work.files,
+        command=runtime.command(settings, place),
+        sweep=sweep,
+        replay_of=replay_of,
+    )
+
+
+def experiment_directory(request: Request, place: Place) -> Path:
+    """`<output.root>/<experiment.name>`, absolute. Raises BadRequest for a name that is no plain folder name."""
+    name = request.experiment.name
+    if not re.fullmatch(r"[\w][\w.+@=-]{0,99}", name):
+        raise BadRequest(f"experiment.name: {name!r} must be a plain folder name: letters, digits and . _ + - @ = alone")
+    return place.directory / Path(request.output.root).expanduser() / name
+
+
+def layers(request: Request, work: Work, source: Origins, place: Place) -> tuple[Layer, ...]:
+    """The environment of the ranks by source, lowest first: profile, backend and task, the user's shell, the user."""
+    profile = f"conf/gpu/{request.gpu.name}.yaml"
+    user = {name: _source(f"env.set.{name}", source) for name in request.env.set}
+    return (
+        Layer("gpu profile", tuple(Variable(n, v, profile) for n, v in request.gpu.environment.items())),
+        *work.environment,
+        Layer("shell", _forwarded(request.env.forward, place)),
+        Layer("user", tuple(_variable(n, v, user[n]) for n, v in request.env.set.items())),
+    )
+
+
+def _variable(name: str, value: str, origin: str) -> Variable:
+    return Variable(name, None if is_secret(name) or value == REDACTED else value, origin)
+
+
+def _source(key: str, source: Origins) -> str:
+    """Where a variable was set, without the value, which may be a secret."""
+    return source.of(key).split("=", 1)[0].replace("command line: ++", "command line: ") or key
+
+
+def _forwarded(patterns: Sequence[str], place: Place) -> tuple[Variable, ...]:
+    found: dict[str, Variable] = {}
+    for pattern in patterns:
+        names = fnmatch.filter(place.environ, pattern)
+        if not names and not re.search(r"[*?\[]", pattern):
+            raise BadRequest(f"env.forward: {pattern} is not set in this shell: export it, or give it with env.set.{pattern}=…")
+        for name in names:
+            found[name] = _variable(name, place.environ[name], f"shell (env.forward {pattern})")
+    return tuple(found[name] for name in sorted(found))
+
+
+def _console(ranks: str) -> str:
+    if ranks not in ("all", "none") and not re.fullmatch(r"\d+(\s*,\s*\d+)*", ranks):
+        raise BadRequest(f"console.ranks: {ranks!r} is none of: all, none, or ranks with commas between, such as 0,3")
+    return ranks.replace(" ", "")
+
+
+def _check_world(job: Job, place: Place) -> None:
+    """Refuse at once what the arithmetic of the ranks refuses. The devices of other nodes are only known there."""
+    per_node = job.ranks_per_node or (max(1, place.devices.count) if job.nodes == 1 else None)
+    if per_node:
+        try:
+            check_world(job.nodes * per_node, job.parallel)
+        except PlanError as error:
+            raise BadRequest(f"ranks_per_node: {error}") from None

@@ -1,0 +1,171 @@
+"""One job from plan to record: write, start, follow, end, say what happened."""
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from primus.launch import closing, readiness, rundirectory
+from primus.launch.config.request import Request
+from primus.launch.problems import INTERRUPTED
+from primus.launch.replaying.finding import SavedRun
+from primus.launch.running import Agent, Recorder
+from primus.node import rundir
+from primus.node.plan import Plan
+
+_TICK = 0.1
+"""Seconds between two looks at the metrics."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a job ended: the exit code of the command, and the last loss for a sweeper that optimises it."""
+
+    exit_code: int
+    loss: float | None
+
+
+def single(plan: Plan, request: Request, secrets: Mapping[str, str], original: SavedRun | None) -> Ended:
+    """Run one job on this machine, attached. Raises Complaint before anything is started."""
+    if original:
+        from primus.launch.replaying import drift
+
+        drift.report(original, plan, strict=request.replay_strict)
+    readiness.check(plan)
+    directory = rundirectory.create(plan)
+    with Interrupts() as interrupts:
+        agent = Agent(plan, directory, secrets)
+        interrupts.forward_to(agent)
+        recorder = _follow(agent, plan, request)
+        result = agent.finish(interrupts.count > 0)
+        complete = recorder.finish() if recorder else True
+    closing.say(plan, request, result, complete)
+    exit_code = INTERRUPTED if interrupts.count else int(str(result["exit_code"]))
+    return Ended(exit_code, closing.loss(result))
+
+
+def _follow(agent: Agent, plan: Plan, request: Request) -> Recorder | None:
+    """Show the job until it ends. The recorder starts once the ranks have: its imports would slow their start."""
+    from primus.launch.progress import display
+
+    recorder: Recorder | None = None
+    screen = display(plan.config["task"].get("steps"))
+    metrics = NewestMetrics(agent.directory)
+    lines = Lines()
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(agent.output, selectors.EVENT_READ)
+            open_ = True
+            while open_ or not agent.over:
+                for _ in selector.select(_TICK):
+                    data = agent.output.read1(1 << 16)  # type: ignore[attr-defined]  # IO[bytes] is a BufferedReader here
+                    open_ = bool(data)
+                    if not open_:
+                        selector.unregister(agent.output)
+                    for line in lines.feed(data):
+                        screen.line(line)
+                if recorder is None and request.tracking.enabled and _ranks_started(agent.directory):
+                    recorder = Recorder(agent.directory, tracking_uri(request), request.tracking.wait)
+                newest = metrics.read()
+                if newest:
+                    screen.metrics(newest)
+                if not open_ and not agent.over:
+                    selector.select(_TICK)
+    finally:
+        for line in lines.rest():
+            screen.line(line)
+        screen.close()
+    if recorder is None and request.tracking.enabled:
+        recorder = Recorder(agent.directory, tracking_uri(request), request.tracking.wait)
+    return recorder
+
+
+def tracking_uri(request: Request) -> str | None:
+    """The MLflow tracking URI that was asked for; None: sqlite under the output root."""
+    return request.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI")
+
+
+def _ranks_started(directory: Path) -> bool:
+    return (directory / rundir.node_facts(0)).is_file()
+
+
+class Lines:
+    """Whole lines out of pieces of bytes."""
+
+    def __init__(self) -> None:
+        self._part = b""
+
+    def feed(self, data: bytes) -> Iterator[str]:
+        *whole, self._part = (self._part + data).split(b"\n")
+        for line in whole:
+            yield line.decode("utf-8", "replace").rstrip("\r")
+
+    def rest(self) -> Iterator[str]:
+        if self._part:
+            yield self._part.decode("utf-8", "replace")
+        self._part = b""
+
+
+class NewestMetrics:
+    """The newest line of the metrics file that holds the loss, read as it grows."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory / "metrics"
+        self._offsets: dict[Path, int] = {}
+
+    def read(self) -> dict[str, Any] | None:
+        newest = None
+        with contextlib.suppress(OSError):
+            for path in self._directory.glob("rank-*.jsonl"):
+                newest = self._last_of(path) or newest
+        return newest
+
+    def _last_of(self, path: Path) -> dict[str, Any] | None:
+        with path.open("rb") as file:
+            file.seek(self._offsets.get(path, 0))
+            whole, newline, _ = file.read().rpartition(b"\n")
+        if not newline:
+            return None
+        self._offsets[path] = self._offsets.get(path, 0) + len(whole) + 1
+        with contextlib.suppress(ValueError):
+            line = json.loads(whole.rpartition(b"\n")[2])
+            return line if isinstance(line, dict) else None
+        return None
+
+
+class Interrupts:
+    """Ctrl-C, SIGTERM and SIGHUP while a job runs: handed on to its agent, counted, and never a traceback."""
+
+    _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._agents: list[Agent] = []
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "Interrupts":
+        self._before = {number: signal.signal(number, self._take) for number in self._SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def forward_to(self, agent: Agent) -> None:
+        """From now on this agent gets the signals too; one that came before is handed on at once."""
+        self._agents.append(agent)
+        if self.count:
+            agent.signal(signal.SIGINT)
+
+    def _take(self, number: int, _: object) -> None:
+        self.count += 1
+        if self.count == 1:
+            os.write(sys.stderr.fileno(), b"\nprimus: ending the job in good order; once more to end it at once\n")
+        for agent in self._agents:
+            agent.signal(number)

@@ -1,0 +1,44 @@
+"""Making a run directory: the plan, the config that replay runs, what the user typed, files of the plan, the code."""
+
+import time
+from pathlib import Path
+
+import yaml
+
+from primus.launch.problems import BadRequest
+from primus.node import rundir
+from primus.node.plan import Plan, to_json
+
+
+def create(plan: Plan) -> Path:
+    """Create the run directory and write what is known before the start. Raises BadRequest where it cannot be written."""
+    directory = Path(plan.directory)
+    try:
+        directory.mkdir(parents=True)
+        for file in plan.files:
+            rundir.write_text(directory / file.path, file.text)
+        rundir.write_text(directory / rundir.CONFIG, as_yaml(plan.config))
+        rundir.write_text(directory / rundir.OVERRIDES, as_yaml(list(plan.overrides)))
+        rundir.write_text(directory / rundir.PLAN, to_json(plan))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise BadRequest(f"output.root: cannot write the run directory {directory}: {reason}") from None
+    return directory
+
+
+def as_yaml(value: object) -> str:
+    """YAML text with the keys in their own order."""
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120)
+
+
+def log(directory: Path, level: str, text: str) -> None:
+    """Append to logs/launch.log, in the format of the ranks' logs. A full disk must not end a job for a log line."""
+    now = time.time()
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(now)) + f".{int(now % 1 * 1000):03d}"
+    path = directory / rundir.LAUNCH_LOG
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write("".join(f"{stamp} {level:<5} launch | {line}\n" for line in text.splitlines()))
+    except OSError:
+        return

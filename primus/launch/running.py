@@ -1,0 +1,96 @@
+"""A node agent that was started, and the recorder beside it: start, forward a signal, await the end."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from primus.launch import outcome, rundirectory
+from primus.launch.problems import JOB_FAILED
+from primus.node import process
+from primus.node.plan import Plan, fill
+
+
+class Agent:
+    """The node agent of one run on this machine. `output` is its standard output, non-blocking."""
+
+    def __init__(self, plan: Plan, directory: Path, secrets: Mapping[str, str], placement: Sequence[str] = ()) -> None:
+        """Start it. `secrets` go into its environment and nowhere else; `placement` are its --devices and --cores."""
+        self.directory = directory
+        self.started = time.time()
+        theirs, self._lifeline = os.pipe()
+        argv = [fill(word, {"run_dir": str(directory)}) for word in plan.command]
+        argv += ["--lifeline", str(theirs), *placement]
+        self._process = process.start(
+            argv,
+            env={**os.environ, **secrets},
+            cwd=plan.job.directory,
+            stdout=subprocess.PIPE,
+            pass_fds=(theirs,),
+        )
+        os.close(theirs)
+        rundirectory.log(directory, "INFO", f"started the node agent, pid {self._process.pid}: {' '.join(argv)}")
+        assert self._process.stdout is not None
+        self.output = self._process.stdout
+        os.set_blocking(self.output.fileno(), False)
+
+    @property
+    def over(self) -> bool:
+        """Whether the agent has ended."""
+        return self._process.poll() is not None
+
+    def signal(self, number: int) -> None:
+        """Hand a signal on to the agent, which ends its ranks in good order."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+    def finish(self, interrupted: bool) -> dict[str, object]:
+        """Wait for the end and write result.json; returns it."""
+        status = self._process.wait()
+        os.close(self._lifeline)
+        self.output.close()
+        message = None
+        if status < 0 and not interrupted:
+            message = f"the node agent was killed by {signal.Signals(-status).name}"
+        result = outcome.write_result(self.directory, self.started, interrupted, message)
+        if status and result["exit_code"] == 0:  # an agent that ended badly after it wrote a good outcome
+            result = {**result, "exit_code": JOB_FAILED}
+        rundirectory.log(self.directory, "INFO", f"the node agent ended with {status}; the run is {result['status']}")
+        return result
+
+
+class Recorder:
+    """The process that writes a run or a sweep to MLflow, beside the job and never in its way."""
+
+    def __init__(self, directory: Path, uri: str | None, wait: float) -> None:
+        """Start it on a run or sweep directory. `wait`: seconds that it goes on trying after the end."""
+        theirs, self._lifeline = os.pipe()
+        package_parent = Path(__file__).resolve().parents[2]
+        path = os.pathsep.join(filter(None, [str(package_parent), os.environ.get("PYTHONPATH")]))
+        environ = {**os.environ, "PYTHONPATH": path}
+        if uri:
+            environ["MLFLOW_TRACKING_URI"] = uri
+        self._process = process.start(
+            [
+                *(sys.executable, "-m", "primus.launch.record", "--directory", str(directory)),
+                *("--lifeline", str(theirs), "--wait", str(wait)),
+            ],
+            env=environ,
+            stdout=subprocess.DEVNULL,
+            pass_fds=(theirs,),
+        )
+        os.close(theirs)
+        self._wait = wait
+
+    def finish(self) -> bool:
+        """Wait until the record is complete; False when it is not, within the time that the user gave."""
+        try:
+            return self._process.wait(self._wait + 5) == 0
+        except subprocess.TimeoutExpired:
+            return False
+        finally:
+            os.close(self._lifeline)

@@ -1,0 +1,1 @@
+"""Where a job runs. Each module holds `Settings` and `command(settings, place) -> tuple[str, ...]`, the outermost command."""

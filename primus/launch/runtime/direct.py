@@ -1,0 +1,19 @@
+"""This machine: the node agent is a child of the command."""
+
+from dataclasses import dataclass
+
+from primus.launch.place import Place
+from primus.node.typed import bounded
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`nodes` is 1: other nodes need a runtime that can reach them."""
+
+    name: str
+    nodes: int = bounded(least=1, most=1)
+
+
+def command(settings: Settings, place: Place) -> tuple[str, ...]:
+    """What the launch side starts; `{run_dir}` is the run directory."""
+    return (place.python, str(place.primus / "node"), "--plan", "{run_dir}/plan.json", "--node-rank", "0")

@@ -1,0 +1,135 @@
+"""What happens to a composed config: read it, plan it, then show it, run it, or act on it."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from primus.launch import confidential, place, planning, show
+from primus.launch.config import reading
+from primus.launch.config.arguments import Arguments
+from primus.launch.config.origin import Origins
+from primus.launch.config.request import Request
+from primus.launch.members import member
+from primus.launch.problems import OK, BadRequest
+from primus.launch.replaying.finding import SavedRun
+from primus.node.plan import Plan
+from primus.node.typed import plain
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A composed config, read: as plain data, typed, and with the origin of each value."""
+
+    data: dict[str, Any]
+    request: Request
+    source: Origins
+
+
+@dataclass(frozen=True)
+class SweepBatch:
+    """The jobs that a sweeper wants run now: what Primus's launcher gives to the task function."""
+
+    configs: Sequence[DictConfig]
+    overrides: Sequence[Sequence[str]]
+    first_index: int
+    parallel: str | int
+
+
+class Session:
+    """One command. Hydra calls `take` with what it composed; `end` gives the exit code or raises what went wrong."""
+
+    def __init__(self, arguments: Arguments, directories: Sequence[Path], original: SavedRun | None) -> None:
+        self._arguments = arguments
+        self._directories = directories
+        self._original = original
+        self._exit_code = OK
+        self._error: Exception | None = None
+
+    def take(self, config: DictConfig | SweepBatch) -> Any:
+        """Run one config, or a batch. Never raises: Hydra would print a report of its own and end with 1."""
+        try:
+            return self._sweep(config) if isinstance(config, SweepBatch) else self._single(config)
+        except Exception as error:
+            self._error = self._error or error
+            return None
+
+    def end(self) -> int:
+        """The exit code of the command; raises the exception that ended it early."""
+        if self._error:
+            raise self._error
+        return self._exit_code
+
+    def _single(self, config: DictConfig) -> float | None:
+        asked = self._read(config, self._arguments.overrides)
+        task = member("task", asked.request.task["name"])
+        if hasattr(task, "act"):
+            return self._act(task, asked)
+        plan = self._plan(asked, place.here(asked.request.gpu.name))
+        if asked.request.dry_run:
+            self._show([plan], asked.request)
+            return None
+        from primus.launch import run
+
+        secrets = confidential.secret_environment(asked.request.env.set)
+        ended = run.single(plan, asked.request, secrets, self._original)
+        self._exit_code = ended.exit_code
+        return ended.loss
+
+    def _sweep(self, batch: SweepBatch) -> Sequence[float | None]:
+        every = [self._read(c, o) for c, o in zip(batch.configs, batch.overrides, strict=True)]
+        first = every[0].request
+        if any(hasattr(member("task", a.request.task["name"]), "act") for a in every):
+            raise BadRequest(f"task={first.task['name']} runs where you type, once: leave out --multirun")
+        from primus.launch.sweep import sweep
+
+        surroundings = place.here(first.gpu.name)
+        directory = sweep.directory(first, surroundings, batch.overrides)
+        plans = [
+            self._plan(asked, surroundings, directory, batch.first_index + i) for i, asked in enumerate(every)
+        ]
+        if first.dry_run:
+            self._show(plans, first)
+            return [None] * len(plans)
+        secrets = [confidential.secret_environment(a.request.env.set) for a in every]
+        ended = sweep.run(directory, plans, first, secrets, batch.parallel)
+        self._exit_code = max(self._exit_code, ended.exit_code)
+        return ended.losses
+
+    def _read(self, config: DictConfig, overrides: Sequence[str]) -> Asked:
+        data = reading.resolve(config)
+        source = reading.origins(data, overrides, self._directories)
+        return Asked(data, reading.request(data, source), source)
+
+    def _plan(
+        self, asked: Asked, surroundings: place.Place, sweep: Path | None = None, index: int | None = None
+    ) -> Plan:
+        return planning.build(
+            asked.request,
+            asked.data,
+            asked.source,
+            surroundings,
+            place.new_run_id() if index is None else str(index),
+            inside=sweep,
+            sweep=sweep.name if sweep else None,
+            replay_of=self._original.run_id if self._original else None,
+        )
+
+    def _show(self, plans: Sequence[Plan], request: Request) -> None:
+        if request.dry_run == "json":
+            documents = [plain(p) for p in plans]
+            json.dump(documents if len(plans) > 1 else documents[0], sys.stdout, indent=2, ensure_ascii=False)
+            print()
+        else:
+            print("\n\n".join(show.text(p, place.here(p.job.gpu)) for p in plans))
+
+    def _act(self, task: Any, asked: Asked) -> None:
+        settings = reading.typed(task.Settings, asked.request.task, "task", asked.source)
+        if asked.request.dry_run:
+            print(task.describe(settings, asked.request))
+            return
+        self._exit_code = task.act(settings, asked.request)

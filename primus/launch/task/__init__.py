@@ -1,0 +1,20 @@
+"""The tasks. Each module holds `Settings` (its YAML as a dataclass) and one of two functions:
+
+- `work(task, request, source, place) -> Work`: a job to be planned, started on nodes and recorded;
+- `act(task, request, console) -> int`: something that Primus itself does, where the user types; returns the exit code.
+"""
+
+from dataclasses import dataclass, field
+
+from primus.node.plan import File, Layer
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a task asks of each node: the rank's command, files beside the plan, environment, parallel degrees."""
+
+    command: tuple[str, ...]
+    backend: str = ""
+    files: tuple[File, ...] = ()
+    environment: tuple[Layer, ...] = ()
+    parallel: dict[str, int] = field(default_factory=dict)
