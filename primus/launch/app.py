@@ -58,7 +58,8 @@ def _hydra_main(session: Session, config_name: str) -> Callable[[], None]:
         os.environ.pop(_FULL_ERROR, None)  # ours: not for the job to see
         return session.take(config)
 
-    return primus_job
+    composed: Callable[[], None] = primus_job
+    return composed
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from primus.launch.config.request import Request
-from primus.node import rundir
 from primus.node.plan import Plan
 from primus.node.secrets import redact_url
 
@@ -23,14 +22,19 @@ def say(plan: Plan, request: Request, result: Mapping[str, Any], complete: bool)
     if result["status"] != "FINISHED":
         print(failure(directory, result), file=sys.stderr)
     if not complete:
-        again = f"python -m primus.launch.record --once --directory {shlex.quote(_short(directory))}"
-        print(f"primus: the MLflow record is not complete; the run directory is. Complete it with: {again}", file=sys.stderr)
+        print(incomplete(directory), file=sys.stderr)
     print(summary(plan, request, result))
+
+
+def incomplete(directory: Path) -> str:
+    """What to do when MLflow could not take everything in time."""
+    again = f"python -m primus.launch.record --once --directory {shlex.quote(short(directory))}"
+    return f"primus: the MLflow record is not complete yet; the run directory is. Complete it later with:\n  {again}"
 
 
 def summary(plan: Plan, request: Request, result: Mapping[str, Any]) -> str:
     """The four closing lines."""
-    where = _short(Path(plan.directory))
+    where = short(Path(plan.directory))
     value, step = loss(result), result.get("step")
     reached = f"{value:.4f} at step {step}" if value is not None else "none reported"
     rows = [
@@ -67,7 +71,7 @@ def failure(directory: Path, result: Mapping[str, Any]) -> str:
     ended = f"was killed by {cause['signal']}" if cause.get("signal") else f"ended with exit code {cause['exit_code']}"
     head = f"primus: rank {cause['rank']} on node {cause.get('node_rank', 0)} failed first: it {ended}."
     log = directory / cause["log"]
-    return "\n".join([head, *(f"  {line}" for line in last_words(log)), f"primus: its whole log: {_short(log)}"])
+    return "\n".join([head, *(f"  {line}" for line in last_words(log)), f"primus: its whole log: {short(log)}"])
 
 
 def last_words(log: Path) -> list[str]:
@@ -84,7 +88,7 @@ def last_words(log: Path) -> list[str]:
     return chosen if len(chosen) <= _TAIL else [*chosen[:3], "...", *chosen[-(_TAIL - 4) :]]
 
 
-def _short(path: Path) -> str:
+def short(path: Path) -> str:
     """A path as the user would type it here."""
     try:
         return str(path.relative_to(Path.cwd()))

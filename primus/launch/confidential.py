@@ -34,7 +34,9 @@ def _clean(value: Any, key: str, secrets: Mapping[str, str]) -> Any:
         raise BadRequest(f"{key} holds the value of {exposed}. Hand it on by name instead: env.forward=[{exposed}]")
     cleaned = redact_url(value)
     if cleaned != value and key.startswith("task."):
-        raise BadRequest(f"{key} holds a password in a URL, which every process list would show: give it by env.set.NAME=…")
+        raise BadRequest(
+            f"{key} holds a password in a URL, which every process list would show: give it by env.set.NAME=…"
+        )
     return cleaned
 
 
@@ -54,5 +56,7 @@ def secret_environment(env_set: Mapping[str, str]) -> dict[str, str]:
     secret = {name: value for name, value in env_set.items() if is_secret(name)}
     missing = sorted(name for name, value in secret.items() if value == REDACTED)
     if missing:
-        raise BadRequest(f"env.set.{missing[0]} was a secret and is not in the record: give it again, or export it and say env.forward=[{missing[0]}]")
+        raise BadRequest(
+            f"env.set.{missing[0]} was a secret and is not in the record: give it again, or export it and say env.forward=[{missing[0]}]"
+        )
     return secret

@@ -20,6 +20,8 @@ def check_tokenizer(tokenizer: str, directory: Path) -> None:
     if tokenizer == BYTES:
         return
     path = directory / Path(tokenizer).expanduser()
-    if not (path.is_file() and path.name == "tokenizer.json" or (path / "tokenizer.json").is_file()):
-        raise ValueError(f"data.tokenizer: {tokenizer!r} is neither 'bytes' nor a tokenizer.json nor a folder with one "
-                         f"(looked in {directory})")
+    if not ((path.is_file() and path.name == "tokenizer.json") or (path / "tokenizer.json").is_file()):
+        raise ValueError(
+            f"data.tokenizer: {tokenizer!r} is neither 'bytes' nor a tokenizer.json nor a folder with one "
+            f"(looked in {directory})"
+        )

@@ -33,7 +33,7 @@ def here(gpu: str) -> Place:
         python=sys.executable,
         environ=dict(os.environ),
         code=code(directory),
-        devices=detect(os.environ, gpu),
+        devices=detect(gpu, os.environ),
     )
 
 

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from primus.launch.confidential import REDACTED, redacted_config, redacted_override
 from primus.launch.config.origin import Origins
 from primus.launch.config.reading import typed
 from primus.launch.config.request import Request
-from primus.launch.confidential import REDACTED, redacted_config, redacted_override
 from primus.launch.members import member
 from primus.launch.place import Place
 from primus.launch.problems import BadRequest
 from primus.launch.task import Work
-from primus.node.plan import SCHEMA, Job, Layer, Plan, PlanError, Variable, check_world
+from primus.node.plan import SCHEMA, Job, Layer, Plan, Variable
 from primus.node.secrets import is_secret
 
 # Keys that say what this one command does with the job; they are no part of the job, and no part of its record.
@@ -51,7 +51,6 @@ def build(
         grace_period=request.node.grace_period,
         metrics_interval=request.node.metrics_interval,
     )
-    _check_world(job, place)
     config = {key: value for key, value in data.items() if key not in OF_THE_COMMAND}
     return Plan(
         schema=SCHEMA,
@@ -75,7 +74,9 @@ def experiment_directory(request: Request, place: Place) -> Path:
     """`<output.root>/<experiment.name>`, absolute. Raises BadRequest for a name that is no plain folder name."""
     name = request.experiment.name
     if not re.fullmatch(r"[\w][\w.+@=-]{0,99}", name):
-        raise BadRequest(f"experiment.name: {name!r} must be a plain folder name: letters, digits and . _ + - @ = alone")
+        raise BadRequest(
+            f"experiment.name: {name!r} must be a plain folder name: letters, digits and . _ + - @ = alone"
+        )
     return place.directory / Path(request.output.root).expanduser() / name
 
 
@@ -105,7 +106,9 @@ def _forwarded(patterns: Sequence[str], place: Place) -> tuple[Variable, ...]:
     for pattern in patterns:
         names = fnmatch.filter(place.environ, pattern)
         if not names and not re.search(r"[*?\[]", pattern):
-            raise BadRequest(f"env.forward: {pattern} is not set in this shell: export it, or give it with env.set.{pattern}=…")
+            raise BadRequest(
+                f"env.forward: {pattern} is not set in this shell: export it, or give it with env.set.{pattern}=…"
+            )
         for name in names:
             found[name] = _variable(name, place.environ[name], f"shell (env.forward {pattern})")
     return tuple(found[name] for name in sorted(found))
@@ -115,13 +118,3 @@ def _console(ranks: str) -> str:
     if ranks not in ("all", "none") and not re.fullmatch(r"\d+(\s*,\s*\d+)*", ranks):
         raise BadRequest(f"console.ranks: {ranks!r} is none of: all, none, or ranks with commas between, such as 0,3")
     return ranks.replace(" ", "")
-
-
-def _check_world(job: Job, place: Place) -> None:
-    """Refuse at once what the arithmetic of the ranks refuses. The devices of other nodes are only known there."""
-    per_node = job.ranks_per_node or (max(1, place.devices.count) if job.nodes == 1 else None)
-    if per_node:
-        try:
-            check_world(job.nodes * per_node, job.parallel)
-        except PlanError as error:
-            raise BadRequest(f"ranks_per_node: {error}") from None

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import selectors
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import Any
 
 from primus.launch import closing, readiness, rundirectory
 from primus.launch.config.request import Request
+from primus.launch.place import Place
 from primus.launch.problems import INTERRUPTED
 from primus.launch.replaying.finding import SavedRun
 from primus.launch.running import Agent, Recorder
@@ -31,12 +31,12 @@ class Ended:
     loss: float | None
 
 
-def single(plan: Plan, request: Request, secrets: Mapping[str, str], original: SavedRun | None) -> Ended:
+def single(plan: Plan, request: Request, place: Place, secrets: Mapping[str, str], original: SavedRun | None) -> Ended:
     """Run one job on this machine, attached. Raises Complaint before anything is started."""
     if original:
         from primus.launch.replaying import drift
 
-        drift.report(original, plan, strict=request.replay_strict)
+        drift.report(original, plan, place, request.replay_strict)
     readiness.check(plan)
     directory = rundirectory.create(plan)
     with Interrupts() as interrupts:
@@ -54,36 +54,25 @@ def _follow(agent: Agent, plan: Plan, request: Request) -> Recorder | None:
     """Show the job until it ends. The recorder starts once the ranks have: its imports would slow their start."""
     from primus.launch.progress import display
 
-    recorder: Recorder | None = None
+    def record() -> Recorder | None:
+        return Recorder(agent.directory, tracking_uri(request), request.tracking.wait) if wanted else None
+
+    wanted, recorder = request.tracking.enabled, None
     screen = display(plan.config["task"].get("steps"))
-    metrics = NewestMetrics(agent.directory)
-    lines = Lines()
+    metrics, lines = NewestMetrics(agent.directory), Lines()
     try:
-        with selectors.DefaultSelector() as selector:
-            selector.register(agent.output, selectors.EVENT_READ)
-            open_ = True
-            while open_ or not agent.over:
-                for _ in selector.select(_TICK):
-                    data = agent.output.read1(1 << 16)  # type: ignore[attr-defined]  # IO[bytes] is a BufferedReader here
-                    open_ = bool(data)
-                    if not open_:
-                        selector.unregister(agent.output)
-                    for line in lines.feed(data):
-                        screen.line(line)
-                if recorder is None and request.tracking.enabled and _ranks_started(agent.directory):
-                    recorder = Recorder(agent.directory, tracking_uri(request), request.tracking.wait)
-                newest = metrics.read()
-                if newest:
-                    screen.metrics(newest)
-                if not open_ and not agent.over:
-                    selector.select(_TICK)
+        while (data := agent.read(_TICK)) != b"":
+            for line in lines.feed(data or b""):
+                screen.line(line)
+            recorder = recorder or (record() if _ranks_started(agent.directory) else None)
+            newest = metrics.read()
+            if newest:
+                screen.metrics(newest)
     finally:
         for line in lines.rest():
             screen.line(line)
         screen.close()
-    if recorder is None and request.tracking.enabled:
-        recorder = Recorder(agent.directory, tracking_uri(request), request.tracking.wait)
-    return recorder
+    return recorder or record()
 
 
 def tracking_uri(request: Request) -> str | None:

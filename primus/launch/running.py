@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -16,10 +17,20 @@ from primus.node.plan import Plan, fill
 
 
 class Agent:
-    """The node agent of one run on this machine. `output` is its standard output, non-blocking."""
+    """The node agent of one run on this machine."""
 
-    def __init__(self, plan: Plan, directory: Path, secrets: Mapping[str, str], placement: Sequence[str] = ()) -> None:
-        """Start it. `secrets` go into its environment and nowhere else; `placement` are its --devices and --cores."""
+    def __init__(
+        self,
+        plan: Plan,
+        directory: Path,
+        secrets: Mapping[str, str],
+        placement: Sequence[str] = (),
+        shown: bool = True,
+    ) -> None:
+        """Start it. `secrets` go into its environment and nowhere else; `placement` are its --devices and --cores.
+
+        Without `shown` its output goes nowhere but into the logs of the ranks.
+        """
         self.directory = directory
         self.started = time.time()
         theirs, self._lifeline = os.pipe()
@@ -29,14 +40,26 @@ class Agent:
             argv,
             env={**os.environ, **secrets},
             cwd=plan.job.directory,
-            stdout=subprocess.PIPE,
+            stdout=process.PIPE if shown else process.DEVNULL,
             pass_fds=(theirs,),
         )
         os.close(theirs)
         rundirectory.log(directory, "INFO", f"started the node agent, pid {self._process.pid}: {' '.join(argv)}")
-        assert self._process.stdout is not None
-        self.output = self._process.stdout
-        os.set_blocking(self.output.fileno(), False)
+        self._output = self._process.stdout
+
+    def read(self, seconds: float) -> bytes | None:
+        """What the agent shows: None when nothing comes for some time, empty bytes once it has ended."""
+        if self._output:
+            if not select.select([self._output], [], [], seconds)[0]:
+                return None
+            data = os.read(self._output.fileno(), 1 << 16)
+            if data:
+                return data
+            self._output.close()
+            self._output = None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+        return b"" if self.over else None
 
     @property
     def over(self) -> bool:
@@ -52,7 +75,8 @@ class Agent:
         """Wait for the end and write result.json; returns it."""
         status = self._process.wait()
         os.close(self._lifeline)
-        self.output.close()
+        if self._output:
+            self._output.close()
         message = None
         if status < 0 and not interrupted:
             message = f"the node agent was killed by {signal.Signals(-status).name}"
@@ -80,7 +104,7 @@ class Recorder:
                 *("--lifeline", str(theirs), "--wait", str(wait)),
             ],
             env=environ,
-            stdout=subprocess.DEVNULL,
+            stdout=process.DEVNULL,
             pass_fds=(theirs,),
         )
         os.close(theirs)

@@ -49,6 +49,7 @@ class Session:
         self._original = original
         self._exit_code = OK
         self._error: Exception | None = None
+        self._sweep_directory: Path | None = None  # one for all batches of a sweeper
 
     def take(self, config: DictConfig | SweepBatch) -> Any:
         """Run one config, or a batch. Never raises: Hydra would print a report of its own and end with 1."""
@@ -68,15 +69,17 @@ class Session:
         asked = self._read(config, self._arguments.overrides)
         task = member("task", asked.request.task["name"])
         if hasattr(task, "act"):
-            return self._act(task, asked)
-        plan = self._plan(asked, place.here(asked.request.gpu.name))
+            self._act(task, asked)
+            return None
+        surroundings = place.here(asked.request.gpu.name)
+        plan = self._plan(asked, surroundings)
         if asked.request.dry_run:
             self._show([plan], asked.request)
             return None
         from primus.launch import run
 
         secrets = confidential.secret_environment(asked.request.env.set)
-        ended = run.single(plan, asked.request, secrets, self._original)
+        ended = run.single(plan, asked.request, surroundings, secrets, self._original)
         self._exit_code = ended.exit_code
         return ended.loss
 
@@ -88,15 +91,14 @@ class Session:
         from primus.launch.sweep import sweep
 
         surroundings = place.here(first.gpu.name)
-        directory = sweep.directory(first, surroundings, batch.overrides)
-        plans = [
-            self._plan(asked, surroundings, directory, batch.first_index + i) for i, asked in enumerate(every)
-        ]
+        self._sweep_directory = self._sweep_directory or sweep.directory(first, surroundings, batch.overrides)
+        directory = self._sweep_directory
+        plans = [self._plan(asked, surroundings, directory, batch.first_index + i) for i, asked in enumerate(every)]
         if first.dry_run:
             self._show(plans, first)
             return [None] * len(plans)
         secrets = [confidential.secret_environment(a.request.env.set) for a in every]
-        ended = sweep.run(directory, plans, first, secrets, batch.parallel)
+        ended = sweep.run(directory, plans, first, surroundings, secrets, batch.parallel)
         self._exit_code = max(self._exit_code, ended.exit_code)
         return ended.losses
 

@@ -1,46 +1,51 @@
 """The plan for a person: what runs where, the environment with its origins, the files. Pure text; `dry_run` prints it."""
 
+import os
 import shlex
-import textwrap
 
+from primus.launch.confidential import REDACTED
 from primus.launch.place import Place
 from primus.node import environment
 from primus.node.plan import Plan
 
 _LABEL = 14
+_RANK = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
 def text(plan: Plan, place: Place) -> str:
     """The plan in words. What only a node can know is shown as this machine would resolve it, and says so."""
-    job, devices = plan.job, place.devices
-    per_node = job.ranks_per_node or max(1, devices.count)
-    why = "" if job.ranks_per_node else "  (one per device, as on this machine)"
+    job = plan.job
+    world = environment.lay_out(job, place.devices, 0)
+    found = place.devices
+    devices = f"{found.count} x {found.model}, driver {found.driver}" if found.count else "no GPU: the CPU"
+    why = "" if job.ranks_per_node else "  (one per device; the nodes decide)"
     rows = [
         ("task", plan.task + (f" with {plan.backend}" if plan.backend else "")),
         ("run", plan.directory),
         ("where", f"{plan.config['runtime']['name']}, {job.nodes} node{'s' * (job.nodes > 1)}"),
-        ("devices", f"{devices.describe()}  (gpu={job.gpu})"),
-        ("ranks", f"{per_node} per node, {per_node * job.nodes} in all{why}"),
+        ("devices", f"{devices}  (gpu={job.gpu}, as on this machine)"),
+        ("ranks", f"{world.ranks_per_node} per node, {world.size} in all{why}"),
         ("in", job.directory),
-        ("code", plan.code.commit or "not in a git checkout"),
+        ("code", f"git {plan.code.commit}" if plan.code.commit else "not in a git checkout"),
         ("command", shlex.join(plan.command)),
         ("each rank", shlex.join(job.command)),
+        *([("replay of", plan.replay_of)] if plan.replay_of else []),
     ]
-    if plan.replay_of:
-        rows.append(("replay of", plan.replay_of))
     lines = [f"{name:<{_LABEL}}{value}" for name, value in rows]
-    return "\n".join([*lines, "", *_environment(plan), "", *_files(plan)])
+    return "\n".join([*lines, "", *_environment(plan, place, world), "", *_files(plan)])
 
 
-def _environment(plan: Plan) -> list[str]:
-    resolved = environment.resolve_layers(plan.environment, {})
-    lines = ["environment of each rank, over the node's own (later sources win):"]
-    for variable in resolved:
-        shown = "<secret>" if variable.value is None else variable.value
-        over = f", over {', '.join(variable.overrode)}" if variable.overrode else ""
-        lines.append(f"  {variable.name}={shown}  <- {variable.origin}{over}")
-    names = ", ".join(environment.RANK_VARIABLES)
-    return [*lines, *textwrap.wrap(f"and from the node agent: {names}", 100, initial_indent="  ", subsequent_indent="    ")]
+def _environment(plan: Plan, place: Place, world: environment.World) -> list[str]:
+    values = environment.placeholders(plan.directory, plan.run_id, place.devices, world)
+    secrets = {v.name: REDACTED for layer in plan.environment for v in layer.variables if v.value is None}
+    resolved = environment.resolve(plan.environment, {**place.environ, **secrets}, values)
+    cores = len(os.sched_getaffinity(0))
+    ours = environment.defaults(resolved, place.environ, cores, world.ranks_per_node)
+    lines = ["environment of each rank, over that of the node:"]
+    for variable in (v.redacted() for v in sorted([*resolved, *ours], key=lambda v: v.name)):
+        over = ", ".join(f"{lost.value} of {lost.origin}" for lost in variable.overrode)
+        lines.append(f"  {variable.name}={variable.value}  <- {variable.origin}" + (f", over {over}" if over else ""))
+    return [*lines, f"  {', '.join(_RANK)}  <- node agent"]
 
 
 def _files(plan: Plan) -> list[str]:

@@ -38,7 +38,7 @@ def rank_config(model: Model, data: Data, training: Pretrain) -> dict[str, Any]:
                 "mixed_precision_param": _PRECISION[training.precision],
             },
             "optimizer": _optimizer(training.optimizer),
-            "lr_scheduler": _schedule(training.schedule),
+            "lr_scheduler": _schedule(training.schedule, training.warmup_steps),
             "parallelism": {
                 "data_parallel_replicate_degree": training.parallel.replicate,
                 "data_parallel_shard_degree": -1,
@@ -99,10 +99,10 @@ def _optimizer(optimizer: Optimizer) -> dict[str, Any]:
     }
 
 
-def _schedule(schedule: Schedule) -> dict[str, Any]:
+def _schedule(schedule: Schedule, warmup_steps: int) -> dict[str, Any]:
     constant = schedule.name == "constant"
     return {
-        "warmup_steps": schedule.warmup_steps,
+        "warmup_steps": warmup_steps,
         "decay_ratio": 0.0 if constant else None,  # None: decay from the end of the warm-up to the last step
         "decay_type": "linear" if constant else schedule.name,
         "min_lr_factor": schedule.min_lr_ratio,

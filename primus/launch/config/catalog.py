@@ -26,7 +26,7 @@ class Choice:
     def summary(self) -> str:
         """The file's first comment line that is not a directive to Hydra."""
         for line in self.path.read_text(encoding="utf-8").splitlines():
-            comment = re.match(r"#\s*(?!@)(.+)", line)
+            comment = re.match(r"#(?!\s*@)\s*(.+)", line)
             if comment:
                 return comment.group(1).strip()
             if line.strip() and not line.startswith("#"):

@@ -1,55 +1,94 @@
 """What the neutral terms must be to each other, whatever the backend: arithmetic that can be checked before a job is queued."""
 
 from primus.launch.config.terms import BYTES, BYTES_VOCABULARY, Data, Model, Pretrain
+from primus.node.plan import PlanError, check_world
 from primus.node.typed import DataError, Problem
 
 
 def check(model: Model, data: Data, training: Pretrain, world_size: int | None) -> None:
     """Raise DataError (a ValueError) that names each key at fault. `world_size` None: only known on the nodes."""
-    problems = [*_model(model, training), *_tokens(model, data), *_training(training, world_size)]
+    problems = [
+        *_world(training, world_size),
+        *_model(model, training),
+        *_tokens(model, data),
+        *_training(training, world_size),
+    ]
     if problems:
         raise DataError(problems)
+
+
+def _world(training: Pretrain, world_size: int | None) -> list[Problem]:
+    try:
+        check_world(world_size or 0, training.parallel.degrees())
+    except PlanError as error:
+        return [Problem("task.parallel", str(error))]
+    return []
 
 
 def _model(model: Model, training: Pretrain) -> list[Problem]:
     problems = []
     tensor = training.parallel.tensor
     if model.attention_heads % model.kv_heads:
-        problems.append(Problem("model.kv_heads", f"{model.attention_heads} attention heads cannot share {model.kv_heads} "
-                                                  "key/value heads evenly: it must divide model.attention_heads"))
+        problems.append(
+            Problem(
+                "model.kv_heads",
+                f"{model.attention_heads} attention heads cannot share {model.kv_heads} "
+                "key/value heads evenly: it must divide model.attention_heads",
+            )
+        )
     for name, heads in (("attention_heads", model.attention_heads), ("kv_heads", model.kv_heads)):
         if heads % tensor:
             problems.append(Problem("task.parallel.tensor", f"{tensor} does not divide model.{name} {heads}"))
     if model.head_size % 2:
-        problems.append(Problem("model.head_size", f"{model.head_size} is odd: rotary positions turn pairs of elements"))
+        problems.append(
+            Problem("model.head_size", f"{model.head_size} is odd: rotary positions turn pairs of elements")
+        )
     if training.sequence_length % tensor:
-        problems.append(Problem("task.parallel.tensor", f"{tensor} does not divide task.sequence_length "
-                                                        f"{training.sequence_length}"))
+        problems.append(
+            Problem("task.parallel.tensor", f"{tensor} does not divide task.sequence_length {training.sequence_length}")
+        )
     return problems
 
 
 def _tokens(model: Model, data: Data) -> list[Problem]:
     if data.tokenizer == BYTES and model.vocabulary < BYTES_VOCABULARY:
-        return [Problem("model.vocabulary", f"{model.vocabulary} is too small for the tokenizer 'bytes', which has "
-                                            f"{BYTES_VOCABULARY} tokens (256 bytes, begin and end of text)")]
+        return [
+            Problem(
+                "model.vocabulary",
+                f"{model.vocabulary} is too small for the tokenizer 'bytes', which has "
+                f"{BYTES_VOCABULARY} tokens (256 bytes, begin and end of text)",
+            )
+        ]
     return []
 
 
 def _training(training: Pretrain, world_size: int | None) -> list[Problem]:
     problems = []
     schedule, parallel = training.schedule, training.parallel
-    if schedule.warmup_steps > training.steps:
-        problems.append(Problem("task.schedule.warmup_steps", f"{schedule.warmup_steps} is more than task.steps "
-                                                              f"{training.steps}"))
+    if training.warmup_steps > training.steps:
+        problems.append(
+            Problem("task.schedule.warmup_steps", f"{schedule.warmup_steps} is more than task.steps {training.steps}")
+        )
     betas = training.optimizer.betas
     if len(betas) != 2 or not all(0 <= b < 1 for b in betas):
-        problems.append(Problem("task.optimizer.betas", f"{list(betas)} must be two numbers, each at least 0 and below 1"))
+        problems.append(
+            Problem("task.optimizer.betas", f"{list(betas)} must be two numbers, each at least 0 and below 1")
+        )
     if training.global_batch and not world_size and training.global_batch % training.micro_batch:
-        problems.append(Problem("task.global_batch", f"{training.global_batch} is not a multiple of task.micro_batch "
-                                                     f"{training.micro_batch}"))
+        problems.append(
+            Problem(
+                "task.global_batch",
+                f"{training.global_batch} is not a multiple of task.micro_batch {training.micro_batch}",
+            )
+        )
     if training.global_batch and world_size and world_size % parallel.tensor == 0:
         ranks = world_size // parallel.tensor
         if training.global_batch % (training.micro_batch * ranks):
-            problems.append(Problem("task.global_batch", f"{training.global_batch} is not a multiple of task.micro_batch "
-                                                         f"{training.micro_batch} x {ranks} data-parallel ranks"))
+            problems.append(
+                Problem(
+                    "task.global_batch",
+                    f"{training.global_batch} is not a multiple of task.micro_batch "
+                    f"{training.micro_batch} x {ranks} data-parallel ranks",
+                )
+            )
     return problems

@@ -32,6 +32,8 @@ def explain(error: Exception, overrides: Sequence[str], directories: Sequence[Pa
 
 
 def _grammar(override: str) -> str:
+    if "=" not in override and not override.startswith("~"):
+        return f"{override!r} is no override: write key=value, or see `primus --help`."
     try:
         OverridesParser.create().parse_override(override)
     except (OverrideParseException, HydraException) as error:
@@ -40,8 +42,6 @@ def _grammar(override: str) -> str:
             f"Cannot read the override {override!r}: {reason}\n"
             "Overrides are key=value; a value with spaces, commas, brackets or quotes goes in quotes: 'key=\"a, b\"'."
         )
-    if "=" not in override and not override.startswith("~"):
-        return f"{override!r} is no override: write key=value."
     return ""
 
 

@@ -56,5 +56,5 @@ def _table(title: str, rows: Sequence[tuple[str, str]], width: int) -> str:
 
 
 def _example(command: str, why: str, width: int) -> str:
-    one_line = f"  {command:<60}# {why}"
+    one_line = f"  {command:<50}# {why}"
     return one_line if len(one_line) <= width else f"  # {why}\n  {command}"

@@ -12,7 +12,7 @@ BYTES = "bytes"  # the tokenizer that Primus ships
 BYTES_VOCABULARY = 258  # 256 bytes, begin and end of text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Model:
     """A decoder-only transformer. Sizes count elements; `head_size` is that of one attention head.
 
@@ -42,7 +42,7 @@ class Model:
         return embeddings + self.layers * layer + self.hidden_size
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TextData:
     """Text files by glob; null: the source of the standard library of the Python that runs the ranks."""
 
@@ -51,7 +51,7 @@ class TextData:
     tokenizer: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HubData:
     """A data set of the Hugging Face hub, or a local folder that `datasets.load_dataset` reads."""
 
@@ -64,7 +64,7 @@ class HubData:
     tokenizer: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MockData:
     """Made-up text; no file is read."""
 
@@ -76,7 +76,7 @@ Data = TextData | HubData | MockData
 DATA: dict[str, type[Data]] = {"text": TextData, "hf": HubData, "mock": MockData}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Optimizer:
     """AdamW (Loshchilov and Hutter 2019, https://arxiv.org/abs/1711.05101)."""
 
@@ -87,16 +87,19 @@ class Optimizer:
     weight_decay: float = bounded(least=0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """The learning rate over the steps: a linear warm-up, then down to `min_lr_ratio` of it, or constant."""
+    """The learning rate over the steps: a linear warm-up, then down to `min_lr_ratio` of it, or constant.
+
+    `warmup_steps` None is a tenth of all steps, at most 2000.
+    """
 
     name: Literal["cosine", "linear", "constant"]
-    warmup_steps: int = bounded(least=0)
+    warmup_steps: int | None = bounded(least=0)
     min_lr_ratio: float = bounded(least=0, most=1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Parallel:
     """Degrees of parallelism. The ranks left over after their product shard the weights (FSDP)."""
 
@@ -108,7 +111,7 @@ class Parallel:
         return {"tensor": self.tensor, "replicate": self.replicate}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Pretrain:
     """Training from scratch. Lengths and batches count tokens and sequences; `micro_batch` is that of one rank."""
 
@@ -123,6 +126,12 @@ class Pretrain:
     clip_grad_norm: float = bounded(above=0)
     precision: Literal["auto", "fp32", "bf16"]
     parallel: Parallel
+
+    @property
+    def warmup_steps(self) -> int:
+        """Steps of the warm-up, decided."""
+        given = self.schedule.warmup_steps
+        return min(self.steps // 10, 2000) if given is None else given
 
 
 def data(settings: dict[str, Any]) -> type[Data]:

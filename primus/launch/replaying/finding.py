@@ -2,6 +2,7 @@
 
 import json
 import tarfile
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,10 @@ from typing import Any
 
 import yaml
 
-from primus.launch.config.arguments import Arguments
 from primus.launch.problems import BadRequest
 from primus.node import rundir
 from primus.node.plan import Plan, from_json
+from primus.node.secrets import redact_url
 
 
 @dataclass(frozen=True)
@@ -32,22 +33,25 @@ class SavedRun:
         return f"{self.plan.sweep}/{self.plan.run_id}" if self.plan.sweep else self.plan.run_id
 
 
-def find(word: str, arguments: Arguments) -> SavedRun:
-    """The run that `word` names. Raises BadRequest when there is none, or when it cannot be read."""
+def find(key: str, word: str, output_root: str, tracking_uri: str | None, offline: bool) -> SavedRun:
+    """The run that `<key>=<word>` names. Raises BadRequest when there is none, or when it cannot be read.
+
+    `offline`: no tracking server is asked.
+    """
     path = Path(word).expanduser()
     if path.is_dir():
         return from_directory(path)
     if path.is_file():
         return from_archive(path)
-    root = Path(arguments.value("output.root") or "outputs").expanduser()
+    root = Path(output_root).expanduser()
     local = _in_root(word, root)
     if local:
         return from_directory(local)
     if "/" in word or path.suffix:
-        raise BadRequest(f"replay={word}: there is no such run directory or file.")
-    if (arguments.value("dry_run") or "false").lower() not in ("false", "0", "no"):
-        raise BadRequest(f"replay={word}: not under {root}/, and a dry run opens no connection to ask MLflow for it.")
-    return _from_mlflow(word, arguments.value("tracking.uri"), root)
+        raise BadRequest(f"{key}={word}: there is no such run directory or file.")
+    if offline:
+        raise BadRequest(f"{key}={word}: not under {root}/, and a dry run opens no connection to ask MLflow for it.")
+    return _from_mlflow(key, word, tracking_uri, root)
 
 
 def from_directory(directory: Path) -> SavedRun:
@@ -113,10 +117,14 @@ def _in_root(word: str, root: Path) -> Path | None:
     return None
 
 
-def _from_mlflow(run_id: str, uri: str | None, root: Path) -> SavedRun:
-    from primus.launch.record import read
+def _from_mlflow(key: str, run_id: str, uri: str | None, root: Path) -> SavedRun:
+    from primus.launch.record import read, store
 
-    directory = read.fetch_run(run_id, uri, root)
+    where = uri or store.tracking_uri(root)
+    try:
+        directory = read.fetch_run(run_id, where, root, Path(tempfile.mkdtemp(prefix="primus-")))
+    except store.Unavailable as error:
+        raise BadRequest(f"{key}={run_id}: not under {root}/, and MLflow cannot be asked: {error}") from None
     if directory is None:
-        raise BadRequest(f"replay={run_id}: no run of that id under {root}/, nor in MLflow.")
+        raise BadRequest(f"{key}={run_id}: no run of that id under {root}/, nor in MLflow at {redact_url(where)}.")
     return from_directory(directory)

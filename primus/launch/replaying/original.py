@@ -22,7 +22,9 @@ def named_by(arguments: Arguments) -> SavedRun | None:
     word = arguments.value("replay")
     if not word or word == "null":
         return None
-    return finding.find(word.strip("'\""), arguments)
+    root = arguments.value("output.root") or "outputs"
+    offline = (arguments.value("dry_run") or "false").lower() not in ("false", "no", "0")
+    return finding.find("replay", word.strip("'\""), root, arguments.value("tracking.uri"), offline)
 
 
 def register(run: SavedRun, arguments: Arguments) -> str:
@@ -37,7 +39,9 @@ def register(run: SavedRun, arguments: Arguments) -> str:
     if "***@" in str(saved.get("tracking", {}).get("uri")):  # its password was not kept
         saved["tracking"]["uri"] = None
     defaults = [{group: None} for group in catalog.GROUPS]
-    overrides = [d for d in base.pop("defaults") if isinstance(d, Mapping) and str(next(iter(d))).startswith("override ")]
+    overrides = [
+        d for d in base.pop("defaults") if isinstance(d, Mapping) and str(next(iter(d))).startswith("override ")
+    ]
     node = OmegaConf.create({"defaults": [*defaults, *overrides, "_self_"], **base, **saved})
     ConfigStore.instance().store(name=_NAME, node=node, provider="replay")
     return _NAME

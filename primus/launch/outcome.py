@@ -1,0 +1,86 @@
+"""How a run ended, from what its nodes left. Written by the launch side, or by the recorder when that is gone."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from primus.launch.record import tail
+from primus.launch.record.files import main_rank, node_reports, rank_files, read_json
+from primus.node import rundir
+
+_ENDED = {"finished": ("FINISHED", 0), "failed": ("FAILED", 1), "killed": ("KILLED", 130), "unfit": ("FAILED", 3)}
+"""Status of a node -> status of the run and exit code of `primus`."""
+
+
+def write_result(directory: Path, started: float, interrupted: bool, message: str | None = None) -> dict[str, Any]:
+    """Write result.json, whose presence means that the run is over, and return it. `started`: seconds since the epoch.
+
+    A run that was interrupted is KILLED whatever its nodes say; else the worst node decides. A node of the plan that
+    left no outcome (its agent was killed, or its host went down) makes the run FAILED, by name.
+    """
+    result = summary(directory, started, time.time(), interrupted, message)
+    rundir.write_json(directory / rundir.RESULT, result)
+    return result
+
+
+def summary(directory: Path, started: float, ended: float, interrupted: bool, message: str | None) -> dict[str, Any]:
+    """The result as plain data; reads the run directory, writes nothing."""
+    reports = node_reports(directory)
+    outcomes = {node: report["outcome"] for node, report in reports.items() if report.get("outcome")}
+    node, (status, exit_code) = _decide(outcomes)
+    said = outcomes.get(node, {}).get("message")
+    lost = [n for n in range(_nodes(directory)) if n not in outcomes]
+    if lost and status == "FINISHED":
+        status, exit_code, said = "FAILED", 1, _lost(lost, reports)
+    if interrupted:
+        status, exit_code, said = "KILLED", 130, "interrupted"
+    step, metrics = last_metrics(directory)
+    return {
+        "status": status,
+        "exit_code": exit_code,
+        "started": started,
+        "ended": ended,
+        "message": message or said,
+        "root_cause": _root_cause(outcomes),
+        "metrics": metrics,
+        "step": step,
+    }
+
+
+def last_metrics(directory: Path) -> tuple[int | None, dict[str, float]]:
+    """The last step and the last value of each metric, of the rank that reports the loss (else of rank 0)."""
+    files = {rank: tail.last_objects(path) for rank, path in rank_files(directory).items()}
+    rank = main_rank(files)
+    step: int | None = None
+    metrics: dict[str, float] = {}
+    for line in files.get(rank, []):
+        metrics.update(tail.numbers(line))
+        if isinstance(line.get("step"), int):
+            step = line["step"]
+    return step, metrics
+
+
+def _decide(outcomes: dict[int, dict[str, Any]]) -> tuple[int, tuple[str, int]]:
+    """The node whose outcome is that of the run: one that was unfit, else failed, else killed, else the first."""
+    for status in ("unfit", "failed", "killed"):
+        for node in sorted(outcomes):
+            if outcomes[node].get("status") == status:
+                return node, _ENDED[status]
+    return 0, _ENDED["finished"]
+
+
+def _root_cause(outcomes: dict[int, dict[str, Any]]) -> dict[str, Any] | None:
+    """The rank that failed first, over all nodes, with its node."""
+    causes = [{**cause, "node_rank": n} for n, o in sorted(outcomes.items()) if (cause := o.get("root_cause"))]
+    return min(causes, key=lambda cause: cause.get("time") or 0.0, default=None)
+
+
+def _nodes(directory: Path) -> int:
+    job = read_json(directory / rundir.PLAN).get("job") or {}
+    return int(job.get("nodes", 1))
+
+
+def _lost(nodes: list[int], reports: dict[int, dict[str, Any]]) -> str:
+    names = [f"{n} ({reports[n]['host']})" if reports.get(n, {}).get("host") else str(n) for n in nodes[:8]]
+    more = f" and {len(nodes) - 8} more" if len(nodes) > 8 else ""
+    return f"node {', '.join(names)}{more} left no outcome: its agent or its host was killed, or it never started"

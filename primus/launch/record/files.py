@@ -1,0 +1,72 @@
+"""What is in a run directory: reports of nodes, metric files, and the files that become artifacts."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from primus.node import rundir
+
+LARGEST = 256 << 20
+"""Bytes; a larger file stays in the run directory alone and is named in record.json."""
+
+_RANK = re.compile(r"rank-(\d+)\.jsonl")
+_NODE = re.compile(r"node-(\d+)\.jsonl")
+_FOLDERS = (rundir.CODE, "nodes", "logs", "metrics")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty when there is no such file or no object in it."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def node_reports(directory: Path) -> dict[int, dict[str, Any]]:
+    """nodes/<n>.json by node rank."""
+    paths = (directory / "nodes").glob("[0-9]*.json")
+    return {int(path.stem): read_json(path) for path in sorted(paths) if path.stem.isdigit()}
+
+
+def rank_files(directory: Path) -> dict[int, Path]:
+    """Metric files by rank, in order."""
+    return _numbered(directory, _RANK)
+
+
+def host_files(directory: Path) -> dict[int, Path]:
+    """Files of host metrics by node rank, in order."""
+    return _numbered(directory, _NODE)
+
+
+def main_rank(lines: Mapping[int, Sequence[Mapping[str, Any]]]) -> int:
+    """The rank whose metrics are those of the run: the first one that reports a loss, else rank 0.
+
+    With pipeline parallelism the loss is known on the last stage alone.
+    """
+    return min((rank for rank, values in lines.items() if any("loss" in value for value in values)), default=0)
+
+
+def early_artifacts(directory: Path) -> list[str]:
+    """What a replay needs, there as soon as the run starts."""
+    return [name for name in (rundir.PLAN, rundir.CONFIG, rundir.OVERRIDES) if (directory / name).is_file()]
+
+
+def artifacts(directory: Path) -> list[str]:
+    """All files of a finished run that belong in its record, as relative paths; links are not followed."""
+    names = early_artifacts(directory)
+    names += [name for name in (rundir.RESULT, "report.html") if (directory / name).is_file()]
+    for folder in _FOLDERS:
+        found = [p for p in sorted((directory / folder).rglob("*")) if p.is_file() and not p.is_symlink()]
+        names += [str(p.relative_to(directory)) for p in found if not p.name.startswith(".")]
+    return names
+
+
+def _numbered(directory: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
+    found = {}
+    for path in (directory / "metrics").glob("*.jsonl"):
+        if match := pattern.fullmatch(path.name):
+            found[int(match[1])] = path
+    return dict(sorted(found.items()))

@@ -1,0 +1,157 @@
+"""Follow a run or a sweep until its record is complete: when to look, when to try again, when to give up."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from primus.launch.record import sweep
+from primus.launch.record.lifeline import Lifeline, end_without_launcher
+from primus.launch.record.recording import Recording
+from primus.launch.record.run import RunRecord
+from primus.launch.record.state import Busy
+from primus.launch.record.store import Refused, Store, Unavailable
+from primus.node import rundir
+
+LOOK = 0.05
+"""Seconds between two looks for a new job or a result: what a finished command waits for its record at most."""
+
+FLUSH = 1.0
+"""Seconds between two batches of metrics of a run."""
+
+_BACK_OFF = (0.2, 3.0)
+"""Seconds before the second and, doubled each time, before any later attempt on a store that is unavailable."""
+
+
+class GaveUp(BaseException):
+    """The time for completing the record is up. No Exception: MLflow catches those."""
+
+
+class Follower:
+    """The records of one directory. `problems` are the reasons for which a record stays incomplete."""
+
+    def __init__(self, directory: Path, store: Store, lifeline: Lifeline) -> None:
+        self._directory = directory
+        self._store = store
+        self._lifeline = lifeline
+        self._is_sweep = bool(sweep.read(directory))
+        self._open: dict[Path, Recording] = {}
+        self._closed: set[Path] = set()
+        self._flushed: dict[Path, float] = {}
+        self._retry_at = 0.0
+        self._pause = _BACK_OFF[0]
+        self._cut_at: float | None = None
+        self.problems: list[str] = []
+
+    def once(self, wait: float) -> None:
+        """Complete the records of what is over, trying for `wait` seconds at most."""
+        with _deadline(wait):
+            self._open_new()
+            self._step()
+            while any(record.ended() for record in self._open.values()):
+                self._lifeline.wait(LOOK)
+                self._step()
+        for path, record in self._open.items():
+            self.problems.append(f"{path}: no {rundir.RESULT}; it is still running, or was cut off with its host")
+            record.fail(self.problems[-1])
+
+    def until_over(self, wait: float) -> None:
+        """Record until all is over; from then on for `wait` seconds at most."""
+        while not self._over():
+            if self._lifeline.cut and not self._is_sweep and not self._open:
+                return  # the launcher went before it wrote a plan
+            self._open_new()
+            self._step()
+            self._lifeline.wait(LOOK)
+            self._after_the_launcher()
+        with _deadline(wait):
+            self._open_new()
+            self._step()
+            while self._open:
+                self._lifeline.wait(LOOK)
+                self._step()
+
+    def give_up(self) -> None:
+        """Say in each record that is not complete that its time was up."""
+        for path, record in self._open.items():
+            said = record.record.errors[-1:] or ("the store was too slow",)
+            self.problems.append(f"{path}: {said[0]}")
+            record.fail(said[0])
+
+    def _over(self) -> bool:
+        if self._is_sweep:
+            return "status" in sweep.read(self._directory)
+        return (self._directory / rundir.RESULT).exists()
+
+    def _after_the_launcher(self) -> None:
+        if self._lifeline.cut:
+            self._cut_at = self._cut_at or time.monotonic()
+            end_without_launcher(self._directory, self._cut_at)
+
+    def _open_new(self) -> None:
+        """Open records of what has appeared: the sweep first, which its jobs name as their parent."""
+        if self._is_sweep:
+            self._add(self._directory)
+        for path in sweep.jobs(self._directory) if self._is_sweep else [self._directory]:
+            if (path / rundir.PLAN).exists():
+                self._add(path)
+
+    def _add(self, path: Path) -> None:
+        if path in self._open or path in self._closed:
+            return
+        kind = sweep.SweepRecord if self._is_sweep and path == self._directory else RunRecord
+        try:
+            self._open[path] = kind(path, self._store)
+        except (Busy, ValueError) as error:
+            self._closed.add(path)
+            self.problems.append(f"{path}: {error}")
+
+    def _step(self) -> None:
+        """Advance every record that has something new, unless the store is to be left alone for a while."""
+        now = time.monotonic()
+        if now < self._retry_at:
+            return
+        for path, record in list(self._open.items()):
+            if record.ended() or now - self._flushed.get(path, 0.0) >= FLUSH:
+                self._flushed[path] = now
+                if not self._advance(path, record):
+                    return
+
+    def _advance(self, path: Path, record: Recording) -> bool:
+        """Advance one record; False when the store is unavailable."""
+        try:
+            if record.advance():
+                self._close(path)
+        except Unavailable as error:
+            record.fail(str(error))
+            self._retry_at = time.monotonic() + self._pause
+            self._pause = min(2 * self._pause, _BACK_OFF[1])
+            return False
+        except Refused as error:
+            record.fail(str(error))
+            self.problems.append(f"{path}: {error}")
+            self._close(path)
+        self._pause = _BACK_OFF[0]
+        return True
+
+    def _close(self, path: Path) -> None:
+        self._open.pop(path).close()
+        self._closed.add(path)
+
+
+@contextmanager
+def _deadline(seconds: float) -> Iterator[None]:
+    """Raise GaveUp in the main thread after `seconds`, whatever it does: a request to a slow server can take long."""
+
+    def give_up(number: int, frame: FrameType | None) -> None:
+        raise GaveUp
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,98 @@
+"""What recording a run and recording a sweep have in common: one lock, one record.json, one MLflow run."""
+
+import getpass
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from primus.launch.record import content, state
+from primus.launch.record.store import Store
+
+
+class Recording:
+    """The record of one directory; holds its lock until `close`. Raises state.Busy, and ValueError for a bad file."""
+
+    def __init__(self, directory: Path, store: Store) -> None:
+        self.directory = directory
+        self.store = store
+        self.record = state.load(directory, store.shown)
+        self._lock = state.lock(directory)
+        self._sent: dict[str, str] = {}  # tags; after a restart they are all sent once more
+
+    def close(self) -> None:
+        """Let another process record the directory."""
+        self._lock.close()
+
+    def ended(self) -> bool:
+        """Whether what is recorded is over."""
+        raise NotImplementedError
+
+    def advance(self) -> bool:
+        """Record what is new; True once the record is complete. Raises store.Unavailable and store.Refused."""
+        raise NotImplementedError
+
+    def fail(self, message: str) -> None:
+        """Say in record.json what went wrong."""
+        self.save(self.record.failed(message))
+
+    def save(self, record: state.Record) -> None:
+        """Keep how far the record has come."""
+        if record != self.record:
+            state.save(self.directory, record)
+            self.record = record
+
+    def create(self, experiment: str, name: str, started: float, tags: Mapping[str, str]) -> None:
+        """Create the MLflow run, unless it is there: a recorder can be killed before it has noted the run's id."""
+        if self.record.run_id:
+            return
+        found = None
+        if self.record.attempted:
+            found = self.store.find(experiment, content.RUN_DIRECTORY, str(self.directory))
+        else:
+            self.save(replace(self.record, attempted=True))
+        if found is None:
+            found = self.store.create(experiment, name, started, tags)
+            self._sent = dict(tags)
+        self.save(
+            replace(
+                self.record, experiment_id=found.experiment_id, run_id=found.run_id, artifact_uri=found.artifact_uri
+            )
+        )
+
+    def new(self, tags: Mapping[str, str]) -> dict[str, str]:
+        """Those of the tags that the MLflow run does not have yet."""
+        return {name: value for name, value in tags.items() if self._sent.get(name) != value}
+
+    def sent(self, tags: Mapping[str, str]) -> None:
+        """These tags have been accepted."""
+        self._sent.update(tags)
+
+    def upload(self, names: list[str]) -> None:
+        """Upload those of the files that the MLflow run does not have yet."""
+        done = [*self.record.artifacts]
+        try:
+            for name in names:
+                if name not in done:
+                    self.store.upload(str(self.record.run_id), self.directory / name, name)
+                    done.append(name)
+        finally:
+            self.save(replace(self.record, artifacts=tuple(done)))
+
+
+def common_tags(directory: Path) -> dict[str, str]:
+    """Tags that every MLflow run of Primus has."""
+    return {
+        "mlflow.source.name": "primus",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.user": _user_name(),
+        content.RUN_DIRECTORY: str(directory),
+    }
+
+
+def _user_name() -> str:
+    """The user's name, or the number where the host knows no name for it (a container)."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())

@@ -1,0 +1,107 @@
+"""The record of one run directory, brought up to date step by step. Every step can be repeated."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from primus.launch.record import content, files, metrics
+from primus.launch.record.recording import Recording, common_tags
+from primus.launch.record.store import Store
+from primus.node import rundir
+from primus.node.plan import from_json
+
+_LOG_END = 1 << 18
+"""Bytes at the end of a failed rank's log in which its traceback is looked for."""
+
+_PACKAGES = "packages.txt"
+
+
+class RunRecord(Recording):
+    """Records one run directory."""
+
+    def __init__(self, directory: Path, store: Store) -> None:
+        self._plan = from_json((directory / rundir.PLAN).read_text(encoding="utf-8"))
+        self._report: dict[str, Any] = {}
+        super().__init__(directory, store)
+
+    def ended(self) -> bool:
+        """Whether the run is over."""
+        return (self.directory / rundir.RESULT).exists()
+
+    def advance(self) -> bool:
+        """Record what is new; True once the record is complete. Raises store.Unavailable and store.Refused."""
+        if self.record.complete:
+            return True
+        result = files.read_json(self.directory / rundir.RESULT)  # read first: what the ranks wrote is all there then
+        if not self._report:
+            self._report = files.read_json(self.directory / rundir.node_facts(0))
+        traceback = self._traceback(result)
+        started = (self.directory / rundir.PLAN).stat().st_mtime
+        self.create(self._plan.config["experiment"]["name"], self._name(), started, self._tags(result, traceback))
+        self._log(self._tags(result, traceback))
+        self.upload(files.early_artifacts(self.directory))
+        if result:
+            self._finish(result)
+        return self.record.complete
+
+    def _name(self) -> str:
+        return f"{self._plan.sweep}/{self._plan.run_id}" if self._plan.sweep else self._plan.run_id
+
+    def _tags(self, result: dict[str, Any], traceback: str | None) -> dict[str, str]:
+        """All tags that are known by now."""
+        note = content.note(self._plan, str(self.directory), self.record.run_id, result, traceback)
+        tags = {
+            **common_tags(self.directory),
+            **content.plan_tags(self._plan),
+            **content.report_tags(self._plan, self._report),
+            **content.result_tags(result, traceback),
+            "mlflow.note.content": note,
+        }
+        parent = files.read_json(self.directory.parent / rundir.RECORD) if self._plan.sweep else {}
+        if parent.get("tracking_uri") == self.store.shown and parent.get("run_id"):
+            tags[content.PARENT] = parent["run_id"]
+        return {name: content.cut(value, content.TAG_LENGTH) for name, value in tags.items()}
+
+    def _log(self, tags: dict[str, str]) -> None:
+        """Log what is new, in as few calls as can be: a sweep of short jobs waits for them."""
+        run_id, unsent = str(self.record.run_id), self.new(tags)
+        parameters = {} if self.record.described else content.parameters(self._plan.config)
+        for batch in metrics.new(self.directory, self.record, self._plan.job.nodes):
+            if batch.metrics or parameters or unsent:
+                self.store.log(run_id, batch.metrics, parameters, unsent)
+            self.sent(unsent)
+            self.save(replace(batch.after, described=True))
+            parameters, unsent = {}, {}
+        if parameters or unsent:
+            self.store.log(run_id, (), parameters, unsent)
+            self.sent(unsent)
+            self.save(replace(self.record, described=True))
+
+    def _finish(self, result: dict[str, Any]) -> None:
+        """Close the MLflow run, then add the files: an artifact store that fails must not leave it RUNNING for ever."""
+        run_id = str(self.record.run_id)
+        self.store.finish(run_id, result["status"], result["ended"])
+        if packages := content.packages_text(self._report):
+            self.store.upload_text(run_id, packages, _PACKAGES)
+        names = files.artifacts(self.directory)
+        large = [name for name in names if (self.directory / name).stat().st_size > files.LARGEST]
+        self.upload([name for name in names if name not in large])
+        said = [f"{name}: larger than {files.LARGEST >> 20} MiB, it is in the run directory alone" for name in large]
+        said += metrics.left_out(self.directory, self.record)
+        self.save(replace(self.record, complete=True, errors=tuple(said)))
+
+    def _traceback(self, result: dict[str, Any]) -> str | None:
+        cause = result.get("root_cause")
+        if result.get("status") in (None, "FINISHED") or not cause:
+            return None
+        return content.last_traceback(_end_of(self.directory / str(cause.get("log"))))
+
+
+def _end_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_END))
+            return file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,93 @@
+"""Read files of JSON lines while they grow: whole lines only, each once, from a remembered position."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PIECE = 1 << 20
+"""Bytes read at a time: bounds the memory of a recorder that comes late to a long run."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a file has been read: bytes (always the start of a line) and lines."""
+
+    bytes: int = 0
+    lines: int = 0
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line: its object, or None where it is broken, and the position after it."""
+
+    value: dict[str, Any] | None
+    after: Position
+
+
+def read(path: Path, start: Position) -> list[Line]:
+    """The whole lines from `start` on, up to about PIECE bytes; none when there is nothing new or no such file.
+
+    A last line without its newline is left for the next time. A file shorter than the position (a network file system
+    can show an old size for a while) has nothing new.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(start.bytes)
+            data = file.read(PIECE)
+            if data and b"\n" not in data:
+                data += file.readline()
+    except FileNotFoundError:
+        return []
+    lines, position = [], start
+    for text in data[: data.rfind(b"\n") + 1].splitlines(keepends=True):
+        position = Position(position.bytes + len(text), position.lines + 1)
+        lines.append(Line(_object(text), position))
+    return lines
+
+
+def rest(path: Path, start: Position) -> int:
+    """Bytes after `start`: once nothing writes any more, a last line that was cut off."""
+    try:
+        return max(0, path.stat().st_size - start.bytes)
+    except FileNotFoundError:
+        return 0
+
+
+def last_objects(path: Path, most: int = 1 << 16) -> list[dict[str, Any]]:
+    """The whole, sound lines among the last `most` bytes of a file."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - most))
+            data = file.read()
+    except FileNotFoundError:
+        return []
+    lines = data[: data.rfind(b"\n") + 1].split(b"\n")
+    if size > most:
+        lines = lines[1:]
+    return [value for value in map(_object, lines) if value is not None]
+
+
+def numbers(value: dict[str, Any]) -> dict[str, float]:
+    """The metrics of a line: its numbers, without its time and step."""
+    return {
+        name: float(number)
+        for name, number in value.items()
+        if name not in ("time", "step") and isinstance(number, (int, float)) and not isinstance(number, bool)
+    }
+
+
+def _object(text: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(value, dict) or not _in(value.get("time"), 1e11) or not _in(value.get("step", 0), 2**62):
+        return None
+    return value
+
+
+def _in(value: Any, most: float) -> bool:
+    """Whether it is a number that a database can keep: NaN is in no range."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= most

@@ -1,0 +1,97 @@
+"""A run as one file (.tar.gz or .tar.zst), and back. Reading one extracts nothing: it may come from a stranger."""
+
+import contextlib
+import io
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from primus.launch.problems import BadRequest
+from primus.node import rundir
+
+ENDINGS = (".tar.gz", ".tgz", ".tar.zst")
+# What describes a run; everything else that it wrote (checkpoints, traces) goes in only when asked.
+_DESCRIBING = (rundir.PLAN, rundir.CONFIG, rundir.OVERRIDES, rundir.RESULT, rundir.RECORD, "rank.json", "report.html")
+_DESCRIBING_FOLDERS = ("code", "nodes", "logs", "metrics")
+_LARGEST_TEXT = 64 << 20
+"""Bytes of one member that are read: a plan is some tens of kilobytes, and an archive can claim anything."""
+
+
+def pack(directory: Path, to: Path, everything: bool) -> int:
+    """Write the run in `directory` to the file `to`, whole or not at all; returns its size in bytes. Raises BadRequest."""
+    if not to.name.endswith(ENDINGS):
+        raise BadRequest(f"to={to}: the file must end in one of {', '.join(ENDINGS)}")
+    part = to.with_name(f".{to.name}.part")
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        with _writing(part, to.name) as tar:
+            for path in sorted(p for p in directory.rglob("*") if p.is_file() and not p.name.startswith(".")):
+                name = path.relative_to(directory)
+                if everything or str(name) in _DESCRIBING or name.parts[0] in _DESCRIBING_FOLDERS:
+                    tar.add(path, f"{directory.name}/{name}", recursive=False)
+        part.replace(to)
+    except OSError as error:
+        raise BadRequest(f"to={to}: cannot be written: {error.strerror or error}") from None
+    finally:
+        part.unlink(missing_ok=True)
+    return to.stat().st_size
+
+
+def texts(file: Path) -> dict[str, str]:
+    """The plan, config and JSON files of a packed run, by their path in its run directory.
+
+    Raises ValueError, OSError or tarfile.TarError for a file that is none.
+    """
+    found = {}
+    with _reading(file) as tar:
+        for member in tar:
+            name = "/".join(member.name.split("/")[1:])
+            wanted = name in (rundir.PLAN, rundir.CONFIG, rundir.RESULT) or name.startswith(("nodes/", "metrics/"))
+            if not (wanted and member.isfile()):
+                continue
+            if member.size > _LARGEST_TEXT:
+                raise ValueError(f"{member.name} claims {member.size} bytes")
+            content = tar.extractfile(member)
+            assert content is not None
+            found[name] = content.read().decode("utf-8")
+    return found
+
+
+@contextlib.contextmanager
+def _writing(path: Path, name: str) -> Iterator[tarfile.TarFile]:
+    if name.endswith(".zst"):
+        import zstandard
+
+        with path.open("wb") as raw, zstandard.ZstdCompressor().stream_writer(raw) as packed:
+            with tarfile.open(fileobj=_Forward(packed), mode="w|") as tar:
+                yield tar
+    else:
+        with tarfile.open(path, "w:gz") as tar:
+            yield tar
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[tarfile.TarFile]:
+    with path.open("rb") as raw:
+        if raw.read(4) == b"\x28\xb5\x2f\xfd":  # the magic number of a Zstandard frame (RFC 8878)
+            import zstandard
+
+            raw.seek(0)
+            stream: IO[bytes] = io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw))
+            with tarfile.open(fileobj=stream, mode="r|") as tar:
+                yield tar
+        else:
+            raw.seek(0)
+            with tarfile.open(fileobj=raw, mode="r:*") as tar:
+                yield tar
+
+
+class _Forward(io.RawIOBase):
+    """Write-only, for tarfile: closing it leaves the compressor open for its own end."""
+
+    def __init__(self, target: IO[bytes]) -> None:
+        self._target = target
+
+    def write(self, data: Any) -> int:
+        return self._target.write(bytes(data))

@@ -1,0 +1,78 @@
+"""What a run stands on: device, driver, interpreter, packages, git commit, environment. Of a record, and of this machine."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from primus.launch.place import Place
+from primus.launch.replaying.finding import SavedRun
+from primus.node import environment, process
+from primus.node.packages import QUESTION
+from primus.node.plan import Plan
+
+_SECONDS = 20.0
+"""Time limit for another interpreter to say which packages it has."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Each value as text; `packages` and `environment` by name. Empty: not known."""
+
+    device: str
+    driver: str
+    python: str
+    commit: str
+    packages: Mapping[str, str]
+    environment: Mapping[str, str]
+
+
+def recorded(run: SavedRun) -> Surroundings:
+    """What the first node of a recorded run wrote down."""
+    facts = run.nodes[0] if run.nodes else {}
+    devices = facts.get("devices") or {}
+    interpreter = facts.get("interpreter") or {}
+    variables = {v["name"]: v["value"] for v in facts.get("environment") or []}
+    return Surroundings(
+        device=_device(devices, facts.get("cpu") or {}),
+        driver=str(devices.get("driver") or ""),
+        python=str(interpreter.get("version") or ""),
+        commit=run.plan.code.commit or "",
+        packages=facts.get("packages") or {},
+        environment=variables,
+    )
+
+
+def here(plan: Plan, place: Place) -> Surroundings:
+    """This machine, as a run of this plan would find it. Asks the ranks' interpreter for its packages."""
+    from primus.node import host
+    from primus.node.typed import plain
+
+    world = environment.lay_out(plan.job, place.devices, 0)
+    values = environment.placeholders(plan.directory, plan.run_id, place.devices, world)
+    resolved = environment.resolve(plan.environment, place.environ, values)
+    resolved = (*resolved, *environment.defaults(resolved, place.environ, host.cores(), world.ranks_per_node))
+    told = _ask(plan.job.command[0])
+    return Surroundings(
+        device=_device(plain(place.devices), plain(host.survey())),
+        driver=place.devices.driver,
+        python=str(told.get("version") or ""),
+        commit=plan.code.commit or "",
+        packages=told.get("packages") or {},
+        environment={v.name: v.value for v in environment.recorded(resolved, place.environ)},
+    )
+
+
+def _device(devices: Mapping[str, Any], cpu: Mapping[str, Any]) -> str:
+    if devices.get("count"):
+        return f"{devices['count']} x {devices.get('model')}"
+    return f"{cpu.get('model')}, {cpu.get('cores')} cores"
+
+
+def _ask(python: str) -> dict[str, Any]:
+    answer = process.ask([python, "-c", QUESTION], _SECONDS) if python.rpartition("/")[2].startswith("python") else None
+    try:
+        told = json.loads(answer or "{}")
+    except ValueError:
+        told = {}
+    return told if isinstance(told, dict) else {}

@@ -1,0 +1,156 @@
+"""A sweep from plans to record: pack the jobs on the devices, follow them, go on when one fails, say how it went."""
+
+import os
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from primus.launch import closing, readiness, rundirectory
+from primus.launch.config.request import Request
+from primus.launch.place import Place, new_run_id
+from primus.launch.planning import experiment_directory
+from primus.launch.problems import INTERRUPTED, JOB_FAILED, OK
+from primus.launch.run import Interrupts, NewestMetrics, tracking_uri
+from primus.launch.running import Agent, Recorder
+from primus.launch.sweep import journal
+from primus.launch.sweep.journal import Journal
+from primus.launch.sweep.packing import Placement, Pool
+from primus.launch.sweep.table import JobTable
+from primus.node.plan import Plan
+
+_TICK = 0.02
+"""Seconds between two looks at the jobs."""
+_REPORTED = 3
+"""Failed jobs whose root cause is printed; the others are named."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a sweep ended: exit code, and the last loss of each job."""
+
+    exit_code: int
+    losses: list[float | None]
+
+
+@dataclass
+class Job:
+    """A job that runs now."""
+
+    index: int
+    agent: Agent
+    placement: Placement
+    metrics: NewestMetrics
+
+
+def directory(request: Request, place: Place, overrides: Sequence[Sequence[str]]) -> Path:
+    """Where the sweep is kept: a new directory, or the unfinished one that `sweep.resume` takes up. Nothing is made."""
+    experiment = experiment_directory(request, place)
+    if request.sweep.resume:
+        return journal.unfinished(experiment, journal.same_jobs(overrides))
+    return experiment / new_run_id()
+
+
+def run(
+    where: Path,
+    plans: Sequence[Plan],
+    request: Request,
+    place: Place,
+    secrets: Sequence[Mapping[str, str]],
+    parallel: str | int,
+) -> Ended:
+    """Run every job that has not finished yet. Raises Complaint before anything is started."""
+    for plan in plans:
+        readiness.check(plan)
+    pool = Pool(place.devices.visible, tuple(sorted(os.sched_getaffinity(0))), parallel)
+    entry = Journal(where.name, request.experiment.name, tuple(p.overrides for p in plans))
+    entry.write(where)
+    with Interrupts() as interrupts:
+        recorder = None
+        if request.tracking.enabled:
+            recorder = Recorder(where, tracking_uri(request), request.tracking.wait)
+        sweep = _Sweep(plans, secrets, pool, interrupts)
+        try:
+            sweep.run()
+        finally:
+            sweep.table.close()
+        failed = sweep.failed()
+        status = "KILLED" if interrupts.count else "FAILED" if failed else "FINISHED"
+        Journal(entry.id, entry.experiment, entry.jobs, status).write(where)
+        complete = recorder.finish() if recorder else True
+    _say(where, request, sweep, failed, complete)
+    exit_code = INTERRUPTED if interrupts.count else JOB_FAILED if failed else OK
+    return Ended(exit_code, [row.loss for row in sweep.table.rows])
+
+
+class _Sweep:
+    def __init__(
+        self, plans: Sequence[Plan], secrets: Sequence[Mapping[str, str]], pool: Pool, interrupts: Interrupts
+    ) -> None:
+        self.plans, self._secrets, self._pool, self._interrupts = plans, secrets, pool, interrupts
+        self.table = JobTable(journal.changing(plans))
+        self.results: dict[int, dict[str, object]] = {}
+        self._running: list[Job] = []
+
+    def run(self) -> None:
+        waiting = []
+        for index, plan in enumerate(self.plans):
+            if journal.finished(Path(plan.directory)):
+                self.table.set(index, "done before")
+            else:
+                waiting.append(index)
+        while waiting or self._running:
+            while waiting and not self._interrupts.count:
+                placement = self._pool.take(self.plans[waiting[0]].job)
+                if placement is None:
+                    break
+                self._start(waiting.pop(0), placement)
+            if self._interrupts.count:
+                waiting.clear()
+            for job in [j for j in self._running if j.agent.over]:
+                self._end(job)
+            for job in self._running:
+                newest = job.metrics.read()
+                if newest:
+                    self.table.set(job.index, "running", newest)
+            time.sleep(_TICK)
+
+    def _start(self, index: int, placement: Placement) -> None:
+        plan = self.plans[index]
+        if Path(plan.directory).exists():
+            journal.set_aside(Path(plan.directory))
+        made = rundirectory.create(plan)
+        agent = Agent(plan, made, self._secrets[index], placement.arguments(), shown=False)
+        self._interrupts.forward_to(agent)
+        self._running.append(Job(index, agent, placement, NewestMetrics(made)))
+        self.table.set(index, "running")
+
+    def _end(self, job: Job) -> None:
+        self._running.remove(job)
+        self._pool.give_back(job.placement)
+        result = job.agent.finish(self._interrupts.count > 0)
+        self.results[job.index] = result
+        last = {"step": result.get("step"), "loss": closing.loss(result)}
+        self.table.set(job.index, str(result["status"]).lower(), last)
+
+    def failed(self) -> list[int]:
+        return sorted(i for i, r in self.results.items() if r["status"] != "FINISHED")
+
+
+def _say(where: Path, request: Request, sweep: _Sweep, failed: list[int], complete: bool) -> None:
+    for index in failed[:_REPORTED]:
+        print(f"job {index}:", file=sys.stderr)
+        print(closing.failure(Path(sweep.plans[index].directory), sweep.results[index]), file=sys.stderr)
+    if len(failed) > _REPORTED:
+        print(f"primus: failed as well: {', '.join(map(str, failed[_REPORTED:]))}", file=sys.stderr)
+    if not complete:
+        print(closing.incomplete(where), file=sys.stderr)
+    losses = [(row.loss, i) for i, row in enumerate(sweep.table.rows) if row.loss is not None]
+    best = min(losses, default=None)
+    good = len(sweep.plans) - len(failed)
+    print(f"sweep   {closing.short(where)}  ({good} of {len(sweep.plans)} jobs finished)")
+    print(f"best    loss {best[0]:.4f}, job {best[1]}" if best else "best    no loss reported")
+    print(f"browse  {closing.browse(request)}")
+    print(f"replay  primus replay={shlex.quote(closing.short(where / str(best[1] if best else 0)))}")

@@ -1,0 +1,49 @@
+"""`python <primus>/node --plan <run directory>/plan.json --node-rank 0`: run this node's part of a plan.
+
+Any Python >= 3.9 runs this folder as it lies, mounted or copied, with nothing installed.
+"""
+
+import os
+import sys
+
+if sys.version_info < (3, 9):  # noqa: UP036 -- whatever interpreter an image has may be tried
+    sys.exit(f"primus: the node agent needs Python 3.9 or newer, {sys.executable} is {sys.version.split()[0]}")
+
+
+def _find_primus() -> None:
+    """Import `primus` from where this file lies; neither this folder nor what is beside `primus` stays on sys.path."""
+    node = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != node]
+    beside = os.path.dirname(os.path.dirname(node))
+    sys.path.insert(0, beside)
+    import primus  # noqa: F401 -- its submodules are found by its own __path__ from now on
+
+    sys.path.remove(beside)
+
+
+def _main() -> int:
+    from primus.node import guard
+    from primus.node.arguments import USAGE, parse
+
+    try:
+        arguments = parse(sys.argv[1:])
+    except ValueError as error:
+        print(f"primus: {error}\n{USAGE}", file=sys.stderr)
+        return 2
+
+    def agent(pipe: int) -> int:
+        from primus.node.agent import run  # here: the guard stays small
+
+        return run(arguments, pipe)
+
+    def lost(code: int) -> None:
+        from primus.node.agent import lost
+
+        lost(arguments, code)
+
+    return guard.run(agent, lost)
+
+
+if __name__ == "__main__":
+    _find_primus()
+    sys.exit(_main())

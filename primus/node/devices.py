@@ -1,0 +1,154 @@
+"""Which accelerators a node has, read from the drivers' files: nothing is started, so a dry run may ask too."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+
+CUDA, HIP, ROCR = "CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"
+VISIBILITY = (CUDA, HIP, ROCR)
+
+# PCI device ids of vendor 1002 (pci.ids); the driver's files give no marketing name.
+_AMD_MODELS = {
+    0x7408: "MI250X", 0x740C: "MI250X", 0x740F: "MI210",
+    0x74A0: "MI300A", 0x74A1: "MI300X", 0x74A2: "MI308X", 0x74A5: "MI325X", 0x74A9: "MI300X", 0x74B5: "MI300X",
+    0x75A0: "MI350X", 0x75A3: "MI355X",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Devices:
+    """The accelerators that a job may use: `visible` are their names for the visibility variable (indices or UUIDs).
+
+    `vendor` is nvidia, amd or cpu; on cpu `count` is 0 and `model` and `driver` are empty.
+    """
+
+    vendor: str
+    model: str
+    count: int
+    visible: Tuple[str, ...]
+    driver: str
+
+    @property
+    def variable(self) -> Optional[str]:
+        """The environment variable that narrows a process to some of these devices."""
+        return {"nvidia": CUDA, "amd": HIP}.get(self.vendor)
+
+
+@dataclass(frozen=True)
+class _Gpu:
+    model: str
+    uuid: str
+
+
+NONE = Devices("cpu", "", 0, (), "")
+
+
+def detect(gpu: str, environ: Mapping[str, str], root: Path = Path("/")) -> Devices:
+    """The accelerators under `root` that `environ` leaves visible; none when `gpu`, what the job asks for, is `cpu`."""
+    if gpu == "cpu":
+        return NONE
+    nvidia = _nvidia(root)
+    if nvidia:
+        visible = _narrow(environ.get(CUDA), _indices(nvidia), nvidia)
+        return _devices("nvidia", nvidia, visible, _nvidia_driver(root))
+    amd = _amd(root)
+    if amd:
+        # ROCR_ narrows the machine, HIP_ (else CUDA_, which HIP reads too) counts within what ROCR_ left.
+        left = _narrow(environ.get(ROCR), _indices(amd), amd)
+        visible = _narrow(environ.get(HIP, environ.get(CUDA)), [str(i) for i in range(len(left))], amd)
+        return _devices("amd", amd, visible, _read(root / "sys/module/amdgpu/version"))
+    return NONE
+
+
+def restrict(devices: Devices, names: Sequence[str]) -> Devices:
+    """Only these of the visible devices. Raises ValueError for a name that is not among them."""
+    missing = [name for name in names if name not in devices.visible]
+    if missing:
+        there = ", ".join(devices.visible) or "none"
+        raise ValueError(f"device {', '.join(missing)} is not visible on this node; there are: {there}")
+    return Devices(devices.vendor, devices.model, len(names), tuple(names), devices.driver)
+
+
+def hidden(environ: Mapping[str, str], root: Path = Path("/")) -> Dict[str, str]:
+    """Variables that keep a rank off the accelerators of a node that has some: for a job that asked for the CPU."""
+    variable = detect("auto", {}, root).variable
+    return {variable: "-1"} if variable else {}  # not "": HIP takes an empty list for no list
+
+
+def _devices(vendor: str, gpus: Sequence[_Gpu], visible: Sequence[str], driver: str) -> Devices:
+    models = ", ".join(dict.fromkeys(gpu.model for gpu in gpus))
+    return Devices(vendor, models, len(visible), tuple(visible), driver)
+
+
+def _indices(gpus: Sequence[_Gpu]) -> List[str]:
+    return [str(index) for index in range(len(gpus))]
+
+
+def _narrow(wanted: Optional[str], indices: Sequence[str], gpus: Sequence[_Gpu]) -> List[str]:
+    """What a visibility variable leaves: up to its first entry that names no device, as the drivers read it."""
+    if wanted is None:
+        return list(indices)
+    visible: List[str] = []
+    for entry in (part.strip() for part in wanted.split(",")):
+        by_uuid = entry.startswith("MIG-") or (len(entry) > 4 and any(gpu.uuid.startswith(entry) for gpu in gpus))
+        if entry in visible or not (entry in indices or by_uuid):
+            break
+        visible.append(entry)
+    return visible
+
+
+def _nvidia(root: Path) -> List[_Gpu]:
+    """From /proc/driver/nvidia; a container may see all of those but the device files of only some."""
+    nodes = {path.name[6:] for path in _glob(root / "dev", "nvidia[0-9]*") if path.name[6:].isdigit()}
+    gpus = []
+    for path in _glob(root / "proc/driver/nvidia/gpus", "*/information"):
+        fields = _fields(_read(path), ":")
+        if fields.get("GPU Excluded") != "Yes" and (not nodes or fields.get("Device Minor", "") in nodes):
+            gpus.append(_Gpu(fields.get("Model", "NVIDIA GPU"), fields.get("GPU UUID", "")))
+    return gpus or [_Gpu("NVIDIA GPU", "") for _ in nodes]
+
+
+def _nvidia_driver(root: Path) -> str:
+    # NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build ...
+    found = re.search(r"\s(\d+\.\d+(?:\.\d+)?)\s", _read(root / "proc/driver/nvidia/version"))
+    return found.group(1) if found else ""
+
+
+def _amd(root: Path) -> List[_Gpu]:
+    """From the topology of the kernel's KFD driver; its CPUs have no SIMD units."""
+    rendering = {path.name for path in _glob(root / "dev/dri", "renderD*")}
+    gpus = []
+    nodes = _glob(root / "sys/class/kfd/kfd/topology/nodes", "*/properties")
+    for path in sorted(nodes, key=lambda p: int(p.parent.name) if p.parent.name.isdigit() else 0):
+        fields = _fields(_read(path), " ")  # empty for a GPU that this container may not use
+        usable = not rendering or f"renderD{fields.get('drm_render_minor')}" in rendering
+        if int(fields.get("simd_count", "0")) > 0 and usable:
+            gpus.append(_Gpu(_amd_model(fields), f"GPU-{int(fields.get('unique_id', '0')):016x}"))
+    return gpus
+
+
+def _amd_model(fields: Mapping[str, str]) -> str:
+    known = _AMD_MODELS.get(int(fields.get("device_id", "0")))
+    return f"AMD Instinct {known}" if known else f"AMD {gfx(int(fields.get('gfx_target_version', '0')))}"
+
+
+def gfx(version: int) -> str:
+    """`gfx942` for 90402, `gfx90a` for 90010: major, minor and stepping in pairs of digits (kfd_topology.c)."""
+    return f"gfx{version // 10000}{version // 100 % 100}{version % 100:x}"
+
+
+def _fields(text: str, separator: str) -> Dict[str, str]:
+    pairs = (line.split(separator, 1) for line in text.splitlines() if separator in line)
+    return {name.strip(): value.strip() for name, value in pairs}
+
+
+def _glob(directory: Path, pattern: str) -> List[Path]:
+    return sorted(directory.glob(pattern)) if directory.is_dir() else []
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,60 @@
+"""nodes/<n>.json: what a node is, what it resolved, and how its ranks ended."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+from primus.node import host
+from primus.node.devices import Devices
+from primus.node.environment import Resolved, World
+from primus.node.outcome import Outcome
+from primus.node.rundir import node_facts, write_json
+from primus.node.typed import plain
+
+
+class Facts:
+    """The file of one node, rewritten whole as more is known."""
+
+    def __init__(self, directory: Path, node_rank: int) -> None:
+        self._path = directory / node_facts(node_rank)
+        self._known: Dict[str, Any] = {
+            "node_rank": node_rank,
+            "host": host.name(),
+            "time": time.time(),
+            "python": sys.version.split()[0],
+            "platform": "{0.sysname} {0.release} {0.machine}".format(os.uname()),
+        }
+
+    def found(self, cpu: host.Cpu, devices: Devices, world: World, environment: List[Resolved]) -> None:
+        """What the node has, and the environment of its ranks (redacted by the caller)."""
+        self._known.update(
+            cpu=plain(cpu),
+            devices=plain(devices),
+            world_size=world.size,
+            ranks_per_node=world.ranks_per_node,
+            master=f"{world.master_addr}:{world.master_port}",
+            environment=[
+                {"name": v.name, "value": v.value, "origin": v.origin, "overrode": plain(v.overrode)}
+                for v in environment
+            ],
+        )
+
+    def interpreter(self, told: Dict[str, Any]) -> None:
+        """What the ranks' interpreter said about itself."""
+        self._known["packages"] = told["packages"]
+        self._known["interpreter"] = {"executable": told.get("executable"), "version": told.get("version")}
+
+    def write(self, outcome: Optional[Outcome] = None) -> None:
+        """Write the file. Raises OSError where the run directory cannot be written."""
+        ended = {"outcome": plain(outcome)} if outcome else {}
+        write_json(self._path, {**self._known, **ended})
+
+
+def add_outcome(directory: Path, node_rank: int, outcome: Outcome) -> None:
+    """Complete the file of an agent that did not live to write how it ended; raises OSError or ValueError."""
+    path = directory / node_facts(node_rank)
+    known = json.loads(path.read_text(encoding="utf-8"))
+    write_json(path, {**known, "outcome": plain(outcome)})

@@ -1,0 +1,101 @@
+"""How a node's ranks ended, and which of them was the cause. Pure."""
+
+from dataclasses import dataclass
+from typing import Optional, Sequence, Tuple
+
+from primus.node.process import signal_name
+
+UNFIT, BAD_REQUEST = 3, 2
+
+
+@dataclass(frozen=True)
+class RankEnd:
+    """One rank that has ended. Times are seconds since the epoch; `sign` is when its output first told of its end."""
+
+    rank: int
+    pid: int
+    exit_code: int
+    signal: Optional[str]
+    started: float
+    ended: float
+    sign: Optional[float]
+    stopped: Optional[float]  # when the agent told it to end
+    log: str
+    error: Optional[str]
+
+    @property
+    def own_doing(self) -> bool:
+        """It failed, and the agent had not asked it to end."""
+        return self.exit_code != 0 and (self.stopped is None or self.stopped > self.ended)
+
+    @property
+    def first_sign(self) -> float:
+        """When it was first known to fail."""
+        return self.ended if self.sign is None else min(self.sign, self.ended)
+
+
+@dataclass(frozen=True)
+class RootCause:
+    """The rank that failed first; the failures of the others follow from it."""
+
+    rank: int
+    exit_code: int
+    signal: Optional[str]
+    log: str
+    time: float
+    error: Optional[str]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the node's part of the job ended: finished, failed, killed (from outside) or unfit (never began)."""
+
+    status: str
+    exit_code: int
+    message: Optional[str]
+    root_cause: Optional[RootCause]
+    ranks: Tuple[RankEnd, ...]
+
+
+def judge(ends: Sequence[RankEnd], killed_by: Optional[str], killed_code: int) -> Outcome:
+    """The outcome of ranks that have all ended; `killed_by` says in words what ended them from outside, if anything."""
+    ranks = tuple(sorted(ends, key=lambda end: end.rank))
+    cause = root_cause(ranks)
+    if killed_by:
+        return Outcome("killed", killed_code, killed_by, None, ranks)
+    if cause is None:
+        return Outcome("finished", 0, None, None, ranks)
+    by_itself = min((e for e in ranks if e.own_doing), key=lambda e: e.ended)
+    own = next(e for e in ranks if e.rank == cause.rank).own_doing
+    return Outcome("failed", cause.exit_code if own else by_itself.exit_code, _message(cause), cause, ranks)
+
+
+def unfit(message: str, code: int = UNFIT) -> Outcome:
+    """The ranks were never started, or not all of them."""
+    return Outcome("unfit", code, message, None, ())
+
+
+def root_cause(ends: Sequence[RankEnd]) -> Optional[RootCause]:
+    """The failed rank whose first sign of failure came first, of those that failed before the agent ended them.
+
+    A rank that printed its traceback and was then ended while it still cleaned up counts; one that only fell to the
+    agent's SIGTERM does not. None when no rank failed by itself.
+    """
+    if not any(end.own_doing for end in ends):
+        return None
+    failed = [e for e in ends if e.own_doing or (e.exit_code and e.sign and e.stopped and e.sign < e.stopped)]
+    first = min(failed, key=lambda e: e.first_sign)
+    return RootCause(first.rank, first.exit_code, first.signal, first.log, first.first_sign, first.error)
+
+
+def rank_end(rank: int, pid: int, exit_code: int, started: float, ended: float, sign: Optional[float],
+             stopped: Optional[float], log: str, error: Optional[str]) -> RankEnd:  # fmt: skip
+    """A RankEnd with the name of its signal worked out."""
+    return RankEnd(rank, pid, exit_code, signal_name(exit_code), started, ended, sign, stopped, log, error)
+
+
+def _message(cause: RootCause) -> str:
+    if cause.signal:
+        hint = " (the kernel's out-of-memory killer sends it too)" if cause.signal == "SIGKILL" else ""
+        return f"rank {cause.rank} was ended by {cause.signal}{hint}"
+    return f"rank {cause.rank} ended with exit code {cause.exit_code}" + (f": {cause.error}" if cause.error else "")

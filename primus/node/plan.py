@@ -1,0 +1,122 @@
+"""The plan: what is to run, where, with which environment. Made once, printed by `dry_run`, run, and recorded.
+
+Values that only a node can know are named placeholders in braces (`{run_dir}`, `{devices}`); `fill` replaces them, on the
+node when the job runs and with this host's facts when `dry_run` explains the plan.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+from primus.node.typed import plain, read
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One environment variable of the ranks. `value` is None for a secret: the agent has it in its own environment."""
+
+    name: str
+    value: Optional[str]
+    origin: str
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Variables with one source; a later layer of the plan wins over an earlier one."""
+
+    name: str
+    variables: Tuple[Variable, ...]
+
+
+@dataclass(frozen=True)
+class File:
+    """A file to write before the ranks start; `path` is relative to the run directory."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Code:
+    """The source tree that the user stood in: its root, and the git commit that is checked out (None: not in git)."""
+
+    directory: str
+    commit: Optional[str]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What each node starts.
+
+    `ranks_per_node` None means one rank per GPU, or a single rank on a node without one. `parallel` holds the degrees whose
+    product must divide the world size (tensor, pipeline, ...). Times are in seconds.
+    """
+
+    nodes: int
+    ranks_per_node: Optional[int]
+    command: Tuple[str, ...]
+    directory: str
+    gpu: str
+    parallel: Dict[str, int]
+    console_ranks: str
+    grace_period: float
+    metrics_interval: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One job, complete. `directory` is the run directory (absolute); `command` is what the launch side starts."""
+
+    schema: int
+    run_id: str
+    directory: str
+    task: str
+    backend: str
+    config: Dict[str, Any]
+    overrides: Tuple[str, ...]
+    code: Code
+    job: Job
+    environment: Tuple[Layer, ...]
+    files: Tuple[File, ...]
+    command: Tuple[str, ...]
+    sweep: Optional[str] = None
+    replay_of: Optional[str] = None
+
+
+class PlanError(ValueError):
+    """The plan cannot run on the devices that there are."""
+
+
+def to_json(plan: Plan) -> str:
+    """The plan as JSON text, ending in a newline."""
+    return json.dumps(plain(plan), indent=2, ensure_ascii=False) + "\n"
+
+
+def from_json(text: str) -> Plan:
+    """The plan back from its JSON; raises ValueError (DataError with names of keys) when it is not one of this schema."""
+    data = json.loads(text)
+    if isinstance(data, dict) and data.get("schema") != SCHEMA:
+        raise ValueError(f"plan schema {data.get('schema')!r}, this Primus reads {SCHEMA}")
+    return read(Plan, data)
+
+
+def check_world(world: int, parallel: Mapping[str, int]) -> None:
+    """Raise PlanError, with the arithmetic, unless the world size is a multiple of the product of the degrees."""
+    degrees = {name: n for name, n in parallel.items() if n > 1}
+    product = 1
+    for n in degrees.values():
+        product *= n
+    if world % product:
+        arithmetic = " x ".join(f"{name} {n}" for name, n in degrees.items())
+        raise PlanError(f"{world} rank{'s' if world != 1 else ''} in all is not a multiple of {arithmetic}")
+
+
+_PLACEHOLDER = re.compile(r"\{([a-z][a-z_]*)\}")
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """`text` with each known placeholder replaced; braces with any other name in them stay as they are."""
+    return _PLACEHOLDER.sub(lambda m: values.get(m.group(1), m.group(0)), text)

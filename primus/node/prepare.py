@@ -1,0 +1,90 @@
+"""What this node is to run: its devices, the layout of its ranks, their environment and commands."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, Mapping, Optional, Sequence, Tuple
+
+from primus.node import console, devices, environment, host, rendezvous, rundir
+from primus.node.devices import Devices
+from primus.node.environment import Resolved, World
+from primus.node.plan import Plan, PlanError, fill
+from primus.node.secrets import worth_masking
+from primus.node.supervise import Command
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One node's part of a plan, ready to start: `secrets` are values to mask in output, `shown` the ranks to show."""
+
+    cpu: host.Cpu
+    devices: Devices
+    world: World
+    environment: Tuple[Resolved, ...]
+    base: Mapping[str, str]
+    commands: Tuple[Command, ...]
+    secrets: Tuple[str, ...]
+    shown: Tuple[int, ...]
+
+
+def prepare(
+    plan: Plan, directory: Path, node_rank: int, assigned: Optional[Sequence[str]], base: Mapping[str, str]
+) -> Prepared:
+    """Work out this node's part. `assigned` are the devices given to this job of several, None: all that are visible.
+
+    Raises PlanError or ValueError, with what is wrong and how to mend it, where the plan does not fit the node.
+    """
+    job, layers = plan.job, plan.environment
+    cpu = host.survey()
+    found = devices.detect(job.gpu, environment.overlay(base, layers))
+    if assigned is not None:
+        found = devices.restrict(found, assigned)
+    world = environment.lay_out(job, found, node_rank)
+    address, port = rendezvous.meet(plan.run_id, job.nodes, environment.master_port(layers))
+    world = World(world.nodes, world.node_rank, world.ranks_per_node, address, port)
+    values = environment.placeholders(str(directory), plan.run_id, found, world)
+    resolved = environment.resolve(layers, base, values)
+    resolved += environment.defaults(resolved, base, cpu.cores, world.ranks_per_node)
+    resolved += _visibility(job.gpu, found, assigned, base)
+    commands = tuple(_command(plan, directory, world, rank, base, resolved, values) for rank in world.ranks)
+    return Prepared(
+        cpu, found, world, resolved, base, commands,
+        tuple(worth_masking(environment.secrets(resolved, base).values())),
+        _shown(job.console_ranks, world),
+    )  # fmt: skip
+
+
+def _command(
+    plan: Plan,
+    directory: Path,
+    world: World,
+    rank: int,
+    base: Mapping[str, str],
+    resolved: Sequence[Resolved],
+    values: Mapping[str, str],
+) -> Command:
+    run = {
+        "PRIMUS_RUN_DIR": str(directory),
+        "PRIMUS_RUN_ID": plan.run_id,
+        "PRIMUS_METRICS": str(directory / rundir.rank_metrics(rank)),
+    }
+    environ = environment.for_rank(base, resolved, world, rank, run)
+    argv = [fill(word, values) for word in plan.job.command]
+    return Command(rank, argv, environ, fill(plan.job.directory, values), rundir.rank_log(world.node_rank, rank))
+
+
+def _visibility(
+    gpu: str, found: Devices, assigned: Optional[Sequence[str]], base: Mapping[str, str]
+) -> Tuple[Resolved, ...]:
+    variables: Dict[str, str] = {}
+    if gpu == "cpu":
+        variables, origin = devices.hidden(base), "gpu=cpu"
+    elif assigned is not None and found.variable:
+        variables, origin = {found.variable: ",".join(found.visible)}, "devices given to this job"
+    return tuple(Resolved(name, value, origin) for name, value in variables.items())
+
+
+def _shown(choice: str, world: World) -> Tuple[int, ...]:
+    try:
+        return tuple(rank for rank in range(world.size) if console.shows(choice, rank))
+    except ValueError:
+        raise PlanError(f"console.ranks={choice} is none of: all, none, a rank, ranks like 0,3") from None

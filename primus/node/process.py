@@ -1,0 +1,233 @@
+"""The one module that starts processes, for the node agent and for the launch side, and that ends them.
+
+Linux is where jobs run; elsewhere the parts that need the kernel's help (death signal, adoption of orphans, /proc) do
+nothing, and ending a process group is all there is.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+
+DEVNULL, PIPE, STDOUT = subprocess.DEVNULL, subprocess.PIPE, subprocess.STDOUT
+
+# linux/prctl.h
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def start(
+    argv: Sequence[str],
+    *,
+    env: Optional[Mapping[str, str]] = None,
+    cwd: Optional[str] = None,
+    stdin: Any = DEVNULL,
+    stdout: Any = None,
+    stderr: Any = None,
+    pass_fds: Sequence[int] = (),
+    new_session: bool = True,
+    die_with_parent: bool = False,
+) -> "subprocess.Popen[bytes]":
+    """Start `argv` (never through a shell). Raises OSError where it cannot be started; `filename` says what is missing.
+
+    In a session of its own the process leads a group with its own id: `end_group(pid, ...)` reaches its children too.
+    `die_with_parent`: the kernel kills it (SIGKILL) when the thread that called this ends, however that comes about.
+    """
+    return subprocess.Popen(
+        list(argv),
+        env=dict(env) if env is not None else None,
+        cwd=cwd,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        pass_fds=tuple(pass_fds),
+        start_new_session=new_session,
+        preexec_fn=_death_signal() if die_with_parent else None,
+    )
+
+
+def start_piped(
+    argv: Sequence[str],
+    *,
+    env: Optional[Mapping[str, str]] = None,
+    cwd: Optional[str] = None,
+    errors: bool = True,
+) -> Tuple[int, int]:
+    """Start `argv` to die with this process; its id, and a pipe (not blocking) with its output, `errors` included.
+
+    The caller reaps it (os.waitpid) and closes the pipe. Raises OSError as `start` does.
+    """
+    popen = start(argv, env=env, cwd=cwd, stdout=PIPE, stderr=STDOUT if errors else DEVNULL, die_with_parent=True)
+    assert popen.stdout is not None
+    pipe = os.dup(popen.stdout.fileno())
+    popen.stdout.close()
+    popen.returncode = 0  # the caller reaps: Popen must not, nor warn that nobody did
+    os.set_blocking(pipe, False)
+    return popen.pid, pipe
+
+
+def ask(
+    argv: Sequence[str], seconds: float, *, env: Optional[Mapping[str, str]] = None, cwd: Optional[str] = None
+) -> Optional[str]:
+    """What a short command prints, or None when it is missing, fails, or takes longer than `seconds`."""
+    try:
+        process = start(argv, env=env, cwd=cwd, stdout=PIPE, stderr=DEVNULL)
+    except (OSError, ValueError):
+        return None
+    with process:
+        try:
+            output, _ = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            end_group(process.pid, signal.SIGKILL)
+            if process.stdout:
+                process.stdout.close()
+            _abandon(process)
+            return None
+    return output.decode(errors="replace") if process.returncode == 0 else None
+
+
+def fork(body: Callable[[], int]) -> int:
+    """Run `body` in a copy of this process, whose exit status it returns; the caller gets the copy's process id."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 70  # sysexits.h EX_SOFTWARE: `body` raised
+    try:
+        status = body()
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
+        os._exit(status)
+
+
+def end_group(pid: int, signum: int) -> None:
+    """Send a signal to every process of the group that `pid` leads; one that is gone already is no error."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signum)
+
+
+def adopt_orphans() -> bool:
+    """From now on a descendant whose parent ends becomes a child of this process. False where the kernel cannot."""
+    return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def descendants(pid: int) -> List[int]:
+    """Every living process below `pid`, by /proc; empty where there is no /proc."""
+    children: Dict[int, List[int]] = {}
+    with suppress(FileNotFoundError):
+        for name in os.listdir("/proc"):
+            if name.isdigit():
+                state, parent = _state_and_parent(int(name))
+                if state not in ("", "Z"):
+                    children.setdefault(parent, []).append(int(name))
+    found: List[int] = []
+    todo = [pid]
+    while todo:
+        below = children.get(todo.pop(), [])
+        found += below
+        todo += below
+    return found
+
+
+def end_descendants(grace_period: float, patience: float = 5.0) -> Tuple[int, List[int]]:
+    """End and reap every process below this one: SIGTERM, then SIGKILL after `grace_period` seconds.
+
+    Returns how many there were, and those that outlived SIGKILL by `patience` seconds (stuck in a driver). Needs
+    `adopt_orphans` to have been called before they were born, to see those whose own parent is gone.
+    """
+    told: List[int] = []
+    began = time.monotonic()
+    while _reap():
+        alive = descendants(os.getpid())
+        waited = time.monotonic() - began
+        if waited > grace_period + patience:
+            return len(told), alive
+        kill = waited >= grace_period
+        for pid in alive:
+            if kill or pid not in told:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL if kill else signal.SIGTERM)
+        told += [pid for pid in alive if pid not in told]
+        time.sleep(0.005)
+    return len(told), []
+
+
+def exit_code(status: int) -> int:
+    """A shell's exit code from the status of os.waitpid: 128 + N for a process that signal N killed."""
+    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def signal_name(code: int) -> Optional[str]:
+    """`SIGKILL` for 137; None for a code that no signal gives."""
+    try:
+        return signal.Signals(code - 128).name if code > 128 else None
+    except ValueError:
+        return None
+
+
+def _reap() -> bool:
+    """Collect children that have ended; False when there is none left, ended or not."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _abandon(process: "subprocess.Popen[bytes]") -> None:
+    """Wait a moment for a killed process; one that is stuck in a driver is left to the kernel."""
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(1)
+    if process.returncode is None:
+        process.returncode = -signal.SIGKILL  # else Python warns, or waits for it
+
+
+def _state_and_parent(pid: int) -> Tuple[str, int]:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rsplit(b")", 1)[1].split()  # the name before it may hold anything
+    except (OSError, IndexError):
+        return "", 0
+    return fields[0].decode(), int(fields[1])
+
+
+def _death_signal() -> Optional[Callable[[], None]]:
+    parent = os.getpid()
+    if _libc() is None:
+        return None
+
+    def request() -> None:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before the request: the kernel will not tell
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return request
+
+
+def _prctl(option: int, value: int) -> bool:
+    libc = _libc()
+    return libc is not None and libc.prctl(option, value, 0, 0, 0) == 0
+
+
+_libc_handle: List[Any] = []
+
+
+def _libc() -> Any:
+    """The C library; None where it has no prctl (not Linux) or Python was built without ctypes."""
+    if not _libc_handle:
+        try:
+            import ctypes
+
+            library = ctypes.CDLL(None)
+            _libc_handle.append(library if hasattr(library, "prctl") else None)
+        except (ImportError, OSError):
+            _libc_handle.append(None)
+    return _libc_handle[0]

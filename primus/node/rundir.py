@@ -1,0 +1,55 @@
+"""The files of a run directory, by name. Every reader and writer of a run takes its paths from here."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+PLAN = "plan.json"
+CONFIG = "config.yaml"
+OVERRIDES = "overrides.yaml"
+RESULT = "result.json"
+RECORD = "record.json"
+CODE = "code"
+LAUNCH_LOG = "logs/launch.log"
+
+
+def node_facts(node_rank: int) -> str:
+    """What a node found and resolved, and how its ranks ended."""
+    return f"nodes/{node_rank}.json"
+
+
+def rank_log(node_rank: int, rank: int) -> str:
+    """All output of one rank."""
+    return f"logs/node-{node_rank}/rank-{rank}.log"
+
+
+def agent_log(node_rank: int) -> str:
+    """What the node agent has to say for itself."""
+    return f"logs/node-{node_rank}/agent.log"
+
+
+def rank_metrics(rank: int) -> str:
+    """Metrics as a rank wrote them, one JSON object a line."""
+    return f"metrics/rank-{rank}.jsonl"
+
+
+def host_metrics(node_rank: int) -> str:
+    """Metrics of the host, sampled by its agent."""
+    return f"metrics/node-{node_rank}.jsonl"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file or none of it: a reader never sees half, whatever kills the writer."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write plain data as JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")

@@ -1,0 +1,1 @@
+"""What runs once per rank (process), beside the framework of the backend."""

@@ -1,0 +1,77 @@
+"""From `rank.json` to a `torchtitan.trainer.Trainer.Config`."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torchtitan.components.checkpointer import CheckpointManager
+from torchtitan.components.loss import ChunkedLossWrapper, CrossEntropyLoss
+from torchtitan.components.optimizer import LRSchedulersContainer, OptimizersContainer, ParamGroupConfig
+from torchtitan.config import DebugConfig, ParallelismConfig, TrainingConfig
+from torchtitan.trainer import Trainer
+
+from primus.node.typed import read
+from primus.rank.problems import Refused
+from primus.rank.torchtitan import data
+from primus.rank.torchtitan.metrics import Metrics
+from primus.rank.torchtitan.model import Dimensions, model_spec
+
+TOKENIZERS = Path(__file__).resolve().parent.parent / "tokenizers"  # by name; a folder each
+
+
+def trainer_config(rank: dict[str, Any]) -> Trainer.Config:
+    """The config of TorchTitan's Trainer, complete. Raises Refused when a file is missing or the tokenizer does not fit."""
+    dimensions = read(Dimensions, rank["model"], "model")
+    spec = model_spec(dimensions)
+    options = rank["trainer"]
+    tokenizer = tokenizer_folder(rank["data"]["tokenizer"])
+    _check_vocabulary(tokenizer, dimensions.vocab_size)
+    parallelism = ParallelismConfig(**options["parallelism"])
+    reading = data.Reading(
+        seed=options["debug"]["seed"],
+        sequence_length=options["training"]["seq_len"],
+        readers=int(os.environ["WORLD_SIZE"]) // parallelism.tensor_parallel_degree,
+    )
+    return Trainer.Config(
+        model_spec=spec,
+        loss=ChunkedLossWrapper.Config(loss_fn=CrossEntropyLoss.Config(global_vocab_size=dimensions.vocab_size)),
+        hf_assets_path=str(tokenizer),
+        dump_folder=os.path.join(os.environ["PRIMUS_RUN_DIR"], "torchtitan"),
+        training=TrainingConfig(**_with_precision(options["training"])),
+        optimizer=OptimizersContainer.Config(param_groups=[ParamGroupConfig(pattern=".*", **options["optimizer"])]),
+        lr_scheduler=LRSchedulersContainer.Config(**options["lr_scheduler"]),
+        parallelism=parallelism,
+        debug=DebugConfig(**options["debug"]),
+        dataloader=data.dataloader(rank["data"], reading),
+        metrics=Metrics.Config(log_freq=1, disable_color_printing=True),
+        checkpoint=CheckpointManager.Config(enable=False, initial_load_model_only=False),
+    )
+
+
+def tokenizer_folder(tokenizer: str) -> Path:
+    """The folder with tokenizer.json that `data.tokenizer` means. Raises Refused when there is none."""
+    shipped = TOKENIZERS / tokenizer
+    path = Path(tokenizer).expanduser()
+    for folder in (shipped, path, path.parent if path.name == "tokenizer.json" else path):
+        if (folder / "tokenizer.json").is_file():
+            return folder
+    raise Refused(f"data.tokenizer: {tokenizer!r} is neither 'bytes' nor a tokenizer.json nor a folder with one")
+
+
+def _check_vocabulary(folder: Path, vocabulary: int) -> None:
+    content = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    added = {token["id"] for token in content.get("added_tokens", ())}
+    known = content["model"]["vocab"]
+    ids = set(known.values()) if isinstance(known, dict) else set(range(len(known)))
+    highest = max(ids | added)
+    if highest >= vocabulary:
+        raise Refused(f"model.vocabulary: {vocabulary} is too small for the tokenizer in {folder}, whose tokens go up to "
+                      f"{highest}: at least {highest + 1} is needed")
+
+
+def _with_precision(training: dict[str, Any]) -> dict[str, Any]:
+    if training["mixed_precision_param"] != "auto":
+        return training
+    return {**training, "mixed_precision_param": "bfloat16" if torch.cuda.is_available() else "float32"}
