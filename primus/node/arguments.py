@@ -22,22 +22,6 @@ class Arguments:
     lifeline: Optional[int]
 
 
-def command(python: str, arguments: Arguments) -> Tuple[str, ...]:
-    """The argv that starts the agent with interpreter `python`, for the launch side.
-
-    -I and -S: no variable, start-up file or package of the interpreter can change the agent, and it starts sooner.
-    """
-    argv = [python, "-I", "-S", str(Path(__file__).with_name("__main__.py"))]
-    argv += ["--plan", str(arguments.plan), "--node-rank", str(arguments.node_rank)]
-    if arguments.devices is not None:
-        argv += ["--devices", ",".join(arguments.devices)]
-    if arguments.cores is not None:
-        argv += ["--cores", ",".join(map(str, arguments.cores))]
-    if arguments.lifeline is not None:
-        argv += ["--lifeline", str(arguments.lifeline)]
-    return tuple(argv)
-
-
 def parse(argv: Sequence[str]) -> Arguments:
     """Read the command line; raises ValueError that says what is wrong with it."""
     given: Dict[str, str] = {}

@@ -70,7 +70,7 @@ def restrict(devices: Devices, names: Sequence[str]) -> Devices:
     return Devices(devices.vendor, devices.model, len(names), tuple(names), devices.driver)
 
 
-def hidden(environ: Mapping[str, str], root: Path = Path("/")) -> Dict[str, str]:
+def hidden(root: Path = Path("/")) -> Dict[str, str]:
     """Variables that keep a rank off the accelerators of a node that has some: for a job that asked for the CPU."""
     variable = detect("auto", {}, root).variable
     return {variable: "-1"} if variable else {}  # not "": HIP takes an empty list for no list

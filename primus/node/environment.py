@@ -4,6 +4,7 @@ The agent resolves it on the node, `dry_run` with this host's facts; both get th
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from primus.node.devices import Devices
@@ -73,6 +74,7 @@ def lay_out(job: Job, devices: Devices, node_rank: int) -> World:
 def placeholders(run_dir: str, run_id: str, devices: Devices, world: World) -> Dict[str, str]:
     """What the named placeholders of a plan stand for on this node."""
     return {
+        "package": str(Path(__file__).resolve().parents[1]),
         "run_dir": run_dir,
         "run_id": run_id,
         "devices": ",".join(devices.visible),
@@ -104,6 +106,16 @@ def resolve(layers: Sequence[Layer], base: Mapping[str, str], values: Mapping[st
                 continue
             lost = _overrode(name, found, base, value)
             found[name] = Resolved(name, value, variable.origin, lost, secret or (name in found and found[name].secret))
+    return tuple(found[name] for name in sorted(found))
+
+
+def prevail(
+    resolved: Sequence[Resolved], given: Mapping[str, str], origin: str, base: Mapping[str, str]
+) -> Tuple[Resolved, ...]:
+    """`resolved` with values that win over all layers; sorted by name."""
+    found = {variable.name: variable for variable in resolved}
+    for name, value in given.items():
+        found[name] = Resolved(name, value, origin, _overrode(name, found, base, value))
     return tuple(found[name] for name in sorted(found))
 
 

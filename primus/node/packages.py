@@ -13,7 +13,7 @@ QUESTION = """
 import json, os, sys
 found = {}
 for folder in sys.path:
-    for name in os.listdir(folder) if folder and os.path.isdir(folder) else ():
+    for name in os.listdir(folder) if folder and os.access(folder, os.R_OK) and os.path.isdir(folder) else ():
         stem, _, kind = name.rpartition(".")
         if kind in ("dist-info", "egg-info") and "-" in stem:
             package, _, version = stem.partition("-")

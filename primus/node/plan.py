@@ -1,6 +1,6 @@
 """The plan: what is to run, where, with which environment. Made once, printed by `dry_run`, run, and recorded.
 
-Values that only a node can know are named placeholders in braces (`{run_dir}`, `{devices}`); `fill` replaces them, on the
+Values that only a node can know are named placeholders in braces (`{primus.run_dir}`, `{primus.devices}`); `fill` replaces them, on the
 node when the job runs and with this host's facts when `dry_run` explains the plan.
 """
 
@@ -114,9 +114,9 @@ def check_world(world: int, parallel: Mapping[str, int]) -> None:
         raise PlanError(f"{world} rank{'s' if world != 1 else ''} in all is not a multiple of {arithmetic}")
 
 
-_PLACEHOLDER = re.compile(r"\{([a-z][a-z_]*)\}")
+_PLACEHOLDER = re.compile(r"\{primus\.([a-z_]+)\}")
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """`text` with each known placeholder replaced; braces with any other name in them stay as they are."""
+    """`text` with `{primus.<name>}` replaced by each known value; any other braces stay as they are."""
     return _PLACEHOLDER.sub(lambda m: values.get(m.group(1), m.group(0)), text)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Mapping, Optional, Sequence, Tuple
+from typing import Mapping, Optional, Sequence, Tuple
 
 from primus.node import console, devices, environment, host, rendezvous, rundir
 from primus.node.devices import Devices
@@ -41,16 +41,34 @@ def prepare(
     world = environment.lay_out(job, found, node_rank)
     address, port = rendezvous.meet(plan.run_id, job.nodes, environment.master_port(layers))
     world = World(world.nodes, world.node_rank, world.ranks_per_node, address, port)
-    values = environment.placeholders(str(directory), plan.run_id, found, world)
-    resolved = environment.resolve(layers, base, values)
-    resolved += environment.defaults(resolved, base, cpu.cores, world.ranks_per_node)
-    resolved += _visibility(job.gpu, found, assigned, base)
-    commands = tuple(_command(plan, directory, world, rank, base, resolved, values) for rank in world.ranks)
+    resolved = variables(plan, directory, found, world, cpu.cores, base, assigned)
+    commands = tuple(_command(plan, directory, world, rank, base, resolved, found) for rank in world.ranks)
     return Prepared(
         cpu, found, world, resolved, base, commands,
         tuple(worth_masking(environment.secrets(resolved, base).values())),
         _shown(job.console_ranks, world),
     )  # fmt: skip
+
+
+def variables(
+    plan: Plan,
+    directory: Path,
+    found: Devices,
+    world: World,
+    cores: int,
+    base: Mapping[str, str],
+    assigned: Optional[Sequence[str]] = None,
+) -> Tuple[Resolved, ...]:
+    """What every rank of the node gets over `base`, with origins, sorted by name; RANK and its like come on top."""
+    values = environment.placeholders(str(directory), plan.run_id, found, world)
+    resolved = environment.resolve(plan.environment, base, values)
+    resolved += environment.defaults(resolved, base, cores, world.ranks_per_node)
+    if plan.job.gpu == "cpu":
+        return environment.prevail(resolved, devices.hidden(), "gpu=cpu", base)
+    if assigned is not None and found.variable:
+        given = {found.variable: ",".join(found.visible)}
+        return environment.prevail(resolved, given, "devices given to this job", base)
+    return resolved
 
 
 def _command(
@@ -60,7 +78,7 @@ def _command(
     rank: int,
     base: Mapping[str, str],
     resolved: Sequence[Resolved],
-    values: Mapping[str, str],
+    found: Devices,
 ) -> Command:
     run = {
         "PRIMUS_RUN_DIR": str(directory),
@@ -68,19 +86,9 @@ def _command(
         "PRIMUS_METRICS": str(directory / rundir.rank_metrics(rank)),
     }
     environ = environment.for_rank(base, resolved, world, rank, run)
+    values = environment.placeholders(str(directory), plan.run_id, found, world)
     argv = [fill(word, values) for word in plan.job.command]
     return Command(rank, argv, environ, fill(plan.job.directory, values), rundir.rank_log(world.node_rank, rank))
-
-
-def _visibility(
-    gpu: str, found: Devices, assigned: Optional[Sequence[str]], base: Mapping[str, str]
-) -> Tuple[Resolved, ...]:
-    variables: Dict[str, str] = {}
-    if gpu == "cpu":
-        variables, origin = devices.hidden(base), "gpu=cpu"
-    elif assigned is not None and found.variable:
-        variables, origin = {found.variable: ",".join(found.visible)}, "devices given to this job"
-    return tuple(Resolved(name, value, origin) for name, value in variables.items())
 
 
 def _shown(choice: str, world: World) -> Tuple[int, ...]:

@@ -48,7 +48,7 @@ class Text:
             return file.read(end - start).decode("utf-8", errors="replace")
 
     def _boundary(self, file: BinaryIO, piece: int) -> int:
-        """Where a piece starts: after the first end of a line from its nominal start on, or there if the line is long."""
+        """Where a piece starts: at the first line from its nominal place on, or at that place if the line is long."""
         if piece == 0:
             return 0
         nominal = piece * self._size
@@ -58,7 +58,7 @@ class Text:
 
 
 def text_files(globs: Sequence[str] | None) -> list[str]:
-    """The files that the globs match, sorted; None: Python's standard library. Raises Refused when one matches nothing."""
+    """The files that the globs match, sorted; None: Python's own library. Raises Refused when one matches nothing."""
     if globs is None:
         return _library()
     found: set[str] = set()

@@ -1,6 +1,7 @@
 """An end of a rank that its user is meant to read: one line and an exit code, no traceback."""
 
-BAD_REQUEST, UNFIT = 2, 3  # the exit codes of the command line: what was asked for is wrong; this environment cannot do it
+BAD_REQUEST = 2  # what was asked for is wrong
+UNFIT = 3  # the request is right, this environment cannot serve it
 
 
 class Refused(Exception):

@@ -21,7 +21,7 @@ class Settings:
 
 
 def rank_config(model: Model, data: Data, training: Pretrain) -> dict[str, Any]:
-    """The content of `rank.json`: `trainer` by field names of `torchtitan.trainer.Trainer.Config`, `model` and `data` beside it.
+    """The content of `rank.json`: `trainer` by the field names of `torchtitan.trainer.Trainer.Config`, model and data.
 
     `training.mixed_precision_param` is `auto` where the rank is to choose by its device.
     """

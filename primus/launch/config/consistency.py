@@ -1,4 +1,4 @@
-"""What the neutral terms must be to each other, whatever the backend: arithmetic that can be checked before a job is queued."""
+"""What the neutral terms must be to each other, whatever the backend: arithmetic that needs no job to be checked."""
 
 from primus.launch.config.terms import BYTES, BYTES_VOCABULARY, Data, Model, Pretrain
 from primus.node.plan import PlanError, check_world

@@ -1,10 +1,10 @@
-"""What is trained, on what and how, in neutral terms: the groups `model` and `data`, and the keys of the training tasks.
+"""What is trained, on what and how, in neutral terms: the groups `model` and `data`, and the training tasks.
 
 Each backend translates these into its own. The YAML files hold the defaults; a key that is missing there is an error.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from primus.node.typed import bounded
 
@@ -35,7 +35,7 @@ class Model:
 
     @property
     def parameters(self) -> int:
-        """How many numbers are trained: per layer query, key, value and output projections, three FFN matrices, two norms."""
+        """How many numbers are trained. A layer has four projections of attention, three FFN matrices and two norms."""
         attention = 2 * self.hidden_size * self.head_size * (self.attention_heads + self.kv_heads)
         layer = attention + 3 * self.hidden_size * self.ffn_size + 2 * self.hidden_size
         embeddings = self.vocabulary * self.hidden_size * (1 if self.tied_embeddings else 2)
@@ -132,8 +132,3 @@ class Pretrain:
         """Steps of the warm-up, decided."""
         given = self.schedule.warmup_steps
         return min(self.steps // 10, 2000) if given is None else given
-
-
-def data(settings: dict[str, Any]) -> type[Data]:
-    """The dataclass of the group `data` that its `name` chooses. Raises KeyError for another name; `DATA` has them all."""
-    return DATA[settings["name"]]

@@ -15,5 +15,5 @@ class Settings:
 
 
 def command(settings: Settings, place: Place) -> tuple[str, ...]:
-    """What the launch side starts; `{run_dir}` is the run directory."""
-    return (place.python, str(place.primus / "node"), "--plan", "{run_dir}/plan.json", "--node-rank", "0")
+    """What the launch side starts; `{primus.run_dir}` is the run directory."""
+    return (place.python, str(place.primus / "node"), "--plan", "{primus.run_dir}/plan.json", "--node-rank", "0")

@@ -1,4 +1,4 @@
-"""What TorchTitan 0.3.0 expects of a PyTorch newer than 2.13, on GPUs and CPUs alike. Nothing here changes a newer one."""
+"""What TorchTitan 0.3.0 expects of a PyTorch newer than 2.13, on GPUs and CPUs alike. A newer one stays as it is."""
 
 import warnings
 from typing import Any
@@ -16,7 +16,7 @@ def name_set_timeout() -> None:
     if not hasattr(torch.distributed, "set_timeout"):
         from torch.distributed.distributed_c10d import _set_pg_timeout
 
-        torch.distributed.set_timeout = lambda timeout, group=None: _set_pg_timeout(timeout, group)
+        vars(torch.distributed)["set_timeout"] = _set_pg_timeout
 
 
 def take_dtensor(config: Any) -> None:

@@ -22,7 +22,7 @@ TOKENIZERS = Path(__file__).resolve().parent.parent / "tokenizers"  # by name; a
 
 
 def trainer_config(rank: dict[str, Any]) -> Trainer.Config:
-    """The config of TorchTitan's Trainer, complete. Raises Refused when a file is missing or the tokenizer does not fit."""
+    """The config of TorchTitan's Trainer. Raises Refused when a file is missing or the tokenizer does not fit."""
     dimensions = read(Dimensions, rank["model"], "model")
     spec = model_spec(dimensions)
     options = rank["trainer"]
@@ -67,8 +67,7 @@ def _check_vocabulary(folder: Path, vocabulary: int) -> None:
     ids = set(known.values()) if isinstance(known, dict) else set(range(len(known)))
     highest = max(ids | added)
     if highest >= vocabulary:
-        raise Refused(f"model.vocabulary: {vocabulary} is too small for the tokenizer in {folder}, whose tokens go up to "
-                      f"{highest}: at least {highest + 1} is needed")
+        raise Refused(f"model.vocabulary: {vocabulary} is too small for {folder}, which needs at least {highest + 1}")
 
 
 def _with_precision(training: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""All that TorchTitan 0.3.0 needs changed to train without a GPU, on PyTorch 2.13 and gloo. Nothing here runs on a GPU.
+"""All that TorchTitan 0.3.0 needs changed to train without a GPU, on PyTorch 2.13 and gloo. None of it touches a GPU.
 
-TorchTitan has no CPU mode. Each function below names what stops it and when the function can go; `before_import` must be
-called before any other part of TorchTitan is imported.
+TorchTitan has no CPU mode. Each function below names what stops it and when the function can go. `before_import` must
+be called before any other part of TorchTitan is imported.
 """
 
 import importlib.metadata
@@ -65,8 +65,8 @@ def _share_cores() -> None:
 def _leave_out_triton_kernels() -> None:
     """PyTorch for CPUs comes without triton, which one module for expert parallelism imports at its top.
 
-    Upstream: torchtitan 0.3.0, `distributed/minimal_async_ep/kernels.py`. Can go when that import is lazy. That module is
-    left out and no empty `triton` is made up, for PyTorch takes that for the real one.
+    Upstream: torchtitan 0.3.0, `distributed/minimal_async_ep/kernels.py`. Can go when that import is lazy. That module
+    is left out and no empty `triton` is made up, for PyTorch takes that for the real one.
     """
     if importlib.util.find_spec("triton") is not None:
         return
@@ -89,8 +89,8 @@ def _leave_out_triton_kernels() -> None:
 def _make_the_cpu_the_device() -> None:
     """TorchTitan takes CUDA where it finds no accelerator.
 
-    Upstream: torchtitan 0.3.0, `get_device_info` in `tools/utils.py`; `torch.cpu` of torch 2.13 lacks what it calls of a
-    device module. Can go when `get_device_info` knows the CPU. Memory is that of the whole process.
+    Upstream: torchtitan 0.3.0, `get_device_info` in `tools/utils.py`; `torch.cpu` of torch 2.13 lacks what it calls of
+    a device module. Can go when `get_device_info` knows the CPU. Memory is that of the whole process.
     """
     from torchtitan.tools import utils
 
@@ -132,9 +132,9 @@ def _take_sdpa_attention(config: Any) -> None:
 def _draw_whole_weights(config: Any) -> None:
     """Without this every rank draws the same numbers for its own shard, so that the parts of a matrix are copies.
 
-    Upstream: torch 2.13, `is_rng_supported_mesh` in `distributed/tensor/_random.py`, leaves CPUs without the offsets that
-    tell shards apart. Can go when it has them. Each rank draws the whole matrix instead and keeps its shard, as TorchTitan
-    does for a fused QKV; the first weights are then the same however many ranks there are.
+    Upstream: torch 2.13, `is_rng_supported_mesh` in `distributed/tensor/_random.py`, leaves CPUs without the offsets
+    that tell shards apart. Can go when it has them. Each rank draws the whole matrix instead and keeps its shard, as
+    TorchTitan does for a fused QKV; the first weights are then the same however many ranks there are.
     """
     from torchtitan.protocols.module import Module
 

@@ -37,19 +37,18 @@ class Metrics(MetricsProcessor):
         """Called on every rank, with values over all ranks."""
         elapsed = time.perf_counter() - self.time_last_log
         tokens = self.ntokens_since_last_log
-        memory = utils.device_module.memory_stats(self.device_memory_monitor.device)  # before the parent resets the peak
+        memory = utils.device_module.memory_stats(self.device_memory_monitor.device)  # the parent resets the peak
+        extra = extra_metrics or {}
         super().log(step, global_avg_loss, global_max_loss, grad_norm, extra_metrics)
         if self._file is not None:
-            extra = extra_metrics or {}
-            rates = self._rates(tokens, elapsed)
             values = {
                 "loss": global_avg_loss,
                 "lr": next((value for name, value in extra.items() if name.startswith("lr/")), None),
                 "grad_norm": grad_norm,
                 "step_time": elapsed / self.config.log_freq,
                 "memory_peak": memory.get("reserved_bytes.all.peak"),
-                "tokens": extra.get("n_tokens_seen"),
-                **rates,
+                "tokens": int(extra["n_tokens_seen"]),
+                **self._rates(tokens, elapsed),
             }
             self._file.write(step, {name: value for name, value in values.items() if value is not None})
 

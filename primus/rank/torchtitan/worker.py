@@ -41,7 +41,7 @@ def _train(config: Any) -> None:
 
     trainer = config.build()
     try:
-        trainer.metrics_processor.time_last_log = time.perf_counter()  # else the first step's time is that of the set-up
+        trainer.metrics_processor.time_last_log = time.perf_counter()  # else the first step's time has the set-up in it
         trainer.train()
     finally:
         trainer.close()

@@ -33,7 +33,7 @@ def work(task: Pretrain, request: Request, source: Origins, place: Place) -> Wor
         raise complaint(error, source) from None
     content = json.dumps(backend.rank_config(request.model, data, task), indent=2) + "\n"
     return Work(
-        command=(settings.python or place.python, "{primus}/rank", settings.name, "{run_dir}/rank.json"),
+        command=(settings.python or place.python, "{primus.package}/rank", settings.name, "{primus.run_dir}/rank.json"),
         backend=settings.name,
         files=(File("rank.json", content),),
         parallel=task.parallel.degrees(),

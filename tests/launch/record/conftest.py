@@ -1,0 +1,130 @@
+"""MLflow for the tests of the recorder: a sqlite store, and one real server for the session."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from primus.launch.record.store import Store, tracking_uri
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(autouse=True)
+def no_mlflow_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [n for n in os.environ if n.startswith("MLFLOW_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with MLflow's tables and no runs: making one takes over a second."""
+    root = tmp_path_factory.mktemp("database")
+    Store(f"sqlite:///{root}/mlflow.db", root).find("Default", "primus.run_id", "none")
+    return root / "mlflow.db"
+
+
+@pytest.fixture
+def root(tmp_path: Path, new_database: Path) -> Path:
+    """An output root with MLflow's database in it."""
+    (tmp_path / "outputs").mkdir()
+    shutil.copy(new_database, tmp_path / "outputs" / "mlflow.db")
+    return tmp_path / "outputs"
+
+
+@pytest.fixture
+def store(root: Path) -> Store:
+    return Store(tracking_uri(root), root)
+
+
+Recorder = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    """Starts recorder processes: `recorder(directory, "--once", uri=...)`; ends those that a failed test left."""
+    started = []
+
+    def start(directory: Path, *options: str, uri: str | None = None, lifeline: int | None = None) -> subprocess.Popen[str]:
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)} | ({"MLFLOW_TRACKING_URI": uri} if uri else {})
+        line = () if lifeline is None else ("--lifeline", str(lifeline))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "primus.launch.record", "--directory", str(directory), *line, *options],
+            env=environment,
+            pass_fds=() if lifeline is None else (lifeline,),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def wait_until(what: Callable[[], object], seconds: float = 40.0) -> None:
+    """Wait for something to become true."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.02)
+
+
+class Server:
+    """`mlflow server` on a free port of this host; its database outlives a `stop`."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        options = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
+        options += ["--backend-store-uri", f"sqlite:///{self._directory}/mlflow.db"]
+        options += ["--artifacts-destination", str(self._directory / "artifacts")]
+        quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        with (self._directory / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "mlflow", "server", *options],
+                env={**os.environ, **quiet},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # it has a child that does not end with it
+            )
+        wait_until(self._healthy)
+
+    def stop(self) -> None:
+        if self._process:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def _healthy(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.uri}/health", timeout=1) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, new_database: Path) -> Iterator[Server]:
+    directory = tmp_path_factory.mktemp("server")
+    shutil.copy(new_database, directory / "mlflow.db")
+    running = Server(directory)
+    running.start()
+    yield running
+    running.stop()

@@ -1,0 +1,74 @@
+"""What is new in metric files, in batches."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from run_directories import START, append, write_host_metrics, write_metrics
+
+from primus.launch.record import metrics
+from primus.launch.record.state import Record
+from primus.launch.record.store import METRICS_PER_CALL
+from primus.node import rundir
+
+
+def new(directory: Path, record: Record | None = None, nodes: int = 1) -> list[metrics.Batch]:
+    return list(metrics.new(directory, record or Record(), nodes))
+
+
+def names(batches: list[metrics.Batch]) -> set[str]:
+    return {metric.name for batch in batches for metric in batch.metrics}
+
+
+def test_metrics_keep_their_own_time_and_step(tmp_path: Path) -> None:
+    write_metrics(tmp_path, range(3, 4))
+    (batch,) = new(tmp_path)
+    loss = next(m for m in batch.metrics if m.name == "loss")
+    assert (loss.value, loss.time, loss.step) == (4.0 - 3 / 1000, START + 1.5, 3)
+
+
+def test_rank_0_has_plain_names_and_the_others_their_rank(tmp_path: Path) -> None:
+    write_metrics(tmp_path, range(2), rank=0)
+    write_metrics(tmp_path, range(2), rank=11)
+    assert names(new(tmp_path)) == {"loss", "lr", "rank11/loss", "rank11/lr"}
+
+
+def test_the_rank_that_reports_the_loss_has_plain_names_and_keeps_them(tmp_path: Path) -> None:
+    append(tmp_path / rundir.rank_metrics(0), json.dumps({"time": START, "step": 0, "memory_peak": 5}) + "\n")
+    write_metrics(tmp_path, range(1), rank=3)
+    batches = new(tmp_path)
+    assert names(batches) == {"loss", "lr", "rank0/memory_peak"}
+    write_metrics(tmp_path, range(1, 2), rank=0)
+    assert names(new(tmp_path, batches[-1].after)) == {"rank0/loss", "rank0/lr"}
+
+
+def test_the_load_of_hosts_is_told_apart_where_there_are_several(tmp_path: Path) -> None:
+    write_host_metrics(tmp_path, 3)
+    (batch,) = new(tmp_path)
+    assert names([batch]) == {"system/cpu_percent", "system/memory_used"}
+    assert [m.step for m in batch.metrics if m.name == "system/cpu_percent"] == [0, 1, 2]
+    write_host_metrics(tmp_path, 1, node=12)
+    assert {"system/node0/cpu_percent", "system/node12/cpu_percent"} < names(new(tmp_path, nodes=2))
+
+
+def test_batches_fit_in_one_call_and_resume_without_loss_or_repetition(tmp_path: Path) -> None:
+    write_metrics(tmp_path, range(1800))
+    write_metrics(tmp_path, range(700), rank=1)
+    whole = new(tmp_path)
+    assert all(len(batch.metrics) <= METRICS_PER_CALL for batch in whole)
+    every = [m for batch in whole for m in batch.metrics]
+    assert len(every) == len(set(every)) == 2 * (1800 + 700)
+    for stop in range(len(whole)):
+        rest = new(tmp_path, whole[stop].after)
+        assert [m for batch in [*whole[: stop + 1], *rest] for m in batch.metrics] == every
+
+
+def test_what_could_not_be_recorded_is_said(tmp_path: Path) -> None:
+    write_metrics(tmp_path, range(2))
+    append(tmp_path / rundir.rank_metrics(0), 'Killed\n{"time": 3, "lo')
+    after = new(tmp_path)[-1].after
+    assert metrics.left_out(tmp_path, after) == [
+        "1 lines of metrics are broken: no JSON objects with a time",
+        "metrics/rank-0.jsonl: its last line was cut off",
+    ]
+    assert metrics.left_out(tmp_path, replace(after, offsets={**after.offsets, "metrics/rank-0.jsonl": 10**6}))

@@ -1,0 +1,70 @@
+"""Reading files of JSON lines while they grow."""
+
+import json
+from pathlib import Path
+
+from primus.launch.record import tail
+from primus.launch.record.tail import Position
+
+
+def line(**values: float) -> str:
+    return json.dumps({"time": 1.0, **values}) + "\n"
+
+
+def read_all(path: Path) -> list[tail.Line]:
+    lines: list[tail.Line] = []
+    while new := tail.read(path, lines[-1].after if lines else Position()):
+        lines += new
+    return lines
+
+
+def test_a_file_that_is_not_there_yet_has_no_lines(tmp_path: Path) -> None:
+    assert tail.read(tmp_path / "rank-0.jsonl", Position()) == []
+
+
+def test_a_line_is_read_once_and_only_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "rank-0.jsonl"
+    path.write_text(line(step=1) + line(step=2)[:9])
+    first = tail.read(path, Position())
+    assert [found.value for found in first] == [{"time": 1.0, "step": 1}]
+    assert tail.read(path, first[-1].after) == []
+    assert tail.rest(path, first[-1].after) == 9
+
+    path.write_text(line(step=1) + line(step=2))
+    second = tail.read(path, first[-1].after)
+    assert [found.value for found in second] == [{"time": 1.0, "step": 2}]
+    assert second[-1].after == Position(path.stat().st_size, 2)
+    assert tail.rest(path, second[-1].after) == 0
+
+
+def test_broken_lines_are_passed_over_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "rank-0.jsonl"
+    broken = ['{"time": 1, "step"', "[1]", '{"step": 1}', '{"time": NaN}', '{"time": "now"}', '{"time": 1, "step": 1e99}']
+    path.write_bytes("\n".join(broken).encode() + b"\n\xff\xfe\n" + line(step=7).encode())
+    lines = read_all(path)
+    assert [found.value for found in lines] == [None] * 7 + [{"time": 1.0, "step": 7}]
+
+
+def test_a_long_file_is_read_in_pieces_without_loss(tmp_path: Path) -> None:
+    path = tmp_path / "rank-0.jsonl"
+    long = '{"time": 1, "step": 0, "note": "' + "x" * (2 * tail.PIECE) + '"}\n'
+    path.write_text(long + "".join(line(step=n, loss=n / 3) for n in range(1, 60_000)))
+    assert len(tail.read(path, Position())) < 60_000
+    assert [found.value["step"] for found in read_all(path) if found.value] == list(range(60_000))
+
+
+def test_a_file_that_looks_shorter_than_before_has_nothing_new(tmp_path: Path) -> None:
+    path = tmp_path / "rank-0.jsonl"
+    path.write_text(line(step=1))
+    assert tail.read(path, Position(10_000, 9)) == []
+
+
+def test_the_end_of_a_file_is_read_without_its_start(tmp_path: Path) -> None:
+    path = tmp_path / "rank-0.jsonl"
+    path.write_text("".join(line(step=n) for n in range(100)) + '{"time": 1, "st')
+    assert [found["step"] for found in tail.last_objects(path, most=80)] == [98, 99]
+    assert len(tail.last_objects(path)) == 100
+
+
+def test_metrics_are_the_numbers_of_a_line() -> None:
+    assert tail.numbers({"time": 1.0, "step": 3, "loss": 2, "ok": True, "phase": "train"}) == {"loss": 2.0}

@@ -1,0 +1,199 @@
+"""Jobs of real processes under a real node agent."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from primus.node import rundir
+from primus.node.plan import SCHEMA, Code, Job, Layer, Plan, Variable, to_json
+
+NODE = Path(rundir.__file__).parent
+PATIENCE = 20.0
+"""Seconds to wait for something that happens at once, before a test fails instead of hanging."""
+
+
+class Run:
+    """A plan in a run directory, and the agent that runs it."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.directory = Path(plan.directory)
+        rundir.write_text(self.directory / rundir.PLAN, to_json(plan))
+
+    def start(
+        self,
+        *words: str,
+        python: str = sys.executable,
+        env: dict[str, str] | None = None,
+        stdout: Any = subprocess.PIPE,
+        pass_fds: Sequence[int] = (),
+    ) -> "Agent":
+        argv = [python, "-I", "-S", str(NODE), "--plan", str(self.directory / rundir.PLAN), "--node-rank", "0", *words]
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("PRIMUS_")}
+        process = subprocess.Popen(
+            argv,
+            env={**environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            pass_fds=pass_fds,
+            start_new_session=True,
+        )
+        return Agent(self, process)
+
+    def finish(self, *words: str, **how: Any) -> "Agent":
+        agent = self.start(*words, **how)
+        agent.wait()
+        return agent
+
+    def text(self, path: str) -> str:
+        return (self.directory / path).read_text(encoding="utf-8", errors="replace")
+
+    def log(self, rank: int = 0) -> str:
+        return self.text(rundir.rank_log(0, rank))
+
+    def messages(self, rank: int = 0) -> list[str]:
+        """The lines of a rank's log without what the agent put before them."""
+        return [line.split(" | ", 1)[1] for line in self.log(rank).splitlines()]
+
+    @property
+    def own_log(self) -> str:
+        return self.text(rundir.agent_log(0))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        facts: dict[str, Any] = json.loads(self.text(rundir.node_facts(0)))
+        return facts
+
+    @property
+    def outcome(self) -> dict[str, Any]:
+        outcome: dict[str, Any] = self.facts["outcome"]
+        return outcome
+
+    @property
+    def root_cause(self) -> dict[str, Any]:
+        cause: dict[str, Any] = self.outcome["root_cause"]
+        return cause
+
+
+class Agent:
+    """A node agent that was started (by its guard, whose process this is)."""
+
+    def __init__(self, run: Run, process: "subprocess.Popen[bytes]") -> None:
+        self.run = run
+        self.process = process
+        self.shown = b""
+        self.errors = b""
+
+    def line(self) -> str:
+        """The next line that the agent shows."""
+        assert self.process.stdout is not None
+        assert select.select([self.process.stdout], [], [], PATIENCE)[0], "the agent shows nothing"
+        return os.read(self.process.stdout.fileno(), 1 << 16).decode().strip()
+
+    def wait(self) -> int:
+        shown, errors = self.process.communicate(timeout=PATIENCE)
+        self.shown += shown or b""
+        self.errors += errors or b""
+        return self.process.returncode
+
+    @property
+    def code(self) -> int:
+        return self.process.returncode
+
+    @property
+    def agent_pid(self) -> int:
+        """The process of the agent itself, the only child of its guard."""
+        pid = self.process.pid
+        return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+
+def gone(pid: int) -> bool:
+    """Whether a process ends, waiting for it."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([fd], [], [], PATIENCE)[0])
+    finally:
+        os.close(fd)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[..., Run]]:
+    """Make a job: `make("print(1)", ranks=2)` runs that Python text in each rank."""
+
+    def factory(
+        script: str = "",
+        *,
+        ranks: int | None = 1,
+        argv: Sequence[str] | None = None,
+        environment: Sequence[Layer] = (),
+        **job: Any,
+    ) -> Run:
+        fields: dict[str, Any] = {
+            "nodes": 1,
+            "ranks_per_node": ranks,
+            "command": tuple(argv or (sys.executable, "-I", "-S", "-u", "-c", script)),
+            "directory": str(tmp_path),
+            "gpu": "auto",
+            "parallel": {},
+            "console_ranks": "0",
+            "grace_period": 10.0,
+            "metrics_interval": 0.0,
+            **job,
+        }
+        plan = Plan(
+            schema=SCHEMA,
+            run_id=f"20261121-093012-{os.getpid():06x}",
+            directory=str(tmp_path / "run"),
+            task="command",
+            backend="",
+            config={},
+            overrides=(),
+            code=Code(str(tmp_path), None),
+            job=Job(**fields),
+            environment=tuple(environment),
+            files=(),
+            command=(),
+        )
+        run = Run(plan)
+        runs.append(run)
+        return run
+
+    runs: list[Run] = []
+    yield factory
+    for run in runs:  # a test that failed half way leaves nothing running
+        for path in run.directory.glob("nodes/*.json"):
+            for rank in json.loads(path.read_text()).get("outcome", {}).get("ranks", []):
+                try:
+                    os.killpg(rank["pid"], signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+
+
+@pytest.fixture
+def ends() -> Callable[[int], bool]:
+    """Whether a process ends, waiting for it."""
+    return gone
+
+
+@pytest.fixture
+def layer() -> Callable[..., Layer]:
+    """A layer of the plan: `layer("gpu profile", "conf/gpu/x.yaml", NAME="value")`; None is a secret."""
+
+    def make_layer(name: str, origin: str, **variables: str | None) -> Layer:
+        return Layer(name, tuple(Variable(n, v, origin) for n, v in variables.items()))
+
+    return make_layer
