@@ -41,8 +41,10 @@ def _clean(value: Any, key: str, secrets: Mapping[str, str]) -> Any:
 
 
 def redacted_override(override: str) -> str:
-    """An override as it may be kept: `env.set.HF_TOKEN=<secret>`."""
+    """An override as it may be kept, and typed again: `env.set.HF_TOKEN=<secret>`, without the `++` that Primus adds."""
     key = key_of(override)
+    if key.startswith("env.set."):
+        override = override.removeprefix("++")
     if key.startswith("env.set.") and is_secret(key.rpartition(".")[2]):
         return f"{override.split('=', 1)[0]}={REDACTED}"
     return redact_url(override)

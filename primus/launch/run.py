@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from primus.launch import closing, readiness, rundirectory
+from primus.launch import closing, readiness, rundirectory, snapshot
 from primus.launch.config.request import Request
 from primus.launch.place import Place
 from primus.launch.problems import INTERRUPTED
@@ -42,6 +42,7 @@ def single(plan: Plan, request: Request, place: Place, secrets: Mapping[str, str
     with Interrupts() as interrupts:
         agent = Agent(plan, directory, secrets)
         interrupts.forward_to(agent)
+        snapshot.take(plan.code, directory)
         recorder = _follow(agent, plan, request)
         result = agent.finish(interrupts.count > 0)
         complete = recorder.finish() if recorder else True

@@ -65,9 +65,7 @@ def judge(ends: Sequence[RankEnd], killed_by: Optional[str], killed_code: int) -
         return Outcome("killed", killed_code, killed_by, None, ranks)
     if cause is None:
         return Outcome("finished", 0, None, None, ranks)
-    by_itself = min((e for e in ranks if e.own_doing), key=lambda e: e.ended)
-    own = next(e for e in ranks if e.rank == cause.rank).own_doing
-    return Outcome("failed", cause.exit_code if own else by_itself.exit_code, _message(cause), cause, ranks)
+    return Outcome("failed", cause.exit_code, _message(cause), cause, ranks)
 
 
 def unfit(message: str, code: int = UNFIT) -> Outcome:
@@ -76,15 +74,11 @@ def unfit(message: str, code: int = UNFIT) -> Outcome:
 
 
 def root_cause(ends: Sequence[RankEnd]) -> Optional[RootCause]:
-    """The failed rank whose first sign of failure came first, of those that failed before the agent ended them.
-
-    A rank that printed its traceback and was then ended while it still cleaned up counts; one that only fell to the
-    agent's SIGTERM does not. None when no rank failed by itself.
-    """
-    if not any(end.own_doing for end in ends):
+    """Of the ranks that failed by themselves the one whose first sign of failure came first; None when none did."""
+    failed = [end for end in ends if end.own_doing]
+    if not failed:
         return None
-    failed = [e for e in ends if e.own_doing or (e.exit_code and e.sign and e.stopped and e.sign < e.stopped)]
-    first = min(failed, key=lambda e: e.first_sign)
+    first = min(failed, key=lambda end: end.first_sign)
     return RootCause(first.rank, first.exit_code, first.signal, first.log, first.first_sign, first.error)
 
 

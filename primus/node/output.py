@@ -1,15 +1,14 @@
 """The output of one rank: into whole lines, redacted, stamped, into its log and on to the console."""
 
 import os
-import time
 from typing import Callable, Optional
 
 from primus.node import log
 
 # A line longer than this is written in pieces; a progress bar or a prompt without an end of line, after a second.
 _LONGEST_LINE = 64 << 10
-# A rank that goes on talking this long after a traceback had caught it.
-_SURVIVED = 30.0
+# Seconds after which ordinary output shows that a traceback was not the rank's end: it was caught.
+_SURVIVED = 5.0
 
 Text = Callable[[bytes], bytes]
 Show = Callable[[bytes], None]
@@ -32,46 +31,45 @@ class Output:
         self._idle = False
         self._log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
-    def feed(self, data: bytes) -> None:
-        """More bytes as they were read."""
+    def feed(self, data: bytes, now: float) -> None:
+        """More bytes, as they were read at `now` (seconds since the epoch)."""
         self._idle = False
         text = self._pending + data
         # A carriage return ends a line too (progress bars), unless its newline may be yet to come.
         end = max(text.rfind(b"\n"), text.rfind(b"\r", 0, len(text) - 1)) + 1
         self._pending = text[end:]
         if end:
-            self._emit(text[:end])
+            self._emit(text[:end], now)
         if len(self._pending) > _LONGEST_LINE + self._overlap:
             cut = len(self._pending) - self._overlap
             piece, self._pending = self._pending[:cut], self._pending[cut:]
-            self._emit(piece)
+            self._emit(piece, now)
 
-    def tick(self) -> None:
+    def tick(self, now: float) -> None:
         """To be called once a second: what has waited that long for the end of its line is written without it."""
         if self._idle and self._pending:
             piece, self._pending = self._pending, b""
-            self._emit(piece)
+            self._emit(piece, now)
         self._idle = True
 
-    def close(self) -> None:
+    def close(self, now: float) -> None:
         """Nothing more comes: write what is left, and end its line."""
         if self._pending or self._mid_line:
-            self._emit(self._pending + b"\n")
+            self._emit(self._pending + b"\n", now)
         self._pending = b""
         os.close(self._log)
 
-    def _emit(self, text: bytes) -> None:
-        now = time.time()
+    def _emit(self, text: bytes, now: float) -> None:
         text = self._redact(text)
         if self._show:
             self._show(text)
         if b"\r" in text:
             text = text.replace(b"\r\n", b"\n")
             text = (text if self._mid_line else text.lstrip(b"\r")).replace(b"\r", b"\n")
-        if self.sign and now - self.sign > _SURVIVED:
-            self.sign = None
         if log.notable(text):
             self._look(text, now)
+        elif self.sign and now - self.sign > _SURVIVED:
+            self.sign = self.error = None
         stamped, self._mid_line = log.stamped(text, now, self._source, self._mid_line)
         self._write(stamped)
 

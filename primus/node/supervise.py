@@ -122,7 +122,7 @@ class Supervisor:
         except BlockingIOError:
             return False
         if data:
-            rank.output.feed(data)
+            rank.output.feed(data, time.time())
         else:
             self._close(rank)
         return bool(data)
@@ -137,7 +137,7 @@ class Supervisor:
             self._loop.forget(rank.pipe)
             os.close(rank.pipe)
             rank.pipe = None
-            rank.output.close()
+            rank.output.close(time.time())
 
     def _end(self, rank: _Rank, exit_code: int) -> None:
         ended = time.time()
@@ -183,7 +183,7 @@ class Supervisor:
     def _tick(self) -> None:
         for rank in self._all.values():
             if rank.pipe is not None:
-                rank.output.tick()
+                rank.output.tick(time.time())
 
 
 def _names(ranks: Iterable[_Rank]) -> str:

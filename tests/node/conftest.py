@@ -3,7 +3,6 @@
 import json
 import os
 import select
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +24,7 @@ class Run:
 
     def __init__(self, plan: Plan) -> None:
         self.directory = Path(plan.directory)
+        self.agents: list[Agent] = []
         rundir.write_text(self.directory / rundir.PLAN, to_json(plan))
 
     def start(
@@ -46,7 +46,8 @@ class Run:
             pass_fds=pass_fds,
             start_new_session=True,
         )
-        return Agent(self, process)
+        self.agents.append(Agent(self, process))
+        return self.agents[-1]
 
     def finish(self, *words: str, **how: Any) -> "Agent":
         agent = self.start(*words, **how)
@@ -114,6 +115,15 @@ class Agent:
         pid = self.process.pid
         return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
+    def close(self) -> None:
+        """After a test that failed half way nothing is left running."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for pipe in (self.process.stdout, self.process.stderr):
+            if pipe:
+                pipe.close()
+
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
@@ -174,13 +184,9 @@ def make(tmp_path: Path) -> Iterator[Callable[..., Run]]:
 
     runs: list[Run] = []
     yield factory
-    for run in runs:  # a test that failed half way leaves nothing running
-        for path in run.directory.glob("nodes/*.json"):
-            for rank in json.loads(path.read_text()).get("outcome", {}).get("ranks", []):
-                try:
-                    os.killpg(rank["pid"], signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
+    for run in runs:
+        for agent in run.agents:
+            agent.close()
 
 
 @pytest.fixture

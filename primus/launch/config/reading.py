@@ -17,15 +17,16 @@ T = TypeVar("T")
 
 def resolve(config: DictConfig) -> dict[str, Any]:
     """Plain data of the composed config, interpolations resolved. Raises BadRequest for one that cannot be."""
+    ours = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     try:
-        data = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        data = OmegaConf.to_container(ours, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
         raise BadRequest(f"{error.full_key} has no value yet: give it with {error.full_key}=…") from None
     except (InterpolationResolutionError, OmegaConfBaseException) as error:
         text = str(error).splitlines()[0]
         raise BadRequest(f"{getattr(error, 'full_key', None) or 'The config'}: {text}") from None
     assert isinstance(data, dict)
-    return {str(key): value for key, value in data.items() if key != "hydra"}
+    return {str(key): value for key, value in data.items()}
 
 
 def origins(data: dict[str, Any], overrides: Sequence[str], directories: Sequence[Path]) -> Origins:

@@ -37,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             follower.until_over(options.wait)
     except GaveUp:
         follower.give_up()
+    finally:
+        follower.close()
     for problem in follower.problems:
         print(f"primus: the MLflow record is not complete: {problem}", file=sys.stderr)
     return 1 if follower.problems else 0

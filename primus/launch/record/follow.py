@@ -80,6 +80,11 @@ class Follower:
             self.problems.append(f"{path}: {said[0]}")
             record.fail(said[0])
 
+    def close(self) -> None:
+        """Let other processes record what this one did not complete."""
+        for path in list(self._open):
+            self._close(path)
+
     def _over(self) -> bool:
         if self._is_sweep:
             return "status" in sweep.read(self._directory)

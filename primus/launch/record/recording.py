@@ -16,8 +16,12 @@ class Recording:
     def __init__(self, directory: Path, store: Store) -> None:
         self.directory = directory
         self.store = store
-        self.record = state.load(directory, store.shown)
         self._lock = state.lock(directory)
+        try:
+            self.record = state.load(directory, store.shown)
+        except ValueError:
+            self._lock.close()
+            raise
         self._sent: dict[str, str] = {}  # tags; after a restart they are all sent once more
 
     def close(self) -> None:

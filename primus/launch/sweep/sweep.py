@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from primus.launch import closing, readiness, rundirectory
+from primus.launch import closing, readiness, rundirectory, snapshot
 from primus.launch.config.request import Request
 from primus.launch.place import Place, new_run_id
 from primus.launch.planning import experiment_directory
@@ -67,6 +67,7 @@ def run(
     pool = Pool(place.devices.visible, tuple(sorted(os.sched_getaffinity(0))), parallel)
     entry = Journal(where.name, request.experiment.name, tuple(p.overrides for p in plans))
     entry.write(where)
+    snapshot.take(plans[0].code, where)
     with Interrupts() as interrupts:
         recorder = None
         if request.tracking.enabled:

@@ -38,19 +38,21 @@ class Metrics(MetricsProcessor):
         elapsed = time.perf_counter() - self.time_last_log
         tokens = self.ntokens_since_last_log
         memory = utils.device_module.memory_stats(self.device_memory_monitor.device)  # the parent resets the peak
-        extra = extra_metrics or {}
         super().log(step, global_avg_loss, global_max_loss, grad_norm, extra_metrics)
         if self._file is not None:
-            values = {
-                "loss": global_avg_loss,
-                "lr": next((value for name, value in extra.items() if name.startswith("lr/")), None),
-                "grad_norm": grad_norm,
-                "step_time": elapsed / self.config.log_freq,
-                "memory_peak": memory.get("reserved_bytes.all.peak"),
-                "tokens": int(extra["n_tokens_seen"]),
-                **self._rates(tokens, elapsed),
-            }
-            self._file.write(step, {name: value for name, value in values.items() if value is not None})
+            extra = extra_metrics or {}
+            self._file.write(
+                step,
+                {
+                    "loss": global_avg_loss,
+                    "lr": next(value for name, value in extra.items() if name.startswith("lr/")),
+                    "grad_norm": grad_norm,
+                    "step_time": elapsed / self.config.log_freq,
+                    "memory_peak": memory["reserved_bytes.all.peak"],
+                    "tokens": int(extra["n_tokens_seen"]),
+                    **self._rates(tokens, elapsed),
+                },
+            )
 
     def close(self) -> None:
         """Close the file, then whatever the parent has open."""

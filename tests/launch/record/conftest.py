@@ -10,12 +10,21 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from primus.launch.record.store import Store, tracking_uri
 
 REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # MLflow 3.17 with SQLAlchemy 2.1, where it looks for runs; can go with an MLflow that is made for SQLAlchemy 2.1.
+    theirs = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
+    for item in items:
+        if item.get_closest_marker("mlflow"):
+            item.add_marker(theirs)
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +54,38 @@ def store(root: Path) -> Store:
     return Store(tracking_uri(root), root)
 
 
+class Mlflow:
+    """What an MLflow store holds, asked of MLflow itself."""
+
+    def __init__(self, uri: str) -> None:
+        from mlflow import MlflowClient
+
+        self._client = MlflowClient(uri)
+
+    def run(self, run_id: str) -> Any:
+        return self._client.get_run(run_id)
+
+    def runs(self, experiment: str) -> list[Any]:
+        found = self._client.get_experiment_by_name(experiment)
+        return list(self._client.search_runs([found.experiment_id])) if found else []
+
+    def history(self, run: Any, name: str) -> list[tuple[int, int, float]]:
+        """(step, milliseconds, value) of a metric, in order."""
+        points = self._client.get_metric_history(run.info.run_id, name)
+        return sorted((m.step, m.timestamp, m.value) for m in points)
+
+    def delete_experiment(self, name: str) -> None:
+        self._client.delete_experiment(self._client.create_experiment(name))
+
+    def artifact(self, run: Any, name: str, into: Path) -> bytes:
+        return Path(self._client.download_artifacts(run.info.run_id, name, str(into))).read_bytes()
+
+
+@pytest.fixture
+def mlflow(store: Store) -> Mlflow:
+    return Mlflow(store.uri)
+
+
 Recorder = Callable[..., subprocess.Popen[str]]
 
 
@@ -53,7 +94,9 @@ def recorder() -> Iterator[Recorder]:
     """Starts recorder processes: `recorder(directory, "--once", uri=...)`; ends those that a failed test left."""
     started = []
 
-    def start(directory: Path, *options: str, uri: str | None = None, lifeline: int | None = None) -> subprocess.Popen[str]:
+    def start(
+        directory: Path, *options: str, uri: str | None = None, lifeline: int | None = None
+    ) -> subprocess.Popen[str]:
         environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)} | ({"MLFLOW_TRACKING_URI": uri} if uri else {})
         line = () if lifeline is None else ("--lifeline", str(lifeline))
         process = subprocess.Popen(
@@ -68,8 +111,14 @@ def recorder() -> Iterator[Recorder]:
 
     yield start
     for process in started:
-        process.kill()
-        process.communicate()
+        with process:
+            process.kill()
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    """What a recorder that has ended wrote on its standard error."""
+    assert process.stderr
+    return process.stderr.read()
 
 
 def wait_until(what: Callable[[], object], seconds: float = 40.0) -> None:

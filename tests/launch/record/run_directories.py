@@ -76,7 +76,8 @@ def write_metrics(directory: Path, steps: range, *, rank: int = 0, **more: float
 def write_host_metrics(directory: Path, samples: int, *, node: int = 0) -> None:
     """Append samples of a host's load, as its agent does."""
     lines = "".join(
-        json.dumps({"time": START + 2 * n, "cpu_percent": 50.0 + n, "memory_used": 10**9}) + "\n" for n in range(samples)
+        json.dumps({"time": START + 2 * n, "cpu_percent": 50.0 + n, "memory_used": 10**9}) + "\n"
+        for n in range(samples)
     )
     append(directory / rundir.host_metrics(node), lines)
 

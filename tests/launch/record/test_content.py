@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from run_directories import TRACEBACK, make_run, report
+from .run_directories import TRACEBACK, make_run, report
 
 from primus.launch.record import content
 

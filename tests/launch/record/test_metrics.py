@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from run_directories import START, append, write_host_metrics, write_metrics
+from .run_directories import START, append, write_host_metrics, write_metrics
 
 from primus.launch.record import metrics
 from primus.launch.record.state import Record

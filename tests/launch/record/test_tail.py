@@ -39,7 +39,14 @@ def test_a_line_is_read_once_and_only_when_it_is_whole(tmp_path: Path) -> None:
 
 def test_broken_lines_are_passed_over_and_counted(tmp_path: Path) -> None:
     path = tmp_path / "rank-0.jsonl"
-    broken = ['{"time": 1, "step"', "[1]", '{"step": 1}', '{"time": NaN}', '{"time": "now"}', '{"time": 1, "step": 1e99}']
+    broken = [
+        '{"time": 1, "step"',
+        "[1]",
+        '{"step": 1}',
+        '{"time": NaN}',
+        '{"time": "now"}',
+        '{"time": 1, "step": 1e99}',
+    ]
     path.write_bytes("\n".join(broken).encode() + b"\n\xff\xfe\n" + line(step=7).encode())
     lines = read_all(path)
     assert [found.value for found in lines] == [None] * 7 + [{"time": 1.0, "step": 7}]

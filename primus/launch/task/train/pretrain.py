@@ -7,6 +7,7 @@ from primus.launch.config.origin import Origins
 from primus.launch.config.reading import complaint, typed
 from primus.launch.config.request import Request
 from primus.launch.config.terms import DATA, Pretrain
+from primus.launch.data import check_files, check_tokenizer
 from primus.launch.members import member
 from primus.launch.place import Place
 from primus.launch.problems import BadRequest
@@ -31,6 +32,11 @@ def work(task: Pretrain, request: Request, source: Origins, place: Place) -> Wor
         consistency.check(request.model, data, task, nodes * per_node if per_node else None)
     except DataError as error:
         raise complaint(error, source) from None
+    try:
+        check_files(getattr(data, "files", None), place.directory)
+        check_tokenizer(data.tokenizer, place.directory)
+    except ValueError as error:
+        raise BadRequest(str(error)) from None
     content = json.dumps(backend.rank_config(request.model, data, task), indent=2) + "\n"
     return Work(
         command=(settings.python or place.python, "{primus.package}/rank", settings.name, "{primus.run_dir}/rank.json"),

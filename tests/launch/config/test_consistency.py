@@ -1,0 +1,83 @@
+"""What does not go together is refused before anything starts, by key and with the arithmetic."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from primus.launch.config.consistency import check
+from primus.launch.config.terms import MockData, Model, Optimizer, Parallel, Pretrain, Schedule
+from primus.node.typed import read
+
+CONF = Path(__file__).parents[3] / "conf"
+MODEL = read(Model, yaml.safe_load((CONF / "model/tiny.yaml").read_text()))
+TRAINING = read(Pretrain, yaml.safe_load((CONF / "task/train/pretrain.yaml").read_text()))
+DATA = MockData(name="mock", tokenizer="bytes")
+
+
+def refusal(world_size: int | None = None, model: dict[str, Any] | None = None, **training: Any) -> str:
+    with pytest.raises(ValueError, match=".") as refused:
+        check(dataclasses.replace(MODEL, **model or {}), DATA, dataclasses.replace(TRAINING, **training), world_size)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("world_size", [None, 1, 2, 8])
+def test_the_defaults_go_together_on_any_number_of_ranks(world_size: int | None) -> None:
+    check(MODEL, DATA, TRAINING, world_size)
+
+
+def test_query_heads_must_share_key_value_heads_evenly() -> None:
+    assert "model.kv_heads: 8 attention heads cannot share 3" in refusal(model={"kv_heads": 3})
+
+
+def test_tensor_parallelism_must_divide_both_kinds_of_heads() -> None:
+    message = refusal(parallel=Parallel(tensor=8, replicate=1), world_size=8)
+    assert "task.parallel.tensor: 8 does not divide model.kv_heads 4" in message
+    assert "attention_heads" not in message
+
+
+def test_tensor_parallelism_must_divide_the_sequence() -> None:
+    message = refusal(parallel=Parallel(tensor=4, replicate=1), sequence_length=30)
+    assert "4 does not divide task.sequence_length 30" in message
+
+
+def test_an_odd_head_cannot_take_rotary_positions() -> None:
+    assert "model.head_size: 33 is odd" in refusal(model={"head_size": 33})
+
+
+def test_a_vocabulary_must_hold_all_tokens_of_the_tokenizer() -> None:
+    assert "model.vocabulary: 256 is too small for the tokenizer 'bytes', which has 258" in refusal(
+        model={"vocabulary": 256}
+    )
+
+
+def test_another_tokenizer_is_left_to_the_rank_which_can_read_it() -> None:
+    check(dataclasses.replace(MODEL, vocabulary=100), MockData(name="mock", tokenizer="/a/tokenizer.json"), TRAINING, 1)
+
+
+def test_a_warm_up_cannot_outlast_the_training() -> None:
+    schedule = Schedule(name="cosine", warmup_steps=20, min_lr_ratio=0.1)
+    assert "task.schedule.warmup_steps: 20 is more than task.steps 10" in refusal(steps=10, schedule=schedule)
+
+
+def test_betas_are_two_and_below_one() -> None:
+    optimizer = Optimizer(name="adamw", lr=1e-3, betas=(0.9, 1.0), epsilon=1e-8, weight_decay=0.0)
+    assert "task.optimizer.betas: [0.9, 1.0]" in refusal(optimizer=optimizer)
+
+
+def test_a_global_batch_is_whole_micro_batches_on_every_data_parallel_rank() -> None:
+    message = refusal(global_batch=20, parallel=Parallel(tensor=2, replicate=1), world_size=4)
+    assert "task.global_batch: 20 is not a multiple of task.micro_batch 4 x 2 data-parallel ranks" in message
+    check(MODEL, DATA, dataclasses.replace(TRAINING, global_batch=24, parallel=Parallel(tensor=2, replicate=1)), 4)
+
+
+def test_a_global_batch_is_checked_against_the_micro_batch_while_the_ranks_are_not_known() -> None:
+    assert "20 is not a multiple of task.micro_batch 8" in refusal(global_batch=20, micro_batch=8)
+
+
+def test_every_fault_is_told_at_once() -> None:
+    message = refusal(steps=5, schedule=Schedule(name="cosine", warmup_steps=9, min_lr_ratio=0), model={"head_size": 3})
+    assert "warmup_steps" in message
+    assert "head_size" in message

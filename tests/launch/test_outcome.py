@@ -1,0 +1,93 @@
+"""result.json: how a run ended, from what its nodes left."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from primus.launch import outcome
+from primus.node import rundir
+
+
+def run(directory: Path, *outcomes: dict[str, Any] | None) -> Path:
+    """A run directory of a plan with one node for each outcome; None: the node left none."""
+    rundir.write_json(directory / rundir.PLAN, {"job": {"nodes": len(outcomes)}})
+    for node, said in enumerate(outcomes):
+        if said is not None:
+            rundir.write_json(directory / rundir.node_facts(node), {"host": f"gpu{node:02}", "outcome": said})
+    return directory
+
+
+def cause(rank: int, time: float) -> dict[str, Any]:
+    return {"rank": rank, "exit_code": 3, "signal": None, "log": f"logs/node-0/rank-{rank}.log", "time": time}
+
+
+def ended(status: str, message: str | None = None, root_cause: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"status": status, "exit_code": 7, "message": message, "root_cause": root_cause}
+
+
+def test_a_run_is_finished_when_all_of_its_nodes_are(tmp_path: Path) -> None:
+    result = outcome.write_result(run(tmp_path, ended("finished"), ended("finished")), 100.0, interrupted=False)
+    assert (result["status"], result["exit_code"], result["message"], result["root_cause"]) == (
+        "FINISHED",
+        0,
+        None,
+        None,
+    )
+    assert result["started"] == 100.0
+    assert json.loads((tmp_path / rundir.RESULT).read_text()) == result
+
+
+def test_the_rank_that_failed_first_is_the_root_cause_whatever_its_node(tmp_path: Path) -> None:
+    nodes = [ended("killed"), ended("failed", "rank 9 ended", cause(9, 20.0)), ended("failed", "late", cause(17, 21.0))]
+    result = outcome.write_result(run(tmp_path, *nodes), 0.0, interrupted=False)
+    assert (result["status"], result["exit_code"], result["message"]) == ("FAILED", 1, "rank 9 ended")
+    assert result["root_cause"] == {**cause(9, 20.0), "node_rank": 1}
+
+
+@pytest.mark.parametrize(
+    ("statuses", "status", "exit_code"),
+    [
+        (("finished", "killed"), "KILLED", 130),
+        (("killed", "failed"), "FAILED", 1),
+        (("failed", "unfit"), "FAILED", 3),
+    ],
+)
+def test_the_worst_node_decides(tmp_path: Path, statuses: tuple[str, ...], status: str, exit_code: int) -> None:
+    result = outcome.write_result(run(tmp_path, *map(ended, statuses)), 0.0, interrupted=False)
+    assert (result["status"], result["exit_code"]) == (status, exit_code)
+
+
+def test_a_node_that_left_nothing_is_named_and_fails_the_run(tmp_path: Path) -> None:
+    directory = run(tmp_path, ended("finished"), None, None)
+    rundir.write_json(directory / rundir.node_facts(2), {"host": "gpu02"})
+    result = outcome.write_result(directory, 0.0, interrupted=False)
+    assert (result["status"], result["exit_code"]) == ("FAILED", 1)
+    assert result["message"].startswith("node 1, 2 (gpu02) left no outcome")
+
+
+def test_an_interrupted_run_is_killed_whatever_its_nodes_say(tmp_path: Path) -> None:
+    directory = run(tmp_path, ended("failed", "rank 0 ended with SIGTERM", cause(0, 1.0)))
+    result = outcome.write_result(directory, 0.0, interrupted=True)
+    assert (result["status"], result["exit_code"], result["message"]) == ("KILLED", 130, "interrupted")
+    said = outcome.write_result(directory, 0.0, interrupted=True, message="the launcher was killed")
+    assert said["message"] == "the launcher was killed"
+
+
+def test_the_last_value_of_each_metric_comes_from_the_rank_that_knows_the_loss(tmp_path: Path) -> None:
+    directory = run(tmp_path, ended("finished"))
+    lines = [
+        {"time": 1, "step": 1, "loss": 4.0, "lr": 0.1},
+        {"time": 2, "step": 2, "loss": 3.0},
+        {"time": 2.5, "eval": 1},
+    ]
+    rundir.write_text(directory / rundir.rank_metrics(0), '{"time": 1, "step": 9, "memory_peak": 7}\n')
+    rundir.write_text(directory / rundir.rank_metrics(5), "".join(f"{json.dumps(line)}\n" for line in lines) + '{"ti')
+    result = outcome.write_result(directory, 0.0, interrupted=False)
+    assert (result["step"], result["metrics"]) == (2, {"loss": 3.0, "lr": 0.1, "eval": 1.0})
+
+
+def test_a_run_without_metrics_has_no_step(tmp_path: Path) -> None:
+    result = outcome.write_result(run(tmp_path, ended("finished")), 0.0, interrupted=False)
+    assert (result["step"], result["metrics"]) == (None, {})

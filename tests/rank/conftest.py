@@ -1,0 +1,126 @@
+"""Ranks as plain processes, with the environment that the node agent gives them."""
+
+import dataclasses
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import primus.rank
+from primus.launch.backend.torchtitan import rank_config
+from primus.launch.config.terms import DATA, Data, MockData, Model, Pretrain
+from primus.node.typed import read
+
+CONF = Path(__file__).parents[2] / "conf"
+RANK = Path(primus.rank.__file__).parent
+TIMEOUT = 120  # seconds; a run takes less than ten
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """How the ranks ended, by rank; `directory` is the run directory."""
+
+    exit_codes: list[int]
+    logs: list[str]
+    directory: Path
+
+    def metrics(self, rank: int = 0) -> list[dict[str, Any]]:
+        """What a rank wrote into its metrics file; nothing if it has none."""
+        path = self.directory / "metrics" / f"rank-{rank}.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def losses(self) -> list[float]:
+        """Of every step."""
+        return [line["loss"] for line in self.metrics()]
+
+
+Run = Callable[..., Ended]
+
+
+def tiny() -> tuple[Model, Pretrain]:
+    """A model and a training that take no time."""
+    model = read(Model, yaml.safe_load((CONF / "model/tiny.yaml").read_text()))
+    training = read(Pretrain, yaml.safe_load((CONF / "task/train/pretrain.yaml").read_text()))
+    small = {"hidden_size": 32, "layers": 2, "attention_heads": 4, "kv_heads": 2, "head_size": 8, "ffn_size": 48}
+    return (
+        dataclasses.replace(model, **small),
+        dataclasses.replace(training, steps=5, sequence_length=64, micro_batch=2),
+    )
+
+
+def data(name: str, **changes: Any) -> Data:
+    """One of `conf/data`, with changes."""
+    return read(DATA[name], yaml.safe_load((CONF / f"data/{name}.yaml").read_text()) | changes)
+
+
+def start(
+    directory: Path, ranks: int, arguments: Sequence[str], environment: dict[str, str]
+) -> list[subprocess.Popen[str]]:
+    """Start all ranks of a node; their environment holds nothing of this process but the path and what is given."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return [
+        subprocess.Popen(
+            [sys.executable, *arguments],
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(directory),
+                "PRIMUS_RUN_DIR": str(directory),
+                "PRIMUS_METRICS": str(directory / "metrics" / f"rank-{rank}.jsonl"),
+                "RANK": str(rank),
+                "LOCAL_RANK": str(rank),
+                "WORLD_SIZE": str(ranks),
+                "LOCAL_WORLD_SIZE": str(ranks),
+                "MASTER_ADDR": "127.0.0.1",
+                "MASTER_PORT": str(port),
+                **environment,
+            },
+            cwd=directory,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(ranks)
+    ]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run ranks to their end. What is not given is the tiny training on made-up data, on one rank."""
+    count = iter(range(1000))
+
+    def run_ranks(
+        model: Model | None = None,
+        data: Data | None = None,
+        ranks: int = 1,
+        environment: dict[str, str] | None = None,
+        options: Sequence[str] = (),
+        **training: Any,
+    ) -> Ended:
+        directory = tmp_path / f"run-{next(count)}"
+        directory.mkdir()
+        small, pretrain = tiny()
+        content = rank_config(
+            model or small,
+            data or MockData(name="mock", tokenizer="bytes"),
+            dataclasses.replace(pretrain, **training),
+        )
+        path = directory / "rank.json"
+        path.write_text(json.dumps(content))
+        processes = start(directory, ranks, [*options, str(RANK), "torchtitan", str(path)], environment or {})
+        try:
+            logs = [process.communicate(timeout=TIMEOUT)[0] for process in processes]
+        finally:
+            for process in processes:
+                process.kill()
+        return Ended([process.returncode for process in processes], logs, directory)
+
+    return run_ranks
