@@ -65,7 +65,8 @@ def _decide(outcomes: dict[int, dict[str, Any]]) -> tuple[int, tuple[str, int]]:
     for status in ("unfit", "failed", "killed"):
         for node in sorted(outcomes):
             if outcomes[node].get("status") == status:
-                return node, _ENDED[status]
+                code = outcomes[node].get("exit_code")
+                return node, ("FAILED", code) if status == "unfit" and code in (2, 3) else _ENDED[status]
     return 0, _ENDED["finished"]
 
 

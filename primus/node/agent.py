@@ -5,7 +5,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Callable, List, Optional
 
 from primus.node import host, log, process, rundir
 from primus.node.arguments import Arguments
@@ -97,9 +97,10 @@ class _Watch:
         for helper in (packages, load):
             if helper:
                 helper.stop()
-        self._end_left_behind()
+        self._end_left_behind([helper.pid for helper in (packages, load and load.smi) if helper])
         ends = self._ranks.finish()
         self._console.finish()
+        self._loop.close()
         return trouble or judge(ends, self._requests.reason, self._requests.code)
 
     def _start_ranks(self) -> Optional[Outcome]:
@@ -144,8 +145,8 @@ class _Watch:
         while packages and packages.running and not self._requests.reason and time.monotonic() < until:
             self._loop.turn()
 
-    def _end_left_behind(self) -> None:
-        count, stuck = process.end_descendants(_LEFT_BEHIND)
+    def _end_left_behind(self, helpers: List[int]) -> None:
+        count, stuck = process.end_descendants(_LEFT_BEHIND, uncounted=helpers)
         if count:
             self._say(f"ended {count} process{'es' if count > 1 else ''} that the ranks had left behind", "WARN")
         if stuck:

@@ -123,14 +123,14 @@ def _amd(root: Path) -> List[_Gpu]:
     for path in sorted(nodes, key=lambda p: int(p.parent.name) if p.parent.name.isdigit() else 0):
         fields = _fields(_read(path), " ")  # empty for a GPU that this container may not use
         usable = not rendering or f"renderD{fields.get('drm_render_minor')}" in rendering
-        if int(fields.get("simd_count", "0")) > 0 and usable:
-            gpus.append(_Gpu(_amd_model(fields), f"GPU-{int(fields.get('unique_id', '0')):016x}"))
+        if _number(fields, "simd_count") > 0 and usable:
+            gpus.append(_Gpu(_amd_model(fields), f"GPU-{_number(fields, 'unique_id'):016x}"))
     return gpus
 
 
 def _amd_model(fields: Mapping[str, str]) -> str:
-    known = _AMD_MODELS.get(int(fields.get("device_id", "0")))
-    return f"AMD Instinct {known}" if known else f"AMD {gfx(int(fields.get('gfx_target_version', '0')))}"
+    known = _AMD_MODELS.get(_number(fields, "device_id"))
+    return f"AMD Instinct {known}" if known else f"AMD {gfx(_number(fields, 'gfx_target_version'))}"
 
 
 def gfx(version: int) -> str:
@@ -141,6 +141,11 @@ def gfx(version: int) -> str:
 def _fields(text: str, separator: str) -> Dict[str, str]:
     pairs = (line.split(separator, 1) for line in text.splitlines() if separator in line)
     return {name.strip(): value.strip() for name, value in pairs}
+
+
+def _number(fields: Mapping[str, str], name: str) -> int:
+    text = fields.get(name, "")
+    return int(text) if text.isdigit() else 0
 
 
 def _glob(directory: Path, pattern: str) -> List[Path]:

@@ -25,7 +25,10 @@ def handled() -> List[int]:
 
 
 def run(agent: Callable[[int], int], lost: Callable[[int], None]) -> int:
-    """Run `agent(pipe)` in a child and return its exit code; `lost(code)` is called first when a signal killed it."""
+    """Run `agent(pipe)` in a child and return its exit code.
+
+    `lost(code)` is called when the agent was killed or raised, after the end of everything that was below it.
+    """
     process.adopt_orphans()
     reading, writing = os.pipe()
     signals = handled()
@@ -46,9 +49,10 @@ def run(agent: Callable[[int], int], lost: Callable[[int], None]) -> int:
     for signum in signals:
         signal.signal(signum, pass_on)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
-    code = _wait(pid)
+    status = _wait(pid)
     process.end_descendants(0.0)
-    if process.signal_name(code) == "SIGKILL" or code == 70:
+    code = process.exit_code(status)
+    if os.WIFSIGNALED(status) or code == process.BROKEN:
         lost(code)
     return code
 
@@ -58,4 +62,4 @@ def _wait(agent: int) -> int:
     while True:
         pid, status = os.waitpid(-1, 0)
         if pid == agent:
-            return process.exit_code(status)
+            return status

@@ -21,25 +21,28 @@ _GPU_COLUMNS = (
 
 
 class Load:
-    """Samples from the agent's loop, until `stop`."""
+    """Samples from the agent's loop, until `stop`; `smi` is the nvidia-smi that runs for it, if any."""
 
     def __init__(
         self, loop: Loop, path: Path, interval: float, devices: Devices, say: Callable[[str, str], None]
     ) -> None:
         self._path = path
         self._say = say
+        self._interval = interval
+        self._sampled = time.monotonic()
         self._busy = _cpu_times()
         self._gpus: Dict[str, float] = {}
-        self._smi: Optional[Sidecar] = None
+        self.smi: Optional[Sidecar] = None
         if devices.vendor == "nvidia" and devices.visible:
             self._watch_gpus(loop, devices, interval)
         loop.every(interval, self._sample)
 
     def stop(self) -> None:
-        """A last sample, and the end of nvidia-smi."""
-        self._sample()
-        if self._smi:
-            self._smi.stop()
+        """A last sample, unless there was one just now, and the end of nvidia-smi."""
+        if time.monotonic() - self._sampled > 0.5 * self._interval:
+            self._sample()
+        if self.smi:
+            self.smi.stop()
 
     def _watch_gpus(self, loop: Loop, devices: Devices, interval: float) -> None:
         names = ",".join(name for name in devices.visible if not name.startswith("MIG-"))
@@ -47,7 +50,7 @@ class Load:
         seconds = str(max(1, math.ceil(interval)))
         argv = ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader,nounits", "-l", seconds]
         try:
-            self._smi = Sidecar(loop, [*argv, *(["-i", names] if names else [])], self._gpu_line, self._gpus_end)
+            self.smi = Sidecar(loop, [*argv, *(["-i", names] if names else [])], self._gpu_line, self._gpus_end)
         except OSError as error:
             self._say(f"no figures of the GPUs: nvidia-smi: {error.strerror}", "WARN")
 
@@ -59,6 +62,7 @@ class Load:
         self._gpus.clear()
 
     def _sample(self) -> None:
+        self._sampled = time.monotonic()
         before, self._busy = self._busy, _cpu_times()
         sample = {"time": round(time.time(), 3), **_memory(), **_load(), **self._gpus}
         total = self._busy[1] - before[1]

@@ -6,7 +6,7 @@ from typing import Optional, Tuple
 
 # torch puts `[rank3]: ` before every line of an uncaught exception.
 _RANK = rb"(?:\[rank\d+\]:\s?)?"
-_EXCEPTION = _RANK + rb"(?:[A-Za-z_]\w*\.)*\w*(?:Error|Exception|Interrupt|Exit)(?::|$)"
+_EXCEPTION = _RANK + rb"(?:[A-Za-z_]\w*\.)*\w*(?:Error|Exception)(?::|$)"
 _ERROR = re.compile(
     rb"\b(?:ERROR|CRITICAL|FATAL)\b|\bFatal\b|Traceback \(most recent call last\)|Segmentation fault|"
     + rb"^" + _RANK + rb"\[[EF]\d{3,4} |"  # glog, as in torch's C++: [E1121 09:08:01.123 ProcessGroupNCCL.cpp:616]
@@ -15,8 +15,9 @@ _ERROR = re.compile(
 _WARNING = re.compile(rb"\bWARN(?:ING)?\b|\b\w*Warning:|^" + _RANK + rb"\[W\d{3,4} ")
 _DEBUG = re.compile(rb"\bDEBUG\b")
 # Every line that one of these patterns matches holds one of these; most output holds none and is stamped in one go.
-_WORDS = (b"Error", b"ERROR", b"xception", b"atal", b"FATAL", b"CRITICAL", b"Traceback", b"Segmentation", b"Interrupt",
-          b"Exit", b"WARN", b"Warning", b"DEBUG", b"[E", b"[F", b"[W")  # fmt: skip
+_WORDS = (b"Error", b"ERROR", b"Exception", b"Fatal", b"FATAL", b"CRITICAL", b"Traceback", b"Segmentation",
+          b"CUDA error", b"terminate called", b"WARN", b"Warning", b"DEBUG", b"[E", b"[F", b"[W")  # fmt: skip
+_WORD = re.compile(b"|".join(re.escape(word) for word in _WORDS))
 
 _FATAL = re.compile(
     rb"Traceback \(most recent call last\)|Fatal Python error|Segmentation fault|terminate called|FATAL|CUDA error"
@@ -27,6 +28,8 @@ _LONGEST_ERROR = 500
 
 def level(line: bytes) -> str:
     """ERROR, WARN, DEBUG or INFO, by the words of one line."""
+    if not _WORD.search(line):
+        return "INFO"
     if _ERROR.search(line):
         return "ERROR"
     if _WARNING.search(line):
@@ -58,12 +61,15 @@ def timestamp(now: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(now)) + f".{int(now * 1000) % 1000:03d}"
 
 
-def stamped(text: bytes, now: float, source: str, mid_line: bool) -> Tuple[bytes, bool]:
-    """Output with a prefix on each line, and whether it ends within a line; `mid_line`: it also begins within one."""
+def stamped(text: bytes, now: float, source: str, mid_line: bool, plain: bool) -> Tuple[bytes, bool]:
+    """Output with a prefix on each line, and whether it ends within a line; `mid_line`: it also begins within one.
+
+    `plain`: every line is INFO, which the caller knows from `notable`.
+    """
     head = timestamp(now)
     open_ended = not text.endswith(b"\n")
     body = text if open_ended else text[:-1]
-    if notable(body):
+    if not plain:
         lines = body.split(b"\n")
         prefixes = [f"{head} {level(line):<5} {source} | ".encode() for line in lines]
         if mid_line:

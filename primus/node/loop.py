@@ -59,6 +59,11 @@ class Loop:
         for signum in signums:
             signal.signal(signum, _wake)
 
+    def close(self) -> None:
+        """No more turns."""
+        self._selector.close()
+        self._timers.clear()
+
     def turn(self) -> None:
         """Wait for the next thing to happen, and call what it concerns."""
         timeout = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None

@@ -7,6 +7,9 @@ from primus.node.process import signal_name
 
 UNFIT, BAD_REQUEST = 3, 2
 
+# Signals with which a job is ended from outside; Slurm sends them to the ranks as well as to the agent.
+_REQUESTS = ("SIGTERM", "SIGINT", "SIGHUP")
+
 
 @dataclass(frozen=True)
 class RankEnd:
@@ -58,10 +61,13 @@ class Outcome:
 
 
 def judge(ends: Sequence[RankEnd], killed_by: Optional[str], killed_code: int) -> Outcome:
-    """The outcome of ranks that have all ended; `killed_by` says in words what ended them from outside, if anything."""
+    """The outcome of ranks that have all ended; `killed_by` says in words what ended them from outside, if anything.
+
+    A rank that had failed before that makes the job failed all the same.
+    """
     ranks = tuple(sorted(ends, key=lambda end: end.rank))
     cause = root_cause(ranks)
-    if killed_by:
+    if killed_by and (cause is None or cause.signal in _REQUESTS):
         return Outcome("killed", killed_code, killed_by, None, ranks)
     if cause is None:
         return Outcome("finished", 0, None, None, ranks)

@@ -5,7 +5,7 @@ from typing import Callable, Optional
 
 from primus.node import log
 
-# A line longer than this is written in pieces; a progress bar or a prompt without an end of line, after a second.
+# A line longer than this is written in pieces; a prompt, when it has waited for its end.
 _LONGEST_LINE = 64 << 10
 # Seconds after which ordinary output shows that a traceback was not the rank's end: it was caught.
 _SURVIVED = 5.0
@@ -46,7 +46,7 @@ class Output:
             self._emit(piece, now)
 
     def tick(self, now: float) -> None:
-        """To be called once a second: what has waited that long for the end of its line is written without it."""
+        """To be called now and then: what has waited from one call to the next for the end of its line is written."""
         if self._idle and self._pending:
             piece, self._pending = self._pending, b""
             self._emit(piece, now)
@@ -60,18 +60,19 @@ class Output:
         os.close(self._log)
 
     def _emit(self, text: bytes, now: float) -> None:
-        text = self._redact(text)
-        if self._show:
-            self._show(text)
+        redacted = text = self._redact(text)
         if b"\r" in text:
             text = text.replace(b"\r\n", b"\n")
             text = (text if self._mid_line else text.lstrip(b"\r")).replace(b"\r", b"\n")
-        if log.notable(text):
+        notable = log.notable(text)
+        if notable:
             self._look(text, now)
         elif self.sign and now - self.sign > _SURVIVED:
             self.sign = self.error = None
-        stamped, self._mid_line = log.stamped(text, now, self._source, self._mid_line)
+        stamped, self._mid_line = log.stamped(text, now, self._source, self._mid_line, not notable)
         self._write(stamped)
+        if self._show:
+            self._show(redacted)
 
     def _look(self, text: bytes, now: float) -> None:
         if self.sign is None and log.fatal(text):

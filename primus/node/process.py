@@ -10,9 +10,11 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Collection, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 DEVNULL, PIPE, STDOUT = subprocess.DEVNULL, subprocess.PIPE, subprocess.STDOUT
+
+BROKEN = 70  # sysexits.h, EX_SOFTWARE
 
 # linux/prctl.h
 _PR_SET_PDEATHSIG = 1
@@ -90,13 +92,13 @@ def ask(
 
 
 def fork(body: Callable[[], int]) -> int:
-    """Run `body` in a copy of this process, whose exit status it returns; the caller gets the copy's process id."""
+    """Run `body` in a copy of this process; returns its id. It exits with what `body` returns, or BROKEN if that raises."""
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
     if pid:
         return pid
-    status = 70  # sysexits.h EX_SOFTWARE: `body` raised
+    status = BROKEN
     try:
         status = body()
     except BaseException:
@@ -136,27 +138,29 @@ def descendants(pid: int) -> List[int]:
     return found
 
 
-def end_descendants(grace_period: float, patience: float = 5.0) -> Tuple[int, List[int]]:
+def end_descendants(
+    grace_period: float, patience: float = 5.0, uncounted: Collection[int] = ()
+) -> Tuple[int, List[int]]:
     """End and reap every process below this one: SIGTERM, then SIGKILL after `grace_period` seconds.
 
-    Returns how many there were, and those that outlived SIGKILL by `patience` seconds (stuck in a driver). Needs
-    `adopt_orphans` to have been called before they were born, to see those whose own parent is gone.
+    Returns how many there were beside those of `uncounted`, and which outlived SIGKILL by `patience` seconds (stuck in a
+    driver). Needs `adopt_orphans` to have been called before they were born, to see those whose own parent is gone.
     """
-    told: List[int] = []
+    told: Set[int] = set()
     began = time.monotonic()
     while _reap():
         alive = descendants(os.getpid())
         waited = time.monotonic() - began
         if waited > grace_period + patience:
-            return len(told), alive
+            return len(told.difference(uncounted)), alive
         kill = waited >= grace_period
         for pid in alive:
             if kill or pid not in told:
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL if kill else signal.SIGTERM)
-        told += [pid for pid in alive if pid not in told]
+        told.update(alive)
         time.sleep(0.005)
-    return len(told), []
+    return len(told.difference(uncounted)), []
 
 
 def exit_code(status: int) -> int:

@@ -27,7 +27,7 @@ class Sidecar:
         self._on_line = on_line
         self._on_end = on_end
         self._pending = b""
-        self._pid, pipe = process.start_piped(argv, env=env, cwd=cwd, errors=False)
+        self.pid, pipe = process.start_piped(argv, env=env, cwd=cwd, errors=False)
         self._pipe: Optional[int] = pipe
         loop.on_readable(pipe, self._read)
 
@@ -39,7 +39,7 @@ class Sidecar:
     def stop(self) -> None:
         """End it, without a call of `on_end`."""
         if self._pipe is not None:
-            process.end_group(self._pid, signal.SIGKILL)
+            process.end_group(self.pid, signal.SIGKILL)
             self._close()
 
     def _read(self) -> None:

@@ -14,6 +14,7 @@ from primus.node.output import Output
 _READ = 256 << 10  # bytes at once
 _PIPE = 1 << 20  # of buffer: a rank that prints much does not wait for the agent
 _READS_AT_END = 16  # empties the pipe; no more, since a process that the rank left behind may print for ever
+_TICK = 0.5  # seconds; an unfinished line of output is written after one or two
 _LAST_WORDS = 1.0  # seconds for a rank that is printing its traceback while another has failed already
 _UNKILLABLE = 30.0  # seconds after SIGKILL, then a rank is stuck in the kernel (a driver) and is given up
 
@@ -52,7 +53,7 @@ class Supervisor:
         self._ended: Dict[int, RankEnd] = {}
         self._all: Dict[int, _Rank] = {}
         self._stopping = False
-        loop.every(1.0, self._tick)
+        loop.every(_TICK, self._tick)
 
     @property
     def running(self) -> bool:

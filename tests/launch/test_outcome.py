@@ -59,6 +59,11 @@ def test_the_worst_node_decides(tmp_path: Path, statuses: tuple[str, ...], statu
     assert (result["status"], result["exit_code"]) == (status, exit_code)
 
 
+def test_a_request_that_the_node_found_wrong_keeps_its_exit_code(tmp_path: Path) -> None:
+    result = outcome.write_result(run(tmp_path, {**ended("unfit"), "exit_code": 2}), 0.0, interrupted=False)
+    assert (result["status"], result["exit_code"]) == ("FAILED", 2)
+
+
 def test_a_node_that_left_nothing_is_named_and_fails_the_run(tmp_path: Path) -> None:
     directory = run(tmp_path, ended("finished"), None, None)
     rundir.write_json(directory / rundir.node_facts(2), {"host": "gpu02"})

@@ -36,7 +36,7 @@ class Run:
         pass_fds: Sequence[int] = (),
     ) -> "Agent":
         argv = [python, "-I", "-S", str(NODE), "--plan", str(self.directory / rundir.PLAN), "--node-rank", "0", *words]
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("PRIMUS_")}
+        environ = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
         process = subprocess.Popen(
             argv,
             env={**environ, **(env or {})},
@@ -93,11 +93,14 @@ class Agent:
         self.shown = b""
         self.errors = b""
 
-    def line(self) -> str:
-        """The next line that the agent shows."""
+    def line(self, end: bytes = b"\n") -> str:
+        """The next line that the agent shows, or what it shows up to another `end`."""
         assert self.process.stdout is not None
-        assert select.select([self.process.stdout], [], [], PATIENCE)[0], "the agent shows nothing"
-        return os.read(self.process.stdout.fileno(), 1 << 16).decode().strip()
+        text = b""
+        while not text.endswith(end):
+            assert select.select([self.process.stdout], [], [], PATIENCE)[0], f"after {text!r} the agent shows nothing"
+            text += os.read(self.process.stdout.fileno(), 1) or pytest.fail(f"after {text!r} the agent ends")
+        return text.decode().strip()
 
     def wait(self) -> int:
         shown, errors = self.process.communicate(timeout=PATIENCE)

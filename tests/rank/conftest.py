@@ -92,9 +92,8 @@ def start(
     ]
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Run ranks to their end. What is not given is the tiny training on made-up data, on one rank."""
+def runner(base: Path) -> Run:
+    """Runs ranks to their end, each time in a new folder. What is not given is `tiny` on made-up data, on one rank."""
     count = iter(range(1000))
 
     def run_ranks(
@@ -105,14 +104,11 @@ def run(tmp_path: Path) -> Run:
         options: Sequence[str] = (),
         **training: Any,
     ) -> Ended:
-        directory = tmp_path / f"run-{next(count)}"
+        directory = base / f"run-{next(count)}"
         directory.mkdir()
         small, pretrain = tiny()
-        content = rank_config(
-            model or small,
-            data or MockData(name="mock", tokenizer="bytes"),
-            dataclasses.replace(pretrain, **training),
-        )
+        mock = MockData(name="mock", tokenizer="bytes")
+        content = rank_config(model or small, data or mock, dataclasses.replace(pretrain, **training))
         path = directory / "rank.json"
         path.write_text(json.dumps(content))
         processes = start(directory, ranks, [*options, str(RANK), "torchtitan", str(path)], environment or {})
@@ -124,3 +120,8 @@ def run(tmp_path: Path) -> Run:
         return Ended([process.returncode for process in processes], logs, directory)
 
     return run_ranks
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return runner(tmp_path)

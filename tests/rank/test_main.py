@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 import primus
-from conftest import RANK, Run
+
+from .conftest import RANK, Run
 
 
 def python(*arguments: str, directory: Path) -> subprocess.CompletedProcess[str]:

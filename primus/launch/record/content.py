@@ -69,8 +69,8 @@ def plan_tags(plan: Plan) -> dict[str, str]:
     return tags
 
 
-def report_tags(plan: Plan, report: Mapping[str, Any]) -> dict[str, str]:
-    """Tags from what the first node found."""
+def report_tags(plan: Plan, report: Mapping[str, Any], revision: Mapping[str, Any]) -> dict[str, str]:
+    """Tags from what the first node found, and from what was found of the source tree."""
     devices, tags = report.get("devices") or {}, {}
     if report.get("host"):
         tags["primus.host"] = str(report["host"])
@@ -83,6 +83,8 @@ def report_tags(plan: Plan, report: Mapping[str, Any]) -> dict[str, str]:
         tags["primus.backend_version"] = str(version)
     if report.get("world_size"):
         tags["primus.world_size"] = str(report["world_size"])
+    if isinstance(revision.get("dirty"), bool):
+        tags["primus.git_dirty"] = str(revision["dirty"]).lower()
     return tags
 
 

@@ -15,6 +15,8 @@ def fetch_run(run_id: str, uri: str, root: Path, into: Path) -> Path | None:
     store.Unavailable when the store cannot be reached.
     """
     store = Store(uri, root)
+    if store.is_new():
+        return None
     try:
         tags = store.tags(run_id)
     except Refused:

@@ -8,6 +8,7 @@ from typing import Any
 from primus.launch.record import content, files, metrics
 from primus.launch.record.recording import Recording, common_tags
 from primus.launch.record.store import Store
+from primus.launch.snapshot import REVISION
 from primus.node import rundir
 from primus.node.plan import from_json
 
@@ -23,6 +24,7 @@ class RunRecord(Recording):
     def __init__(self, directory: Path, store: Store) -> None:
         self._plan = from_json((directory / rundir.PLAN).read_text(encoding="utf-8"))
         self._report: dict[str, Any] = {}
+        self._revision: dict[str, Any] = {}
         super().__init__(directory, store)
 
     def ended(self) -> bool:
@@ -34,8 +36,8 @@ class RunRecord(Recording):
         if self.record.complete:
             return True
         result = files.read_json(self.directory / rundir.RESULT)  # read first: what the ranks wrote is all there then
-        if not self._report:
-            self._report = files.read_json(self.directory / rundir.node_facts(0))
+        self._report = self._report or files.read_json(self.directory / rundir.node_facts(0))
+        self._revision = self._revision or files.read_json(self.directory / REVISION)
         traceback = self._traceback(result)
         started = (self.directory / rundir.PLAN).stat().st_mtime
         self.create(self._plan.config["experiment"]["name"], self._name(), started, self._tags(result, traceback))
@@ -54,7 +56,7 @@ class RunRecord(Recording):
         tags = {
             **common_tags(self.directory),
             **content.plan_tags(self._plan),
-            **content.report_tags(self._plan, self._report),
+            **content.report_tags(self._plan, self._report, self._revision),
             **content.result_tags(result, traceback),
             "mlflow.note.content": note,
         }

@@ -9,6 +9,7 @@ import fcntl
 import gc
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +87,10 @@ class Store:
         self._root = root
         self._connected: Any = None
         self._experiments: dict[str, str] = {}
+
+    def is_new(self) -> bool:
+        """Whether it is a sqlite file that nobody has made yet: to look into it would make it."""
+        return self.uri.startswith("sqlite:///") and not Path(self.uri.removeprefix("sqlite:///")).exists()
 
     def create(self, experiment: str, name: str, start: float, tags: Mapping[str, str]) -> Ids:
         """A new run in a named experiment, which is created where there is none."""
@@ -216,6 +221,14 @@ class Store:
         except (Unavailable, Refused):
             raise
         except Exception as error:
-            code = getattr(error, "error_code", "")
-            text = redact_url(f"{self.shown}: {type(error).__name__}: {error}")[:1000]
-            raise (Refused if code in _REFUSALS else Unavailable)(text) from None
+            hopeless = getattr(error, "error_code", "") in _REFUSALS or isinstance(error, ImportError)
+            text = redact_url(f"{self.shown}: {_plain(error)}")
+            raise (Refused if hopeless else Unavailable)(text) from None
+
+
+def _plain(error: Exception) -> str:
+    """What an error says, on one short line: without the wrapping of urllib3, HTML and addresses of objects."""
+    text = f"{type(error).__name__}: {error}"
+    if wrapped := re.search(r"\(Caused by (.*)\)$", text, re.DOTALL):
+        text = wrapped[1]
+    return " ".join(re.sub(r"<[^<>]*>:?", " ", text).split())[:700]

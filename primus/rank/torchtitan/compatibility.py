@@ -1,5 +1,6 @@
 """What TorchTitan 0.3.0 expects of a PyTorch newer than 2.13, on GPUs and CPUs alike. A newer one stays as it is."""
 
+import os
 import warnings
 from typing import Any
 
@@ -25,7 +26,7 @@ def take_dtensor(config: Any) -> None:
     Upstream: torchtitan 0.3.0 (`spmd_backend` in `config/configs.py`), torch 2.13 (`_init_sharding_spec` of FSDP: "all
     parameters must be DTensors"). Can go with torch 2.13.
     """
-    if OLD:
+    if OLD and int(os.environ["WORLD_SIZE"]) > 1:
         config.parallelism.spmd_backend = "partial_dtensor"
 
 

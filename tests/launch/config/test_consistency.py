@@ -9,7 +9,7 @@ import yaml
 
 from primus.launch.config.consistency import check
 from primus.launch.config.terms import MockData, Model, Optimizer, Parallel, Pretrain, Schedule
-from primus.node.typed import read
+from primus.node.typed import DataError, read
 
 CONF = Path(__file__).parents[3] / "conf"
 MODEL = read(Model, yaml.safe_load((CONF / "model/tiny.yaml").read_text()))
@@ -18,7 +18,7 @@ DATA = MockData(name="mock", tokenizer="bytes")
 
 
 def refusal(world_size: int | None = None, model: dict[str, Any] | None = None, **training: Any) -> str:
-    with pytest.raises(ValueError, match=".") as refused:
+    with pytest.raises(DataError) as refused:
         check(dataclasses.replace(MODEL, **model or {}), DATA, dataclasses.replace(TRAINING, **training), world_size)
     return str(refused.value)
 

@@ -47,6 +47,6 @@ def test_a_learning_rate_of_nothing_is_refused_by_name() -> None:
 
 def test_parameters_are_counted_by_the_closed_form() -> None:
     model = read(Model, load("model/tiny.yaml"))
-    # two embeddings, 4 layers of (query and output 256x256, key and value 256x128, three 256x688, two norms), a last norm
+    # query and output, key and value, three FFN matrices, two norms
     layer = 2 * 256 * 256 + 2 * 256 * 128 + 3 * 256 * 688 + 2 * 256
     assert model.parameters == 2 * 258 * 256 + 4 * layer + 256

