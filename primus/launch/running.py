@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from primus.launch import outcome, rundirectory
-from primus.launch.problems import JOB_FAILED
 from primus.node import process
 from primus.node.plan import Plan, fill
 
@@ -81,8 +80,6 @@ class Agent:
         if status < 0 and not interrupted:
             message = f"the node agent was killed by {signal.Signals(-status).name}"
         result = outcome.write_result(self.directory, self.started, interrupted, message)
-        if status and result["exit_code"] == 0:  # an agent that ended badly after it wrote a good outcome
-            result = {**result, "exit_code": JOB_FAILED}
         rundirectory.log(self.directory, "INFO", f"the node agent ended with {status}; the run is {result['status']}")
         return result
 

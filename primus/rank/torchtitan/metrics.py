@@ -8,12 +8,16 @@ from typing import Any
 import torch
 from torchtitan.components.metrics import MetricsProcessor, _get_metrics_rank
 from torchtitan.tools import utils
+from torchtitan.tools.logging import logger
 
 from primus.rank.metrics import MetricsFile
 
+_SAID = 10
+"""TorchTitan's own line is in the log for one step in so many: the metrics file and the progress line have all."""
+
 
 class Metrics(MetricsProcessor):
-    """Writes what every step came to, from the one rank that has the loss. TorchTitan's own line stays as it is."""
+    """Writes what every step came to, from the one rank that has the loss."""
 
     @dataclass(kw_only=True, slots=True)
     class Config(MetricsProcessor.Config):
@@ -38,7 +42,9 @@ class Metrics(MetricsProcessor):
         elapsed = time.perf_counter() - self.time_last_log
         tokens = self.ntokens_since_last_log
         memory = utils.device_module.memory_stats(self.device_memory_monitor.device)  # the parent resets the peak
+        logger.disabled = step % _SAID != 0 and step != 1
         super().log(step, global_avg_loss, global_max_loss, grad_norm, extra_metrics)
+        logger.disabled = False
         if self._file is not None:
             extra = extra_metrics or {}
             self._file.write(
