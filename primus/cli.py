@@ -1,4 +1,4 @@
-"""The console script. Imports as little as possible before it knows what is asked: a misspelt option answers at once."""
+"""The console script. Imports little before it knows what is asked: a misspelt option answers at once."""
 
 import os
 import sys
@@ -6,18 +6,31 @@ import sys
 
 def main() -> None:
     """Run the command line; ends the process with the documented exit code."""
-    from primus.launch.problems import INTERRUPTED, Complaint
+    from primus.launch.problems import BAD_REQUEST, INTERRUPTED, Complaint
 
     try:
         from primus.launch.app import execute
 
         code = execute(sys.argv[1:])
-    except Complaint as complaint:
-        print(f"primus: {complaint}", file=sys.stderr)
-        code = complaint.exit_code
-    except KeyboardInterrupt:
-        code = INTERRUPTED
     except BrokenPipeError:  # `primus --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except (Complaint, OSError) as error:
+        if "debug=true" in map(str.lower, sys.argv):
+            _print_traceback(error)
+        print(f"primus: {error}", file=sys.stderr)
+        code = error.exit_code if isinstance(error, Complaint) else BAD_REQUEST
+    except KeyboardInterrupt:
+        code = INTERRUPTED
     sys.exit(code)
+
+
+def _print_traceback(error: BaseException) -> None:
+    """The traceback with whatever led to it: Complaints are raised `from None`, to be read without it."""
+    import traceback
+
+    link: BaseException | None = error
+    while link:
+        link.__suppress_context__ = False
+        link = link.__cause__ or link.__context__
+    traceback.print_exception(error)

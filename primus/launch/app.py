@@ -39,17 +39,10 @@ def execute(argv: Sequence[str]) -> int:
         try:
             _hydra_main(session, config_name)()
         except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
-            if debugging(arguments):
-                raise
             from primus.launch.config.explain import explain
 
-            raise explain(error, arguments.overrides, directories) from None
+            raise explain(error, arguments.overrides, directories, run.config if run else None) from error
     return session.end()
-
-
-def debugging(arguments: Arguments) -> bool:
-    """Whether the user wants to see tracebacks of Primus itself."""
-    return (arguments.value("debug") or "").lower() == "true"
 
 
 def _hydra_main(session: Session, config_name: str) -> Callable[[], None]:

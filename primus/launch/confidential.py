@@ -1,13 +1,23 @@
 """Secrets on the launch side: what is kept out of the plan, the config and the list of overrides."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from primus.launch.config.arguments import key_of
 from primus.launch.problems import BadRequest
-from primus.node.secrets import is_secret, redact_url
+from primus.node.secrets import MASK, is_secret, redact_url
 
 REDACTED = "<secret>"
+
+
+def is_confidential(name: str, value: str) -> bool:
+    """Whether a variable must go to the ranks by its name alone: a secret's name, or credentials in a URL."""
+    return is_secret(name) or redact_url(value) != value or _is_redacted(value)
+
+
+def _is_redacted(value: str) -> bool:
+    return value == REDACTED or f"://{MASK}@" in value
 
 
 def redacted_config(data: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
@@ -25,10 +35,10 @@ def _clean(value: Any, key: str, secrets: Mapping[str, str]) -> Any:
         return {k: _clean(v, f"{key}.{k}" if key else str(k), secrets) for k, v in value.items()}
     if isinstance(value, list):
         return [_clean(v, f"{key}[{i}]", secrets) for i, v in enumerate(value)]
-    if not isinstance(value, str):
-        return value
     if key.startswith("env.set.") and is_secret(key.rpartition(".")[2]):
         return REDACTED
+    if not isinstance(value, str):
+        return value
     exposed = next((name for secret, name in secrets.items() if secret in value), None)
     if exposed:
         raise BadRequest(f"{key} holds the value of {exposed}. Hand it on by name instead: env.forward=[{exposed}]")
@@ -43,10 +53,12 @@ def _clean(value: Any, key: str, secrets: Mapping[str, str]) -> Any:
 def redacted_override(override: str) -> str:
     """An override as it may be kept, and typed again: `env.set.HF_TOKEN=<secret>`, without the `++` that Primus adds."""
     key = key_of(override)
-    if key.startswith("env.set."):
+    if key == "env.set" or key.startswith("env.set."):
         override = override.removeprefix("++")
     if key.startswith("env.set.") and is_secret(key.rpartition(".")[2]):
         return f"{override.split('=', 1)[0]}={REDACTED}"
+    if key in ("env", "env.set") and any(is_secret(word) for word in re.findall(r"\w+", override)):
+        return f"{key}={REDACTED}"  # a whole mapping at once
     return redact_url(override)
 
 
@@ -55,8 +67,8 @@ def secret_environment(env_set: Mapping[str, str]) -> dict[str, str]:
 
     Raises BadRequest for one that a replayed run had and this request does not give.
     """
-    secret = {name: value for name, value in env_set.items() if is_secret(name)}
-    missing = sorted(name for name, value in secret.items() if value == REDACTED)
+    secret = {name: value for name, value in env_set.items() if is_confidential(name, value)}
+    missing = sorted(name for name, value in secret.items() if _is_redacted(value))
     if missing:
         raise BadRequest(
             f"env.set.{missing[0]} was a secret and is not in the record: give it again, or export it and say env.forward=[{missing[0]}]"

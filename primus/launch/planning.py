@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from primus.launch.confidential import REDACTED, redacted_config, redacted_override
+from primus.launch.confidential import is_confidential, redacted_config, redacted_override
+from primus.launch.config.arguments import key_of
 from primus.launch.config.origin import Origins
 from primus.launch.config.reading import typed
 from primus.launch.config.request import Request
@@ -15,7 +16,6 @@ from primus.launch.place import Place
 from primus.launch.problems import BadRequest
 from primus.launch.task import Work
 from primus.node.plan import SCHEMA, Job, Layer, Plan, Variable
-from primus.node.secrets import is_secret
 
 # Keys that say what this one command does with the job; they are no part of the job, and no part of its record.
 OF_THE_COMMAND = ("dry_run", "debug", "replay", "replay_strict", "sweep", "run", "to", "run_a", "run_b")
@@ -59,7 +59,7 @@ def build(
         task=request.task["name"],
         backend=work.backend,
         config=redacted_config(config, place.environ),
-        overrides=tuple(redacted_override(o) for o in source.overrides),
+        overrides=recorded(source.overrides),
         code=place.code,
         job=job,
         environment=layers(request, work, source, place),
@@ -68,6 +68,11 @@ def build(
         sweep=sweep,
         replay_of=replay_of,
     )
+
+
+def recorded(overrides: Sequence[str]) -> tuple[str, ...]:
+    """The overrides as a plan keeps them: without secrets, and without those that are about the command."""
+    return tuple(redacted_override(o) for o in overrides if key_of(o).split(".")[0] not in OF_THE_COMMAND)
 
 
 def experiment_directory(request: Request, place: Place) -> Path:
@@ -82,23 +87,25 @@ def experiment_directory(request: Request, place: Place) -> Path:
 
 def layers(request: Request, work: Work, source: Origins, place: Place) -> tuple[Layer, ...]:
     """The environment of the ranks by source, lowest first: profile, backend and task, the user's shell, the user."""
-    profile = f"conf/gpu/{request.gpu.name}.yaml"
-    user = {name: _source(f"env.set.{name}", source) for name in request.env.set}
+    file = f"conf/gpu/{request.gpu.name}.yaml"
+    profile = [(n, v, _typed(f"gpu.environment.{n}", source) or file) for n, v in request.gpu.environment.items()]
+    user = [(n, v, _typed(f"env.set.{n}", source) or f"env.set.{n}") for n, v in request.env.set.items()]
     return (
-        Layer("gpu profile", tuple(Variable(n, v, profile) for n, v in request.gpu.environment.items())),
+        Layer("gpu profile", tuple(_variable(*v) for v in profile)),
         *work.environment,
         Layer("shell", _forwarded(request.env.forward, place)),
-        Layer("user", tuple(_variable(n, v, user[n]) for n, v in request.env.set.items())),
+        Layer("user", tuple(_variable(*v) for v in user)),
     )
 
 
 def _variable(name: str, value: str, origin: str) -> Variable:
-    return Variable(name, None if is_secret(name) or value == REDACTED else value, origin)
+    return Variable(name, None if is_confidential(name, value) else value, origin)
 
 
-def _source(key: str, source: Origins) -> str:
-    """Where a variable was set, without the value, which may be a secret."""
-    return source.of(key).split("=", 1)[0].replace("command line: ++", "command line: ") or key
+def _typed(key: str, source: Origins) -> str:
+    """The key that the user typed to set a variable, without the value, which may be a secret; empty: none was."""
+    before, told, word = source.of(key).partition("command line: ")
+    return f"{told}{key_of(word)}" if told and not before else ""
 
 
 def _forwarded(patterns: Sequence[str], place: Place) -> tuple[Variable, ...]:
@@ -110,8 +117,16 @@ def _forwarded(patterns: Sequence[str], place: Place) -> tuple[Variable, ...]:
                 f"env.forward: {pattern} is not set in this shell: export it, or give it with env.set.{pattern}=…"
             )
         for name in names:
+            _check_text(name, place.environ[name])
             found[name] = _variable(name, place.environ[name], f"shell (env.forward {pattern})")
     return tuple(found[name] for name in sorted(found))
+
+
+def _check_text(name: str, value: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise BadRequest(f"env.forward: the value of {name} is no valid UTF-8") from None
 
 
 def _console(ranks: str) -> str:

@@ -38,8 +38,8 @@ def single(plan: Plan, request: Request, place: Place, secrets: Mapping[str, str
 
         drift.report(original, plan, place, request.replay_strict)
     readiness.check(plan)
-    directory = rundirectory.create(plan)
     with Interrupts() as interrupts:
+        directory = rundirectory.create(plan)
         agent = Agent(plan, directory, secrets)
         interrupts.forward_to(agent)
         snapshot.take(plan.code, directory)

@@ -1,5 +1,6 @@
 """Making a run directory: the plan, the config that replay runs, what the user typed, files of the plan, the code."""
 
+import shutil
 import time
 from pathlib import Path
 
@@ -13,14 +14,18 @@ from primus.node.plan import Plan, to_json
 def create(plan: Plan) -> Path:
     """Create the run directory and write what is known before the start. Raises BadRequest where it cannot be written."""
     directory = Path(plan.directory)
+    made = False
     try:
         directory.mkdir(parents=True)
+        made = True
         for file in plan.files:
             rundir.write_text(directory / file.path, file.text)
         rundir.write_text(directory / rundir.CONFIG, as_yaml(plan.config))
         rundir.write_text(directory / rundir.OVERRIDES, as_yaml(list(plan.overrides)))
         rundir.write_text(directory / rundir.PLAN, to_json(plan))
     except OSError as error:
+        if made:
+            shutil.rmtree(directory, ignore_errors=True)
         reason = error.strerror or str(error)
         raise BadRequest(f"output.root: cannot write the run directory {directory}: {reason}") from None
     return directory

@@ -53,10 +53,12 @@ class Session:
 
     def take(self, config: DictConfig | SweepBatch) -> Any:
         """Run one config, or a batch. Never raises: Hydra would print a report of its own and end with 1."""
+        if self._error:  # a sweeper that goes on with its next batch
+            return None
         try:
             return self._sweep(config) if isinstance(config, SweepBatch) else self._single(config)
         except Exception as error:
-            self._error = self._error or error
+            self._error = error
             return None
 
     def end(self) -> int:
@@ -74,7 +76,7 @@ class Session:
         surroundings = place.here(asked.request.gpu.name)
         plan = self._plan(asked, surroundings)
         if asked.request.dry_run:
-            self._show([plan], asked.request)
+            self._show(plan, asked.request)
             return None
         from primus.launch import run
 
@@ -91,20 +93,22 @@ class Session:
         from primus.launch.sweep import sweep
 
         surroundings = place.here(first.gpu.name)
-        self._sweep_directory = self._sweep_directory or sweep.directory(first, surroundings, batch.overrides)
+        jobs = [planning.recorded(overrides) for overrides in batch.overrides]
+        self._sweep_directory = self._sweep_directory or sweep.directory(first, surroundings, jobs)
         directory = self._sweep_directory
         plans = [self._plan(asked, surroundings, directory, batch.first_index + i) for i, asked in enumerate(every)]
         if first.dry_run:
             self._show(plans, first)
             return [None] * len(plans)
         secrets = [confidential.secret_environment(a.request.env.set) for a in every]
-        ended = sweep.run(directory, plans, first, surroundings, secrets, batch.parallel)
+        ended = sweep.run(directory, plans, first, surroundings, secrets, batch.parallel, self._original)
         self._exit_code = max(self._exit_code, ended.exit_code)
         return ended.losses
 
     def _read(self, config: DictConfig, overrides: Sequence[str]) -> Asked:
         data = reading.resolve(config)
-        source = reading.origins(data, overrides, self._directories)
+        files = () if self._original else self._directories  # the values of a replayed run are not those of the files
+        source = reading.origins(config, overrides, files)
         return Asked(data, reading.request(data, source), source)
 
     def _plan(
@@ -121,17 +125,23 @@ class Session:
             replay_of=self._original.run_id if self._original else None,
         )
 
-    def _show(self, plans: Sequence[Plan], request: Request) -> None:
+    def _show(self, plans: Plan | Sequence[Plan], request: Request) -> None:
         if request.dry_run == "json":
-            documents = [plain(p) for p in plans]
-            json.dump(documents if len(plans) > 1 else documents[0], sys.stdout, indent=2, ensure_ascii=False)
-            print()
+            _print_json(plain(plans))
         else:
-            print("\n\n".join(show.text(p, place.here(p.job.gpu)) for p in plans))
+            every = [plans] if isinstance(plans, Plan) else plans
+            print("\n\n".join(show.text(p, place.here(p.job.gpu)) for p in every))
 
     def _act(self, task: Any, asked: Asked) -> None:
         settings = reading.typed(task.Settings, asked.request.task, "task", asked.source)
-        if asked.request.dry_run:
+        if not asked.request.dry_run:
+            self._exit_code = task.act(settings, asked.request)
+        elif asked.request.dry_run == "json":
+            _print_json({"task": asked.request.task["name"], "action": task.describe(settings, asked.request)})
+        else:
             print(task.describe(settings, asked.request))
-            return
-        self._exit_code = task.act(settings, asked.request)
+
+
+def _print_json(value: Any) -> None:
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
+    print()

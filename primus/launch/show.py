@@ -1,12 +1,13 @@
 """The plan for a person: what runs where, the environment with its origins, the files. Pure text; `dry_run` prints it."""
 
-import os
 import shlex
+from pathlib import Path
 
 from primus.launch.confidential import REDACTED
 from primus.launch.place import Place
-from primus.node import environment
+from primus.node import environment, host
 from primus.node.plan import Plan
+from primus.node.prepare import variables
 
 _LABEL = 14
 _RANK = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT")
@@ -36,13 +37,11 @@ def text(plan: Plan, place: Place) -> str:
 
 
 def _environment(plan: Plan, place: Place, world: environment.World) -> list[str]:
-    values = environment.placeholders(plan.directory, plan.run_id, place.devices, world)
     secrets = {v.name: REDACTED for layer in plan.environment for v in layer.variables if v.value is None}
-    resolved = environment.resolve(plan.environment, {**place.environ, **secrets}, values)
-    cores = len(os.sched_getaffinity(0))
-    ours = environment.defaults(resolved, place.environ, cores, world.ranks_per_node)
+    base = {**place.environ, **secrets}
+    resolved = variables(plan, Path(plan.directory), place.devices, world, host.cores(), base)
     lines = ["environment of each rank, over that of the node:"]
-    for variable in (v.redacted() for v in sorted([*resolved, *ours], key=lambda v: v.name)):
+    for variable in (v.redacted() for v in sorted(resolved, key=lambda v: v.name)):
         over = ", ".join(f"{lost.value} of {lost.origin}" for lost in variable.overrode)
         lines.append(f"  {variable.name}={variable.value}  <- {variable.origin}" + (f", over {over}" if over else ""))
     return [*lines, f"  {', '.join(_RANK)}  <- node agent"]

@@ -39,13 +39,13 @@ def run(arguments: Arguments, guard_pipe: int) -> int:
         plan = from_json(arguments.plan.read_text(encoding="utf-8"))
         _make_folders(directory, arguments.node_rank)
         say = _own_log(directory, arguments.node_rank)
-        facts = Facts(directory, arguments.node_rank)
-        outcome = _run(plan, arguments, guard_pipe, facts, say)
-        say(f"{outcome.status}" + (f": {outcome.message}" if outcome.message else ""), "INFO")
-        facts.write(outcome)
     except (OSError, ValueError) as error:  # without a plan or a run directory there is no other place to say it
         print(f"primus: the node agent cannot run {arguments.plan}: {error}", file=sys.stderr)
         return BAD_REQUEST
+    facts = Facts(directory, arguments.node_rank, say)
+    outcome = _run(plan, arguments, guard_pipe, facts, say)
+    say(f"{outcome.status}" + (f": {outcome.message}" if outcome.message else ""), "INFO")
+    facts.write(outcome)
     return outcome.exit_code
 
 
@@ -67,7 +67,11 @@ def _run(plan: Plan, arguments: Arguments, guard_pipe: int, facts: Facts, say: S
     except ValueError as error:
         return unfit(str(error), BAD_REQUEST)
     facts.found(part.cpu, part.devices, part.world, recorded(part.environment, part.base))
-    return _Watch(plan, part, arguments, guard_pipe, facts, say).run()
+    try:
+        watch = _Watch(plan, part, arguments, guard_pipe, facts, say)
+    except OSError as error:
+        return unfit(f"--lifeline {arguments.lifeline} is no pipe that this process has: {error.strerror}", BAD_REQUEST)
+    return watch.run()
 
 
 class _Watch:
@@ -89,6 +93,7 @@ class _Watch:
     def run(self) -> Outcome:
         """Start, watch, and clean up after, all ranks of this node."""
         process.adopt_orphans()
+        memory_ran_out = host.out_of_memory_kills()
         trouble = self._start_ranks()
         self._facts.write()
         packages = None if trouble else self._ask_packages()
@@ -101,12 +106,13 @@ class _Watch:
         ends = self._ranks.finish()
         self._console.finish()
         self._loop.close()
-        return trouble or judge(ends, self._requests.reason, self._requests.code)
+        memory_ran_out = host.out_of_memory_kills() - memory_ran_out
+        return trouble or judge(ends, self._requests.reason, self._requests.code, memory_ran_out > 0)
 
     def _start_ranks(self) -> Optional[Outcome]:
         secrets = self._part.secrets
         redact = redactor(secrets)
-        overlap = max((len(secret.encode()) for secret in secrets), default=0)
+        overlap = max((len(os.fsencode(secret)) for secret in secrets), default=0)
         for command in self._part.commands:
             source = f"{host.name()} r{command.rank}"
             output = Output(source, str(self._directory / command.log), redact, overlap, self._show(command.rank))

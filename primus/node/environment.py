@@ -3,6 +3,7 @@
 The agent resolves it on the node, `dry_run` with this host's facts; both get the same.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
@@ -38,7 +39,8 @@ class Resolved:
         return Resolved(self.name, self._masked(self.value), self.origin, lost, self.secret)
 
     def _masked(self, value: str) -> str:
-        return MASK if self.secret and value else redact_url(value)
+        text = os.fsencode(value).decode(errors="replace")  # a variable may hold any bytes, a file of text may not
+        return MASK if self.secret and value else redact_url(text)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from primus.node import host
 from primus.node.devices import Devices
@@ -18,7 +18,8 @@ from primus.node.typed import plain
 class Facts:
     """The file of one node, rewritten whole as more is known."""
 
-    def __init__(self, directory: Path, node_rank: int) -> None:
+    def __init__(self, directory: Path, node_rank: int, say: Callable[[str, str], None]) -> None:
+        self._say = say
         self._path = directory / node_facts(node_rank)
         self._known: Dict[str, Any] = {
             "node_rank": node_rank,
@@ -48,9 +49,12 @@ class Facts:
         self._known["interpreter"] = {"executable": told.get("executable"), "version": told.get("version")}
 
     def write(self, outcome: Optional[Outcome] = None) -> None:
-        """Write the file. Raises OSError where the run directory cannot be written."""
+        """Write the file; a full disk is said, and is no reason to end a job."""
         ended = {"outcome": plain(outcome)} if outcome else {}
-        write_json(self._path, {**self._known, **ended})
+        try:
+            write_json(self._path, {**self._known, **ended})
+        except OSError as error:
+            self._say(f"{self._path} is not written: {error}", "ERROR")
 
 
 def add_outcome(directory: Path, node_rank: int, outcome: Outcome) -> None:

@@ -29,6 +29,7 @@ def run(agent: Callable[[int], int], lost: Callable[[int], None]) -> int:
 
     `lost(code)` is called when the agent was killed or raised, after the end of everything that was below it.
     """
+    _open_standard_files()
     process.adopt_orphans()
     reading, writing = os.pipe()
     signals = handled()
@@ -55,6 +56,16 @@ def run(agent: Callable[[int], int], lost: Callable[[int], None]) -> int:
     if os.WIFSIGNALED(status) or code == process.BROKEN:
         lost(code)
     return code
+
+
+def _open_standard_files() -> None:
+    """Where one of stdin, stdout and stderr is closed the next file opened would take its place, and its output."""
+    while True:
+        fd = os.open(os.devnull, os.O_RDWR)
+        if fd > 2:
+            os.close(fd)
+            return
+        os.set_inheritable(fd, True)
 
 
 def _wait(agent: int) -> int:

@@ -85,6 +85,14 @@ def _read(path: Path) -> str:
         return ""
 
 
+def out_of_memory_kills(root: Path = Path("/")) -> int:
+    """How many processes of this host the kernel has killed since boot because memory, or a cgroup's, ran out."""
+    for line in _read(root / "proc/vmstat").splitlines():
+        if line.startswith("oom_kill "):
+            return int(line.split()[1])
+    return 0
+
+
 def pin(wanted: Tuple[int, ...]) -> Optional[str]:
     """Keep this process, and all that it starts, on these cores; what is wrong with them, if anything."""
     if not hasattr(os, "sched_setaffinity"):

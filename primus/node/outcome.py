@@ -60,10 +60,11 @@ class Outcome:
     ranks: Tuple[RankEnd, ...]
 
 
-def judge(ends: Sequence[RankEnd], killed_by: Optional[str], killed_code: int) -> Outcome:
+def judge(ends: Sequence[RankEnd], killed_by: Optional[str], killed_code: int, memory_ran_out: bool) -> Outcome:
     """The outcome of ranks that have all ended; `killed_by` says in words what ended them from outside, if anything.
 
-    A rank that had failed before that makes the job failed all the same.
+    A rank that had failed before that makes the job failed all the same. `memory_ran_out`: the kernel has killed
+    processes of this host for want of memory meanwhile.
     """
     ranks = tuple(sorted(ends, key=lambda end: end.rank))
     cause = root_cause(ranks)
@@ -71,7 +72,7 @@ def judge(ends: Sequence[RankEnd], killed_by: Optional[str], killed_code: int) -
         return Outcome("killed", killed_code, killed_by, None, ranks)
     if cause is None:
         return Outcome("finished", 0, None, None, ranks)
-    return Outcome("failed", cause.exit_code, _message(cause), cause, ranks)
+    return Outcome("failed", cause.exit_code, _message(cause, memory_ran_out), cause, ranks)
 
 
 def unfit(message: str, code: int = UNFIT) -> Outcome:
@@ -94,8 +95,8 @@ def rank_end(rank: int, pid: int, exit_code: int, started: float, ended: float, 
     return RankEnd(rank, pid, exit_code, signal_name(exit_code), started, ended, sign, stopped, log, error)
 
 
-def _message(cause: RootCause) -> str:
+def _message(cause: RootCause, memory_ran_out: bool) -> str:
     if cause.signal:
-        hint = " (the kernel's out-of-memory killer sends it too)" if cause.signal == "SIGKILL" else ""
+        hint = ": the host ran out of memory" if cause.signal == "SIGKILL" and memory_ran_out else ""
         return f"rank {cause.rank} was ended by {cause.signal}{hint}"
     return f"rank {cause.rank} ended with exit code {cause.exit_code}" + (f": {cause.error}" if cause.error else "")

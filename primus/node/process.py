@@ -14,7 +14,8 @@ from typing import Any, Callable, Collection, Dict, List, Mapping, Optional, Seq
 
 DEVNULL, PIPE, STDOUT = subprocess.DEVNULL, subprocess.PIPE, subprocess.STDOUT
 
-BROKEN = 70  # sysexits.h, EX_SOFTWARE
+BROKEN = 70
+"""Exit status of a `fork` whose body raised (EX_SOFTWARE of sysexits.h)."""
 
 # linux/prctl.h
 _PR_SET_PDEATHSIG = 1
@@ -92,9 +93,10 @@ def ask(
 
 
 def fork(body: Callable[[], int]) -> int:
-    """Run `body` in a copy of this process; returns its id. It exits with what `body` returns, or BROKEN if that raises."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    """Run `body` in a copy of this process, whose id it returns; the copy exits with what `body` returns, or BROKEN."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream:  # None where it was closed at the start
+            stream.flush()
     pid = os.fork()
     if pid:
         return pid
@@ -104,8 +106,9 @@ def fork(body: Callable[[], int]) -> int:
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
-        with suppress(OSError, ValueError):
-            sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError, AttributeError):
+                stream.flush()
         os._exit(status)
 
 
@@ -143,8 +146,8 @@ def end_descendants(
 ) -> Tuple[int, List[int]]:
     """End and reap every process below this one: SIGTERM, then SIGKILL after `grace_period` seconds.
 
-    Returns how many there were beside those of `uncounted`, and which outlived SIGKILL by `patience` seconds (stuck in a
-    driver). Needs `adopt_orphans` to have been called before they were born, to see those whose own parent is gone.
+    Returns how many there were beside those of `uncounted`, and which outlived SIGKILL by `patience` seconds (stuck in
+    a driver). To see those whose own parent is gone, `adopt_orphans` must have been called before.
     """
     told: Set[int] = set()
     began = time.monotonic()

@@ -3,9 +3,10 @@
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ class Run:
         self,
         *words: str,
         python: str = sys.executable,
-        env: dict[str, str] | None = None,
+        env: Mapping[Any, Any] | None = None,
         stdout: Any = subprocess.PIPE,
         pass_fds: Sequence[int] = (),
     ) -> "Agent":
@@ -121,8 +122,10 @@ class Agent:
     def close(self) -> None:
         """After a test that failed half way nothing is left running."""
         if self.process.poll() is None:
+            inner = self.agent_pid
             self.process.kill()
             self.process.wait()
+            os.kill(inner, signal.SIGKILL)  # its ranks die with it, without their grace period
         for pipe in (self.process.stdout, self.process.stderr):
             if pipe:
                 pipe.close()

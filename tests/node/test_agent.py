@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from primus.node import rundir
 
+NODE = Path(rundir.__file__).parent
 OLDEST = Path("/root/.pyenv/versions/3.9.18/bin/python3")
 
 
@@ -81,7 +83,7 @@ def test_a_rank_killed_from_outside_is_named_with_its_signal(make):
     os.kill(int(agent.line()), signal.SIGKILL)
     assert agent.wait() == 137
     assert (run.root_cause["rank"], run.root_cause["signal"], run.root_cause["exit_code"]) == (0, "SIGKILL", 137)
-    assert "out-of-memory" in run.outcome["message"]
+    assert run.outcome["message"] == "rank 0 was ended by SIGKILL"
 
 
 def test_a_rank_that_ends_by_a_fault_has_the_shells_code_for_it(make):
@@ -199,10 +201,7 @@ def test_a_device_that_there_is_not_is_a_wrong_request(make):
     ],
 )
 def test_a_command_line_that_cannot_be_read_says_why(words, told):
-    import subprocess
-
-    node = Path(rundir.__file__).parent
-    done = subprocess.run([sys.executable, str(node), *words], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, str(NODE), *words], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith(f"primus: {told}\nusage: ")
 
@@ -275,6 +274,37 @@ def test_a_secret_reaches_the_rank_and_nothing_else(make, layer):
     assert {"name": "HF_TOKEN", "value": "***"}.items() <= {v["name"]: v for v in run.facts["environment"]}[
         "HF_TOKEN"
     ].items()
+
+
+def test_variables_that_are_no_text_reach_the_rank_and_the_facts(make):
+    run = make("import os; print(os.environb[b'TORCH_X'], os.environb[b'A_TOKEN'] == bytes([0xff]) * 9)")
+    agent = run.finish(env={b"TORCH_X": b"a\xff", b"A_TOKEN": b"\xff" * 9})
+    assert (agent.code, agent.shown) == (0, b"b'a\\xff' True\n")
+    assert {v["name"]: v["value"] for v in run.facts["environment"]}["TORCH_X"] == "a\ufffd"
+
+
+def test_a_run_directory_that_fills_up_does_not_end_the_job(make):
+    """/dev/full in the place of the log of a rank, as a full disk is."""
+    run = make("print('hello')")
+    (run.directory / "logs/node-0").mkdir(parents=True)
+    (run.directory / rundir.rank_log(0, 0)).symlink_to("/dev/full")
+    agent = run.finish()
+    assert (agent.code, agent.shown) == (0, b"hello\n")
+    assert "logs/node-0/rank-0.log is not complete: [Errno 28] No space left on device" in run.own_log
+
+
+def test_a_lifeline_that_there_is_not_is_a_wrong_request(make):
+    run = make("print(1)")
+    assert run.finish("--lifeline", "99").code == 2
+    assert run.outcome["message"].startswith("--lifeline 99 is no pipe that this process has")
+
+
+def test_an_agent_without_standard_files_runs_its_ranks_all_the_same(make):
+    run = make("print('hello')")
+    plan = str(run.directory / rundir.PLAN)
+    argv = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-I", "-S", str(NODE), "--plan", plan]
+    assert subprocess.run(argv, check=False).returncode == 0
+    assert run.messages() == ["hello"]
 
 
 @pytest.mark.skipif(not OLDEST.exists(), reason="no bare Python 3.9 here")

@@ -18,7 +18,7 @@ Device Minor: \t {minor}
 GPU Firmware: \t 580.95.05
 GPU Excluded:\t No
 """
-NVRM = """NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build  (dvs-builder@U22-I3-AM02)  \
+NVRM = """NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build  (dvs-builder@U22)  \
 Tue Sep 23 10:11:16 UTC 2025
 GCC version:  gcc version 13.3.0 (Ubuntu 13.3.0-6ubuntu2~24.04)
 """

@@ -8,25 +8,35 @@ def end(rank, code, ended, sign=None, stopped=None, error=None):
 
 
 def test_the_cause_is_the_rank_with_the_first_sign_not_the_first_end():
-    outcome = judge([end(0, 1, 10.0), end(1, 2, 11.0, sign=9.0), end(2, 143, 11.5, stopped=11.0)], None, 0)
+    outcome = judge([end(0, 1, 10.0), end(1, 2, 11.0, sign=9.0), end(2, 143, 11.5, stopped=11.0)], None, 0, False)
     assert (outcome.root_cause.rank, outcome.exit_code) == (1, 2)
 
 
 def test_ranks_that_the_agent_ended_are_no_cause():
-    outcome = judge([end(0, 143, 10.5, sign=1.0, stopped=10.1), end(1, 3, 10.0)], None, 0)
+    outcome = judge([end(0, 143, 10.5, sign=1.0, stopped=10.1), end(1, 3, 10.0)], None, 0, False)
     assert outcome.root_cause.rank == 1
 
 
 def test_a_rank_that_failed_just_before_it_was_told_to_end_may_be_the_cause():
-    outcome = judge([end(0, 1, 10.0, stopped=10.2), end(1, 3, 10.1)], None, 0)
+    outcome = judge([end(0, 1, 10.0, stopped=10.2), end(1, 3, 10.1)], None, 0, False)
     assert outcome.root_cause.rank == 0
 
 
 def test_a_job_ended_from_outside_has_no_cause():
-    outcome = judge([end(0, 143, 10.0, stopped=9.0)], "ended by SIGTERM", 143)
+    outcome = judge([end(0, 143, 10.0, stopped=9.0)], "ended by SIGTERM", 143, False)
     assert (outcome.status, outcome.exit_code, outcome.root_cause) == ("killed", 143, None)
 
 
 def test_a_job_that_failed_before_it_was_ended_from_outside_failed():
-    outcome = judge([end(0, 5, 8.0), end(1, 143, 10.0, stopped=8.1)], "ended by SIGTERM", 143)
+    outcome = judge([end(0, 5, 8.0), end(1, 143, 10.0, stopped=8.1)], "ended by SIGTERM", 143, False)
     assert (outcome.status, outcome.exit_code) == ("failed", 5)
+
+
+def test_a_rank_that_slurm_signals_together_with_the_agent_did_not_fail():
+    outcome = judge([end(0, 143, 8.0)], "ended by SIGTERM", 143, False)
+    assert outcome.status == "killed"
+
+
+def test_a_rank_killed_while_memory_ran_out_says_so():
+    assert judge([end(0, 137, 8.0)], None, 0, True).message == "rank 0 was ended by SIGKILL: the host ran out of memory"
+    assert judge([end(0, 137, 8.0)], None, 0, False).message == "rank 0 was ended by SIGKILL"

@@ -14,19 +14,13 @@ OPTIONS = (
     *("--multirun", "-m", "--shell-completion", "-sc", "--config-path", "-cp", "--config-name", "-cn"),
     *("--config-dir", "-cd", "--experimental-rerun", "--info", "-i"),
 )
-_TAKES_VALUE = {
-    "--cfg",
-    "-c",
-    "--package",
-    "-p",
-    "--config-path",
-    "-cp",
-    "--config-name",
-    "-cn",
-    "--config-dir",
-    "-cd",
+_TAKES_VALUE = (
+    *("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"),
     "--experimental-rerun",
-}
+)
+_CFG = ("job", "hydra", "all")
+_INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+_CHOICES = {"--cfg": _CFG, "-c": _CFG, "--info": _INFO, "-i": _INFO}
 
 # Values taken as they are, byte for byte: Hydra's grammar would read commas, quotes, braces and `$` in them.
 _VERBATIM_PREFIX = "env.set."
@@ -66,9 +60,8 @@ def tidy(argv: Sequence[str]) -> Arguments:
     """Read a command line. Raises BadRequest for an option that there is not, or a word that is no override."""
     options, words = _split(argv)
     multirun = bool({"-m", "--multirun"} & set(options))
-    words = [_verbatim(w, multirun) for w in words]
     kept, warnings = _last_wins(words)
-    return Arguments(tuple(options), tuple(kept), tuple(warnings))
+    return Arguments(tuple(options), tuple(_verbatim(w, multirun) for w in kept), tuple(warnings))
 
 
 def key_of(override: str) -> str:
@@ -89,21 +82,41 @@ def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     rest = list(argv)
     while rest:
         word = rest.pop(0)
-        if not word.startswith("-"):
+        _check_text(word)
+        if word.startswith("-"):
+            options += _option(word, rest)
+        else:
             words.append(word)
-            continue
-        name, equals, value = word.partition("=")
-        if name not in OPTIONS:
-            raise BadRequest(f"There is no option {name}.{closest(name, OPTIONS)} `primus --help` shows what there is.")
-        options += [name, value] if equals else [name]
-        if not equals and (name in _TAKES_VALUE or (name in ("--info", "-i") and rest and rest[0] in _INFO)):
-            if not rest:
-                raise BadRequest(f"The option {name} needs a value after it.")
-            options.append(rest.pop(0))
     return options, words
 
 
-_INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+def _check_text(word: str) -> None:
+    """The plan is UTF-8 text: bytes that are none (surrogates, in Python) would break it half way."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        raise BadRequest(f"{key_of(word)!a}: its value is no valid UTF-8") from None
+
+
+def _option(word: str, rest: list[str]) -> list[str]:
+    """An option and its value, which is taken off `rest` where it stands there."""
+    name, equals, value = word.partition("=")
+    if name not in OPTIONS:
+        raise BadRequest(f"There is no option {name}.{closest(name, OPTIONS)} `primus --help` shows what there is.")
+    if name in ("--info", "-i") and not equals:
+        value = rest.pop(0) if rest and rest[0] in _INFO else "all"  # else Hydra would take an override for its value
+    elif name in _TAKES_VALUE and not equals:
+        if not rest:
+            raise BadRequest(f"The option {name} needs a value after it.")
+        value = rest.pop(0)
+    elif name not in (*_TAKES_VALUE, *_CHOICES):
+        if equals:
+            raise BadRequest(f"The option {name} takes no value: {word}")
+        return [name]
+    choices = _CHOICES.get(name, (value,))
+    if value not in choices:
+        raise BadRequest(f"{name} {value}: not among {', '.join(choices)}.{closest(value, choices)}")
+    return [name, value]
 
 
 def _verbatim(word: str, multirun: bool) -> str:
@@ -112,11 +125,15 @@ def _verbatim(word: str, multirun: bool) -> str:
         return word
     if key in _NEVER_SWEPT and value[:1] not in ("'", '"', "["):
         return f"{key}={quoted(value)}"
-    if key.lstrip("+").startswith(_VERBATIM_PREFIX) and not multirun:
+    if _is_verbatim(key) and not multirun:
         return f"++{key.lstrip('+')}={quoted(value)}"  # `++`: a new name and an existing one alike
-    if key.startswith(_VERBATIM_PREFIX):
+    if key == "env.set" or key.startswith(_VERBATIM_PREFIX):
         return f"++{word}"
     return word
+
+
+def _is_verbatim(key: str) -> bool:
+    return key.lstrip("+").startswith(_VERBATIM_PREFIX)
 
 
 def _last_wins(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -126,7 +143,8 @@ def _last_wins(words: Sequence[str]) -> tuple[list[str], list[str]]:
     for word in words:
         key = word.split("=", 1)[0]
         if key in last and last[key] != word:
-            warnings.append(f"{key_of(word)} is given twice: {last.pop(key)}, then {word}. The last one counts.")
+            both = "" if _is_verbatim(key) else f": {last[key]}, then {word}"  # a variable may hold a secret
+            warnings.append(f"{key_of(word)} is given twice{both}. The last one counts.")
         last.pop(key, None)
         last[key] = word
     return list(last.values()), warnings

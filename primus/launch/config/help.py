@@ -7,6 +7,8 @@ from pathlib import Path
 
 from primus.launch.config import catalog
 
+_TITLE = "Primus: one command for training, benchmarking and checking large models on a GPU cluster."
+
 _EXAMPLES = (
     ("primus", "train a tiny Llama on this machine's devices"),
     ("primus dry_run=true ranks_per_node=2", "show what would run, and start nothing"),
@@ -30,13 +32,13 @@ _EXITS = "Exit codes: 0 done, 1 the job failed, 2 the request is wrong, 3 the en
 def text(directories: Sequence[Path], width: int | None = None) -> str:
     """The whole help text, at most `width` columns wide (the terminal's, by default)."""
     columns = min(width or shutil.get_terminal_size((100, 24)).columns, 120)
-    parts = ["Primus: one command for training, benchmarking and checking large models on a GPU cluster.\n"]
+    parts = [textwrap.fill(_TITLE, columns) + "\n"]
     parts.append("Usage: primus [group=choice] [key=value] ...\n")
     for group in catalog.groups(directories):
         rows = [(c.name, c.summary) for c in catalog.choices(group, directories).values()]
         parts.append(_table(f"{group}=", rows, columns))
     parts.append(_table("Options", _OPTIONS, columns))
-    parts.append("Examples\n" + "\n".join(_example(c, why, columns) for c, why in _EXAMPLES) + "\n")
+    parts.append("Examples\n" + "\n".join(_examples(columns)) + "\n")
     parts.append(textwrap.fill(_EXITS, columns))
     return "\n".join(parts)
 
@@ -55,6 +57,9 @@ def _table(title: str, rows: Sequence[tuple[str, str]], width: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _example(command: str, why: str, width: int) -> str:
-    one_line = f"  {command:<50}# {why}"
-    return one_line if len(one_line) <= width else f"  # {why}\n  {command}"
+def _examples(width: int) -> list[str]:
+    longest = max(len(command) for command, _ in _EXAMPLES)
+    lines = [f"  {command:<{longest}}  # {why}" for command, why in _EXAMPLES]
+    if max(map(len, lines)) <= width:
+        return lines
+    return [f"  # {why}\n  {command}" for command, why in _EXAMPLES]

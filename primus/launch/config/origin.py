@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+from primus.launch.confidential import redacted_override
 from primus.launch.config import catalog
 from primus.launch.config.arguments import key_of
 
@@ -22,8 +23,8 @@ class Origins:
         """`command line: task.steps=x`, `conf/task/train/pretrain.yaml:3`, or an empty string when nothing set it."""
         for override in reversed(self.overrides):
             typed = key_of(override)
-            if typed and (key == typed or key.startswith((f"{typed}.", f"{typed}["))) and typed not in self.chosen:
-                return f"command line: {override}"
+            if typed not in self.chosen and (_within(key, typed) or _within(typed, key)):
+                return f"command line: {redacted_override(override)}"
         for path, prefix in self._files(key.split(".", 1)[0]):
             line = _line_of(path, [*key.split("[")[0].removeprefix(prefix).split(".")])
             if line:
@@ -39,6 +40,10 @@ class Origins:
             if choice:
                 files.append((choice.path, prefix))
         return [*files, *((d / "config.yaml", "") for d in self.directories if (d / "config.yaml").is_file())]
+
+
+def _within(key: str, parent: str) -> bool:
+    return key == parent or key.startswith((f"{parent}.", f"{parent}["))
 
 
 def _line_of(path: Path, parts: Sequence[str]) -> int:

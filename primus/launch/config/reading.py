@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 
 from primus.launch.config.origin import Origins
 from primus.launch.config.request import Request
@@ -19,19 +20,22 @@ def resolve(config: DictConfig) -> dict[str, Any]:
     """Plain data of the composed config, interpolations resolved. Raises BadRequest for one that cannot be."""
     ours = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     try:
-        data = OmegaConf.to_container(ours, resolve=True, throw_on_missing=True)
-    except MissingMandatoryValue as error:
-        raise BadRequest(f"{error.full_key} has no value yet: give it with {error.full_key}=…") from None
-    except (InterpolationResolutionError, OmegaConfBaseException) as error:
+        missing = sorted(OmegaConf.missing_keys(ours))
+        data = OmegaConf.to_container(ours, resolve=True)
+    except OmegaConfBaseException as error:
         text = str(error).splitlines()[0]
         raise BadRequest(f"{getattr(error, 'full_key', None) or 'The config'}: {text}") from None
+    for key in missing:
+        if not key.startswith("env.set."):  # whose values are taken as they are, `???` included
+            raise BadRequest(f"{key} has no value yet: give it with {key}=…")
     assert isinstance(data, dict)
     return {str(key): value for key, value in data.items()}
 
 
-def origins(data: dict[str, Any], overrides: Sequence[str], directories: Sequence[Path]) -> Origins:
-    """Where the values of a composed config came from."""
-    chosen = {k: str(v["name"]) for k, v in data.items() if isinstance(v, dict) and "name" in v}
+def origins(config: DictConfig, overrides: Sequence[str], directories: Sequence[Path]) -> Origins:
+    """Where the values of a composed config came from: Hydra knows which file was chosen for each group."""
+    hydra = config.get("hydra") or HydraConfig.get()
+    chosen = {str(k): str(v) for k, v in hydra.runtime.choices.items() if v}
     return Origins(tuple(overrides), tuple(directories), chosen)
 
 

@@ -39,15 +39,15 @@ def pack(directory: Path, to: Path, everything: bool) -> int:
 
 
 def texts(file: Path) -> dict[str, str]:
-    """The plan, config and JSON files of a packed run, by their path in its run directory.
+    """The plan, config, node facts and result of a packed run, by their path in its run directory.
 
     Raises ValueError, OSError or tarfile.TarError for a file that is none.
     """
     found = {}
-    with _reading(file) as tar:
+    with _translated(), _reading(file) as tar:
         for member in tar:
             name = "/".join(member.name.split("/")[1:])
-            wanted = name in (rundir.PLAN, rundir.CONFIG, rundir.RESULT) or name.startswith(("nodes/", "metrics/"))
+            wanted = name in (rundir.PLAN, rundir.CONFIG, rundir.RESULT) or name.startswith("nodes/")
             if not (wanted and member.isfile()):
                 continue
             if member.size > _LARGEST_TEXT:
@@ -56,6 +56,19 @@ def texts(file: Path) -> dict[str, str]:
             assert content is not None
             found[name] = content.read().decode("utf-8")
     return found
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """Damage inside the compressed data as a ValueError: zlib.error and ZstdError have no base in common with others."""
+    import zlib
+
+    import zstandard
+
+    try:
+        yield
+    except (zlib.error, zstandard.ZstdError) as error:
+        raise ValueError(f"damaged: {error}") from None
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Find a recorded run: by directory, by exported file, by run id, or by MLflow run id."""
 
+import contextlib
 import json
 import tarfile
 import tempfile
@@ -11,6 +12,7 @@ from typing import Any
 import yaml
 
 from primus.launch.problems import BadRequest
+from primus.launch.record.files import read_json
 from primus.node import rundir
 from primus.node.plan import Plan, from_json
 from primus.node.secrets import redact_url
@@ -93,7 +95,7 @@ def _read(where: str, directory: Path | None, text: Callable[[str], str | None],
             facts.append(json.loads(_need(text, name)))
         name = rundir.RESULT
         result = json.loads(text(name) or "null")
-    except (ValueError, yaml.YAMLError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise BadRequest(f"{where} is no run that can be read: {name}: {error}") from None
     return SavedRun(where, directory, plan, config, tuple(facts), result)
 
@@ -110,9 +112,9 @@ def _in_root(word: str, root: Path) -> Path | None:
     for pattern in ("*/*", "*/*/*"):
         for record in (*root.glob(f"{pattern}/{rundir.PLAN}"), *root.glob(f"{pattern}/{rundir.RECORD}")):
             directory = record.parent
-            if directory.name == word and directory.parent.parent == root:
+            if "/".join(directory.relative_to(root).parts[1:]) == word:  # a run, or <sweep>/<job>
                 return directory
-            if record.name == rundir.RECORD and f'"{word}"' in record.read_text(encoding="utf-8", errors="replace"):
+            if record.name == rundir.RECORD and read_json(record).get("run_id") == word:
                 return directory
     return None
 
@@ -121,10 +123,14 @@ def _from_mlflow(key: str, run_id: str, uri: str | None, root: Path) -> SavedRun
     from primus.launch.record import read, store
 
     where = uri or store.tracking_uri(root)
+    into = Path(tempfile.mkdtemp(prefix="primus-"))
     try:
-        directory = read.fetch_run(run_id, where, root, Path(tempfile.mkdtemp(prefix="primus-")))
+        directory = read.fetch_run(run_id, where, root, into)
     except store.Unavailable as error:
         raise BadRequest(f"{key}={run_id}: not under {root}/, and MLflow cannot be asked: {error}") from None
+    finally:
+        with contextlib.suppress(OSError):
+            into.rmdir()  # where nothing had to be downloaded
     if directory is None:
         raise BadRequest(f"{key}={run_id}: no run of that id under {root}/, nor in MLflow at {redact_url(where)}.")
     return from_directory(directory)

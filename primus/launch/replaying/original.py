@@ -42,7 +42,7 @@ def register(run: SavedRun, arguments: Arguments) -> str:
     overrides = [
         d for d in base.pop("defaults") if isinstance(d, Mapping) and str(next(iter(d))).startswith("override ")
     ]
-    node = OmegaConf.create({"defaults": [*defaults, *overrides, "_self_"], **base, **saved})
+    node = OmegaConf.create({"defaults": ["_self_", *defaults, *overrides], **base, **saved})
     ConfigStore.instance().store(name=_NAME, node=node, provider="replay")
     return _NAME
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from primus.launch.place import Place
@@ -46,15 +47,14 @@ def recorded(run: SavedRun) -> Surroundings:
 def here(plan: Plan, place: Place) -> Surroundings:
     """This machine, as a run of this plan would find it. Asks the ranks' interpreter for its packages."""
     from primus.node import host
+    from primus.node.prepare import variables
     from primus.node.typed import plain
 
-    world = environment.lay_out(plan.job, place.devices, 0)
-    values = environment.placeholders(plan.directory, plan.run_id, place.devices, world)
-    resolved = environment.resolve(plan.environment, place.environ, values)
-    resolved = (*resolved, *environment.defaults(resolved, place.environ, host.cores(), world.ranks_per_node))
+    cpu, world = host.survey(), environment.lay_out(plan.job, place.devices, 0)
+    resolved = variables(plan, Path(plan.directory), place.devices, world, cpu.cores, place.environ)
     told = _ask(plan.job.command[0])
     return Surroundings(
-        device=_device(plain(place.devices), plain(host.survey())),
+        device=_device(plain(place.devices), plain(cpu)),
         driver=place.devices.driver,
         python=str(told.get("version") or ""),
         commit=plan.code.commit or "",

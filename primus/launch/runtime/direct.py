@@ -16,4 +16,5 @@ class Settings:
 
 def command(settings: Settings, place: Place) -> tuple[str, ...]:
     """What the launch side starts; `{primus.run_dir}` is the run directory."""
-    return (place.python, str(place.primus / "node"), "--plan", "{primus.run_dir}/plan.json", "--node-rank", "0")
+    agent = (place.python, "-I", "-S", str(place.primus / "node" / "__main__.py"))  # no site packages: 10 ms sooner
+    return (*agent, "--plan", "{primus.run_dir}/plan.json", "--node-rank", "0")

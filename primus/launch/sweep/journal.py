@@ -8,6 +8,7 @@ from typing import Any
 
 from primus.launch.config.arguments import key_of
 from primus.launch.problems import BadRequest
+from primus.launch.record.files import read_json
 from primus.node import rundir
 from primus.node.plan import Plan
 
@@ -46,8 +47,8 @@ def read(directory: Path) -> Journal | None:
 
 
 def same_jobs(overrides: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
-    """The overrides that make a job what it is, in one order: those about the sweep or the command are left out."""
-    about = ("sweep.", "dry_run", "debug", "hydra.", "tracking.wait", "console.")
+    """The recorded overrides that make a job what it is, in one order: not those about how it is shown and recorded."""
+    about = ("tracking.", "console.")
     return tuple(tuple(sorted(o for o in job if not key_of(o).startswith(about))) for job in overrides)
 
 
@@ -62,12 +63,10 @@ def unfinished(experiment: Path, jobs: tuple[tuple[str, ...], ...]) -> Path:
     )
 
 
-def finished(directory: Path) -> bool:
-    """Whether a job's run directory holds a run that finished well."""
-    try:
-        return bool(json.loads((directory / rundir.RESULT).read_text(encoding="utf-8"))["status"] == "FINISHED")
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+def finished(directory: Path) -> dict[str, Any] | None:
+    """The result in a job's run directory, if it is that of a run that finished well."""
+    result = read_json(directory / rundir.RESULT)
+    return result if result.get("status") == "FINISHED" else None
 
 
 def set_aside(directory: Path) -> None:

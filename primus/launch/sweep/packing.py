@@ -41,6 +41,8 @@ class Pool:
         self._jobs: int | None = None
         if parallel != "auto":
             self._jobs = _jobs(parallel)
+            if 0 < self._all_devices < self._jobs:
+                raise BadRequest(f"hydra.launcher.parallel={self._jobs}: there are only {self._all_devices} devices")
         self._running = 0
 
     def take(self, job: Job) -> Placement | None:
@@ -62,10 +64,7 @@ class Pool:
     def _wanted(self, job: Job) -> tuple[int, int]:
         """Devices and cores for a job. More jobs at a time than cores: none is bound to any."""
         if self._jobs is not None:
-            devices, cores = self._all_devices // self._jobs, self._all_cores // self._jobs
-            if self._all_devices and not devices:
-                raise BadRequest(f"hydra.launcher.parallel={self._jobs}: there are only {self._all_devices} devices")
-            return devices, cores
+            return self._all_devices // self._jobs, self._all_cores // self._jobs
         ranks = job.ranks_per_node or math.prod(job.parallel.values())
         if self._all_devices:
             devices = min(ranks, self._all_devices)

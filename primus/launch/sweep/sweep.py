@@ -13,6 +13,8 @@ from primus.launch.config.request import Request
 from primus.launch.place import Place, new_run_id
 from primus.launch.planning import experiment_directory
 from primus.launch.problems import INTERRUPTED, JOB_FAILED, OK
+from primus.launch.replaying import drift
+from primus.launch.replaying.finding import SavedRun
 from primus.launch.run import Interrupts, NewestMetrics, tracking_uri
 from primus.launch.running import Agent, Recorder
 from primus.launch.sweep import journal
@@ -60,8 +62,11 @@ def run(
     place: Place,
     secrets: Sequence[Mapping[str, str]],
     parallel: str | int,
+    original: SavedRun | None,
 ) -> Ended:
     """Run every job that has not finished yet. Raises Complaint before anything is started."""
+    if original:
+        drift.report(original, plans[0], place, request.replay_strict)
     for plan in plans:
         readiness.check(plan)
     pool = Pool(place.devices.visible, tuple(sorted(os.sched_getaffinity(0))), parallel)
@@ -98,8 +103,9 @@ class _Sweep:
     def run(self) -> None:
         waiting = []
         for index, plan in enumerate(self.plans):
-            if journal.finished(Path(plan.directory)):
-                self.table.set(index, "done before")
+            before = journal.finished(Path(plan.directory))
+            if before:
+                self.table.set(index, "done before", {"step": before.get("step"), "loss": closing.loss(before)})
             else:
                 waiting.append(index)
         while waiting or self._running:
@@ -150,7 +156,7 @@ def _say(where: Path, request: Request, sweep: _Sweep, failed: list[int], comple
         print(closing.incomplete(where), file=sys.stderr)
     losses = [(row.loss, i) for i, row in enumerate(sweep.table.rows) if row.loss is not None]
     best = min(losses, default=None)
-    good = len(sweep.plans) - len(failed)
+    good = sum(row.state in ("finished", "done before") for row in sweep.table.rows)
     print(f"sweep   {closing.short(where)}  ({good} of {len(sweep.plans)} jobs finished)")
     print(f"best    loss {best[0]:.4f}, job {best[1]}" if best else "best    no loss reported")
     print(f"browse  {closing.browse(request)}")

@@ -1,6 +1,7 @@
 """One rank of TorchTitan: its own Trainer from start to end."""
 
 import importlib.util
+import logging
 import sys
 import time
 from typing import Any
@@ -24,11 +25,13 @@ def run(rank: dict[str, Any]) -> None:
     compatibility.ignore_deprecation()
     if on_cpu:
         cpu.before_import()
-    from torchtitan.tools.logging import init_logger
+    from torchtitan.tools.logging import init_logger, logger
 
     from primus.rank.torchtitan.config import trainer_config
 
     init_logger()
+    for handler in logger.handlers:  # the node agent puts time, node and rank before every line
+        handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
     config = trainer_config(rank)
     compatibility.take_dtensor(config)
     if on_cpu:

@@ -1,0 +1,111 @@
+"""The command line, called as a user calls it: in this process where that is enough, else as a process of its own."""
+
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PATIENCE = 60.0
+"""Seconds to wait for something that happens soon, before a test fails instead of hanging."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a command ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+Primus = Callable[..., Said]
+Rank = Callable[..., tuple[str, ...]]
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory, with nothing in the environment that speaks to Primus."""
+    for name in [n for n in os.environ if n.startswith(("MLFLOW_", "HYDRA_", "COLUMNS"))]:
+        monkeypatch.delenv(name)
+    directory = tmp_path / "work"
+    directory.mkdir()
+    monkeypatch.chdir(directory)
+    return directory
+
+
+@pytest.fixture
+def primus(work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Primus:
+    """Run the command in this process, in `work`: `primus("task.steps=3", "dry_run=true")`."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    from primus.cli import main
+
+    def run(*words: str) -> Said:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["primus", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not GlobalHydra.instance().is_initialized(), "Hydra's global state is left over"
+        assert "HYDRA_FULL_ERROR" not in os.environ
+        said = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Said(ended.value.code, said.out, said.err)
+
+    return run
+
+
+@pytest.fixture
+def start(work: Path) -> Iterator[Start]:
+    """Start the command as a process of its own, its output in pipes; killed if the test leaves it running."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(*words: str, **environ: str) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [sys.executable, "-m", "primus", *words],
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), **environ},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        with process:
+            process.kill()
+
+
+@pytest.fixture
+def rank(work: Path) -> Rank:
+    """The overrides of a job whose ranks run this Python text: `primus(*rank("print(1)"))`."""
+
+    def override(text: str, name: str = "rank.py") -> tuple[str, ...]:
+        (work / name).write_text(text)
+        return "task=command", f"task.command=[{sys.executable},-I,-S,{name}]", "node.metrics_interval=0"
+
+    return override
+
+
+def gone(pid: int) -> bool:
+    """Whether a process ends, waiting for it."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([fd], [], [], PATIENCE)[0])
+    finally:
+        os.close(fd)
+
+
+def everything(directory: Path) -> list[str]:
+    """Every path below a directory."""
+    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*"))

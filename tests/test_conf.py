@@ -1,0 +1,95 @@
+"""Every YAML file under conf/ can be chosen, and its plan can be shown."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+
+from primus.launch import planning, show
+from primus.launch.config import catalog, reading
+from primus.launch.config.catalog import Choice
+from primus.launch.config.origin import Origins
+from primus.launch.config.request import Request
+from primus.launch.members import member
+from primus.launch.place import Place
+from primus.node.devices import Devices
+from primus.node.plan import Code, from_json, to_json
+
+from .conftest import Primus
+
+CONF = catalog.conf_dir()
+EVERY = [(group, choice) for group in catalog.GROUPS for choice in catalog.choices(group, [CONF]).values()]
+IDS = [f"{group}={choice.name}" for group, choice in EVERY]
+# What a choice cannot do without.
+NEEDS = {"task=command": ["task.command=[true]"], "task=export": ["run=a", "to=b.tar.gz"], "task=diff": ["run_a=a"]}
+HERE = Place(Path("/work"), Path("/opt/primus"), "/usr/bin/python3", {}, Code("/work", None), Devices("cpu", "", 0, (), ""))
+
+each = pytest.mark.parametrize(("group", "choice"), EVERY, ids=IDS)
+
+
+def read(*overrides: str) -> tuple[dict[str, Any], Origins, Request]:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("config", overrides=list(overrides), return_hydra_config=True)
+    data, source = reading.resolve(config), reading.origins(config, overrides, [CONF])
+    return data, source, reading.request(data, source)
+
+
+@each
+def test_a_choice_composes_and_its_plan_is_shown(group: str, choice: Choice) -> None:
+    word = f"{group}={choice.name}"
+    data, source, request = read(word, *NEEDS.get(word, []))
+    task = member("task", request.task["name"])
+    if hasattr(task, "act"):
+        assert reading.typed(task.Settings, request.task, "task", source)
+        return
+    plan = planning.build(request, data, source, HERE, "20261121-093012-4f2a9c")
+    assert from_json(to_json(plan)) == plan
+    assert f"task          {plan.task}" in show.text(plan, HERE)
+
+
+@each
+def test_a_choice_is_named_like_its_file(group: str, choice: Choice) -> None:
+    content = yaml.safe_load(choice.path.read_text())
+    own = content["experiment"] if group == "experiment" else content
+    assert own["name"] == choice.name
+
+
+@each
+def test_a_choice_has_a_line_for_the_help(group: str, choice: Choice) -> None:
+    assert choice.summary.endswith(".") or choice.summary.endswith("?")
+
+
+def test_every_yaml_file_is_a_choice_or_the_main_file() -> None:
+    assert {*CONF.rglob("*.y*ml")} == {choice.path for _, choice in EVERY} | {CONF / "config.yaml"}
+
+
+def test_every_key_of_the_main_file_says_what_it_is_for() -> None:
+    lines = (CONF / "config.yaml").read_text().split("hydra:")[0].split("override hydra/job_logging: none\n")[1]
+    values = [line for line in lines.splitlines() if ": " in line.strip()]
+    assert [line for line in values if "#" not in line and "run_b" not in line] == []
+
+
+def test_a_users_own_choice_works_beside_primuss_own(primus: Primus, work: Path) -> None:
+    (work / "mine/model").mkdir(parents=True)
+    small = (CONF / "model/tiny.yaml").read_text().replace("name: tiny", "name: small").replace("layers: 4", "layers: 2")
+    (work / "mine/model/small.yaml").write_text(small)
+    said = primus("--config-dir", "mine", "model=small", "dry_run=json")
+    assert (said.code, said.err) == (0, "")
+    config = from_json(said.out).config
+    assert (config["model"]["name"], config["model"]["layers"]) == ("small", 2)
+
+
+def test_a_users_own_experiment_sets_keys_of_every_group(primus: Primus, work: Path) -> None:
+    (work / "mine/experiment").mkdir(parents=True)
+    (work / "mine/experiment/ours.yaml").write_text(
+        "# @package _global_\n# Ours.\ndefaults:\n  - override /data: mock\n"
+        "experiment: {name: ours}\ntask: {steps: 7}\nenv: {set: {NCCL_DEBUG: INFO}}\n"
+    )
+    said = primus("--config-dir", "mine", "experiment=ours", "dry_run=json")
+    assert (said.code, said.err) == (0, "")
+    plan = from_json(said.out)
+    assert (plan.config["data"]["name"], plan.config["task"]["steps"]) == ("mock", 7)
+    assert [(v.name, v.value) for v in plan.environment[-1].variables] == [("NCCL_DEBUG", "INFO")]
+    assert Path(plan.directory).parent == work / "outputs/ours"
