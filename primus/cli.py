@@ -1,11 +1,15 @@
 """The console script. Imports little before it knows what is asked: a misspelt option answers at once."""
 
+import gc
+import logging
 import os
 import sys
 
 
 def main() -> None:
     """Run the command line; ends the process with the documented exit code."""
+    gc.disable()  # until the config is composed: importing and composing leave no garbage, and 40 ms less is to be felt
+    logging.raiseExceptions = False  # `primus --info | head`: Hydra prints through logging, which would print tracebacks
     from primus.launch.problems import BAD_REQUEST, INTERRUPTED, Complaint
 
     try:

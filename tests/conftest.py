@@ -1,5 +1,7 @@
 """The command line, called as a user calls it: in this process where that is enough, else as a process of its own."""
 
+import gc
+import logging
 import os
 import select
 import subprocess
@@ -49,6 +51,8 @@ def primus(work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     def run(*words: str) -> Said:
         capsys.readouterr()
         monkeypatch.setattr(sys, "argv", ["primus", *words])
+        monkeypatch.setattr(logging, "raiseExceptions", True)  # `main` turns this off, and the collector
+        monkeypatch.setattr(gc, "disable", lambda: None)
         with pytest.raises(SystemExit) as ended:
             main()
         assert not GlobalHydra.instance().is_initialized(), "Hydra's global state is left over"

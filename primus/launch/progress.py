@@ -4,10 +4,6 @@ import sys
 import time
 from typing import Any, Protocol
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
-
 _PLAIN_INTERVAL = 10.0
 """Seconds between two plain progress lines."""
 
@@ -28,6 +24,8 @@ class Display(Protocol):
 def display(steps: int | None) -> Display:
     """The display that fits the output; `steps` is the number of steps of the job, where it has steps."""
     if sys.stdout.isatty() and steps:
+        from primus.launch.terminal import Terminal  # rich takes 40 ms to import
+
         return Terminal(steps)
     return Plain(steps)
 
@@ -52,38 +50,6 @@ class Plain:
 
     def close(self) -> None:
         return
-
-
-class Terminal:
-    """Rich's progress line below the ranks' own output."""
-
-    def __init__(self, steps: int) -> None:
-        self._progress = Progress(
-            TextColumn("step {task.completed:.0f}/{task.total:.0f}"),
-            BarColumn(bar_width=None),
-            _Facts(),
-            TimeRemainingColumn(compact=True),
-            console=Console(highlight=False, soft_wrap=True),
-            expand=True,
-        )
-        self._task = self._progress.add_task("", total=steps, facts="starting")
-        self._progress.start()
-
-    def line(self, text: str) -> None:
-        self._progress.console.print(Text(text))
-
-    def metrics(self, values: dict[str, Any]) -> None:
-        step = values.get("step")
-        if isinstance(step, int):
-            self._progress.update(self._task, completed=step, facts=facts(values))
-
-    def close(self) -> None:
-        self._progress.stop()
-
-
-class _Facts(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(str(task.fields["facts"]), style="cyan")
 
 
 def facts(values: dict[str, Any]) -> str:

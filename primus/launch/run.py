@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +43,10 @@ def single(plan: Plan, request: Request, place: Place, secrets: Mapping[str, str
         directory = rundirectory.create(plan)
         agent = Agent(plan, directory, secrets)
         interrupts.forward_to(agent)
-        snapshot.take(plan.code, directory)
+        asking_git = threading.Thread(target=snapshot.take, args=(plan.code, directory))  # slow on a large tree
+        asking_git.start()
         recorder = _follow(agent, plan, request)
+        asking_git.join()
         result = agent.finish(interrupts.count > 0)
         complete = recorder.finish() if recorder else True
     closing.say(plan, request, result, complete)

@@ -1,5 +1,6 @@
 """What happens to a composed config: read it, plan it, then show it, run it, or act on it."""
 
+import gc
 import json
 import sys
 from collections.abc import Sequence
@@ -53,6 +54,8 @@ class Session:
 
     def take(self, config: DictConfig | SweepBatch) -> Any:
         """Run one config, or a batch. Never raises: Hydra would print a report of its own and end with 1."""
+        gc.freeze()
+        gc.enable()  # see cli.main
         if self._error:  # a sweeper that goes on with its next batch
             return None
         try:

@@ -92,7 +92,7 @@ def test_a_key_that_is_missing_is_missed() -> None:
         ("inner", None, "expected a mapping, got nothing (null)"),
         ("either", "yaml", "expected true or false, got 'yaml' (text); or 'yaml' is not among json."),
         ("kind", "cosin", "'cosin' is not among cosine, linear. Did you mean 'cosine'?"),
-        ("kind", None, "None is not among cosine, linear."),
+        ("kind", 3, "3 is not among cosine, linear."),
         ("steps", 0, "0 is less than 1, the least it can be"),
         ("steps", 10, "10 is more than 9, the most it can be"),
         ("lr", 0, "0.0 must be above 0"),

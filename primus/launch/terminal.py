@@ -1,0 +1,41 @@
+"""The progress line of a job on a terminal."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from primus.launch.progress import facts
+
+
+class Terminal:
+    """Rich's progress line below the ranks' own output."""
+
+    def __init__(self, steps: int) -> None:
+        self._progress = Progress(
+            TextColumn("step {task.completed:.0f}/{task.total:.0f}"),
+            BarColumn(bar_width=None),
+            _Facts(),
+            TimeRemainingColumn(compact=True),
+            console=Console(highlight=False, soft_wrap=True),
+            expand=True,
+        )
+        self._task = self._progress.add_task("", total=steps, facts="starting")
+        self._progress.start()
+
+    def line(self, text: str) -> None:
+        self._progress.console.print(Text(text))
+
+    def metrics(self, values: dict[str, Any]) -> None:
+        step = values.get("step")
+        if isinstance(step, int):
+            self._progress.update(self._task, completed=step, facts=facts(values))
+
+    def close(self) -> None:
+        self._progress.stop()
+
+
+class _Facts(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(str(task.fields["facts"]), style="cyan")

@@ -1,0 +1,118 @@
+"""A run travels in one file, and reading a stranger's file does nothing but read it."""
+
+import gzip
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from primus.launch.problems import BadRequest
+from primus.launch.replaying import archive, finding
+
+from ...conftest import everything
+
+
+def members(file: Path) -> dict[str, bytes]:
+    with archive._reading(file) as tar:
+        return {m.name: tar.extractfile(m).read() for m in tar if m.isfile()}  # type: ignore[union-attr]
+
+
+def refusal(file: Path) -> str:
+    with pytest.raises(BadRequest) as refused:
+        finding.from_archive(file)
+    return str(refused.value)
+
+
+def tar_of(file: Path, *files: tuple[tarfile.TarInfo, bytes]) -> Path:
+    with tarfile.open(file, "w:gz") as tar:
+        for info, content in files:
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return file
+
+
+@pytest.mark.parametrize("ending", archive.ENDINGS)
+def test_what_describes_a_run_is_packed_and_nothing_else(recorded: Path, ending: str) -> None:
+    (recorded / "checkpoints").mkdir()
+    (recorded / "checkpoints/step-1.pt").write_bytes(b"large")
+    (recorded / ".hidden").write_text("left over by a write that was cut off")
+    archive.pack(recorded, Path(f"x{ending}"), everything=False)
+    packed = members(Path(f"x{ending}"))
+    assert {"plan.json", "config.yaml", "nodes/0.json", "logs/launch.log"} <= {n.split("/", 1)[1] for n in packed}
+    assert not [name for name in packed if "checkpoints" in name or "hidden" in name]
+    assert packed[f"{recorded.name}/plan.json"] == (recorded / "plan.json").read_bytes()
+
+
+def test_checkpoints_are_packed_when_asked_for(recorded: Path) -> None:
+    (recorded / "checkpoints").mkdir()
+    (recorded / "checkpoints/step-1.pt").write_bytes(b"large")
+    archive.pack(recorded, Path("x.tar.gz"), everything=True)
+    assert members(Path("x.tar.gz"))[f"{recorded.name}/checkpoints/step-1.pt"] == b"large"
+
+
+def test_another_ending_is_refused(recorded: Path) -> None:
+    with pytest.raises(BadRequest, match=r"to=x\.zip: the file must end in one of \.tar\.gz, \.tgz, \.tar\.zst"):
+        archive.pack(recorded, Path("x.zip"), everything=False)
+
+
+@pytest.mark.parametrize("to", ["taken/x.tar.gz", "/proc/x.tar.zst"])
+def test_a_file_that_cannot_be_written_is_named_and_leaves_nothing(recorded: Path, work: Path, to: str) -> None:
+    (work / "taken").write_text("a file")
+    before = everything(work)
+    with pytest.raises(BadRequest, match=rf"^to={to}: cannot be written: "):
+        archive.pack(recorded, Path(to), everything=False)
+    assert everything(work) == before
+
+
+@pytest.mark.parametrize("ending", [".tar.gz", ".tar.zst"])
+@pytest.mark.parametrize("how", ["cut", "flipped"])
+def test_a_damaged_file_is_refused(recorded: Path, ending: str, how: str) -> None:
+    file = Path(f"x{ending}")
+    archive.pack(recorded, file, everything=False)
+    content = bytearray(file.read_bytes())
+    if how == "cut":
+        del content[len(content) // 3 :]
+    else:
+        for i in range(len(content) // 3, len(content) // 3 + 64):
+            content[i] ^= 0xFF
+    file.write_bytes(content)
+    assert refusal(file).startswith(f"{file} is no ")
+
+
+@pytest.mark.parametrize("content", [b"", b"text", gzip.compress(b"no tar"), b"\x28\xb5\x2f\xfdno frame"])
+def test_what_is_no_archive_is_refused(work: Path, content: bytes) -> None:
+    Path("x.tar.gz").write_bytes(content)
+    assert refusal(Path("x.tar.gz")).startswith("x.tar.gz is no ")
+
+
+def test_an_archive_of_something_else_is_refused_by_what_it_lacks(work: Path) -> None:
+    file = tar_of(Path("x.tar.gz"), (tarfile.TarInfo("a/b.txt"), b"x"))
+    assert refusal(file) == "x.tar.gz is no run that can be read: plan.json: missing"
+
+
+@pytest.mark.parametrize("name", ["../../escaped", "/tmp/primus-escaped", "run/../../escaped", "run/nodes/../../../escaped"])
+def test_nothing_in_an_archive_is_written_anywhere(work: Path, tmp_path: Path, name: str) -> None:
+    file = tar_of(Path("x.tar.gz"), (tarfile.TarInfo(name), b"x"))
+    before = everything(tmp_path)
+    archive.texts(file)
+    assert everything(tmp_path) == before
+    assert not Path("/tmp/primus-escaped").exists()
+
+
+def test_links_in_an_archive_are_not_followed(work: Path) -> None:
+    link = tarfile.TarInfo("run/plan.json")
+    link.type, link.linkname = tarfile.SYMTYPE, "/etc/hostname"
+    assert archive.texts(tar_of(Path("x.tar.gz"), (link, b""))) == {}
+
+
+def test_a_member_that_is_too_large_for_a_plan_is_not_read(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "_LARGEST_TEXT", 1000)
+    file = tar_of(Path("x.tar.gz"), (tarfile.TarInfo("run/plan.json"), b"x" * 1001))
+    assert refusal(file) == "x.tar.gz is no exported run: run/plan.json claims 1001 bytes"
+
+
+def test_long_metrics_are_no_hindrance(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "_LARGEST_TEXT", 1000)
+    file = tar_of(Path("x.tar.gz"), (tarfile.TarInfo("run/metrics/rank-0.jsonl"), b"x" * 1001))
+    assert archive.texts(file) == {}
