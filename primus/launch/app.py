@@ -44,7 +44,8 @@ def execute(argv: Sequence[str]) -> int:
         except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
             from primus.launch.config.explain import explain
 
-            raise explain(error, arguments.overrides, directories, run.config if run else None) from error
+            typed = arguments.without("replay").overrides
+            raise explain(error, typed, directories, run.config if run else None) from error
     return session.end()
 
 

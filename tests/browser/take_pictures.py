@@ -19,8 +19,10 @@ PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 
 
 def settle(browser: webdriver.Chrome) -> None:
-    """Close MLflow's assistant, and let the charts draw: they do so after their titles."""
+    """Close MLflow's assistant, unfold what it folds, and let the charts draw: they do so after their titles."""
     time.sleep(3)
+    for button in browser.find_elements(By.XPATH, "//*[text()='Show more']"):
+        button.click()
     for button in browser.find_elements(
         By.CSS_SELECTOR, "[aria-label='Close'], [data-component-id*='assistant'][data-component-id*='close']"
     ):
@@ -34,14 +36,14 @@ def main(outputs: Path) -> None:
     client = MlflowClient(f"sqlite:///{outputs.resolve()}/mlflow.db")
     runs = [r for e in client.search_experiments() for r in client.search_runs([e.experiment_id])]
     single = next(r for r in runs if "primus.sweep" not in r.data.tags and "loss" in r.data.metrics)
-    parent = next(r for r in runs if "loss" not in r.data.metrics and r.data.tags.get("primus.sweep"))
+    parent = next(r for r in runs if r.data.tags.get("primus.task") == "sweep")
     with mlflow_ui(outputs) as server, chromium(1500, 950) as browser:
         base = f"{server}/#/experiments/{single.info.experiment_id}"
         shows(browser, f"{base}/runs/{single.info.run_id}/model-metrics", ("loss", "grad_norm"))
         settle(browser)
         browser.save_screenshot(str(PICTURES / "mlflow-run.png"))
         base = f"{server}/#/experiments/{parent.info.experiment_id}"
-        shows(browser, f"{base}/runs/{parent.info.run_id}", ("Sweep", "overrides", "Child runs"))
+        shows(browser, f"{base}/runs/{parent.info.run_id}", ("Sweep", "best_loss", "Child runs"))
         settle(browser)
         browser.save_screenshot(str(PICTURES / "mlflow-sweep.png"))
 

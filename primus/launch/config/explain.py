@@ -34,7 +34,11 @@ def explain(
         wrong = _grammar(override) or _group(override, known, directories)
         if wrong:
             return BadRequest(wrong)
-    keys = _keys([o for o in overrides if key_of(o) in known], directories) if saved is None else _leaves(saved, "")
+    keys = _keys([o for o in overrides if key_of(o) in known], directories)
+    if saved is not None:
+        theirs = {*known} - {key_of(o) for o in overrides}  # a group that is chosen anew is not that of the saved run
+        keys = [k for k in keys if k.split(".")[0] not in theirs]
+        keys += [k for k in _leaves(saved, "") if k.split(".")[0] in theirs]
     for override in overrides:
         wrong = _key(override, keys, known)
         if wrong:

@@ -75,8 +75,8 @@ def report_tags(plan: Plan, report: Mapping[str, Any], revision: Mapping[str, An
     if report.get("host"):
         tags["primus.host"] = str(report["host"])
     if devices:
-        model = str(devices.get("model") or devices.get("vendor") or "unknown")
         count = int(devices.get("count") or 0)
+        model = str(devices.get("model") or (report.get("cpu") or {}).get("model") or devices.get("vendor"))
         tags["primus.device"] = f"{count} x {model}" if count > 1 else model
     version = (report.get("packages") or {}).get(_PACKAGES.get(plan.backend, plan.backend))
     if version:
@@ -123,14 +123,23 @@ def note(plan: Plan, directory: str, run_id: str | None, result: Mapping[str, An
 
 
 def sweep_note(sweep: str, directory: str, rows: Sequence[tuple[int, Sequence[str], Mapping[str, Any]]]) -> str:
-    """A table of the jobs of a sweep: index, overrides, status and last loss."""
+    """A table of the jobs of a sweep: index, the overrides that not all share, status and last loss."""
+    shared = set.intersection(*(set(overrides) for _, overrides, _ in rows)) if len(rows) > 1 else set()
     lines = [f"Sweep {sweep}, `{directory}`", "", "| job | overrides | status | loss |", "| --- | --- | --- | --- |"]
     for index, overrides, result in rows:
-        loss = (result.get("metrics") or {}).get("loss")
-        shown = f"{loss:.6g}" if isinstance(loss, (int, float)) else ""
-        words = shlex.join(overrides).replace("|", "\\|")
+        value = loss(result)
+        words = shlex.join(o for o in overrides if o not in shared).replace("|", "\\|")
+        shown = "" if value is None else f"{value:.6g}"
         lines.append(f"| {index} | `{words}` | {result.get('status', 'not run')} | {shown} |")
+    if shared:
+        lines += ["", f"All with `{shlex.join(o for o in rows[0][1] if o in shared)}`"]
     return cut(redact_url("\n".join(lines)), TAG_LENGTH)
+
+
+def loss(result: Mapping[str, Any]) -> float | None:
+    """The last loss of a run by its result.json, if it reported one."""
+    value = (result.get("metrics") or {}).get("loss")
+    return float(value) if isinstance(value, (int, float)) else None
 
 
 def last_traceback(log: str) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from primus.launch.record import content, files
 from primus.launch.record.recording import Recording, common_tags
+from primus.launch.record.store import Metric
 from primus.node import rundir
 
 SWEEP = "sweep.json"
@@ -30,10 +31,7 @@ class SweepRecord(Recording):
         return self.record.complete
 
     def _tags(self, sweep: dict[str, Any]) -> dict[str, str]:
-        rows = [
-            (job["index"], job["overrides"], files.read_json(self.directory / str(job["index"]) / rundir.RESULT))
-            for job in sweep["jobs"]
-        ]
+        rows = [(job["index"], job["overrides"], self._result(job["index"])) for job in sweep["jobs"]]
         return {
             **common_tags(self.directory),
             "primus.task": "sweep",
@@ -42,10 +40,20 @@ class SweepRecord(Recording):
             "mlflow.note.content": content.sweep_note(sweep["id"], str(self.directory), rows),
         }
 
+    def _losses(self, sweep: dict[str, Any]) -> list[Metric]:
+        """The last loss of each job over its index, and the best: a chart of the sweep on its own page."""
+        ended = (self.directory / SWEEP).stat().st_mtime
+        found = {job["index"]: content.loss(self._result(job["index"])) for job in sweep["jobs"]}
+        losses = {index: value for index, value in found.items() if value is not None}
+        best = [Metric("best_loss", min(losses.values()), ended, 0)] if losses else []
+        return [*(Metric("loss", value, ended, index) for index, value in losses.items()), *best]
+
+    def _result(self, index: int) -> dict[str, Any]:
+        return files.read_json(self.directory / str(index) / rundir.RESULT)
+
     def _finish(self, sweep: dict[str, Any]) -> None:
         run_id = str(self.record.run_id)
-        if tags := self.new(self._tags(sweep)):
-            self.store.log(run_id, tags=tags)
+        self.store.log(run_id, self._losses(sweep), tags=self.new(self._tags(sweep)))
         self.store.finish(run_id, sweep["status"], (self.directory / SWEEP).stat().st_mtime)
         self.upload([SWEEP])
         self.save(replace(self.record, complete=True, errors=()))

@@ -34,7 +34,8 @@ def pack(directory: Path, to: Path, everything: bool) -> int:
     except OSError as error:
         raise BadRequest(f"to={to}: cannot be written: {error.strerror or error}") from None
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
     return to.stat().st_size
 
 

@@ -1,5 +1,6 @@
 """`task=export run=<run> to=FILE.tar.gz`: a run as one file that `replay=` takes on another machine."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def act(task: Settings, request: Request) -> int:
     """Write the file. Raises BadRequest for a run that is not there or a file that cannot be written."""
     directory, to = _source(request), _target(request)
     size = archive.pack(directory, to, task.checkpoints)
-    print(f"{to}  ({size / 1e6:.1f} MB)\nreplay  primus replay={to}")
+    print(f"{to}  ({size / 1e6:.1f} MB)\nreplay  primus replay={shlex.quote(str(to))}")
     return OK
 
 

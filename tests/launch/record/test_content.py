@@ -105,3 +105,10 @@ def test_the_note_of_a_sweep_is_a_table_of_its_jobs() -> None:
     assert "| 0 | `task.lr=0.1` | FINISHED | 2.5 |" in text
     assert "| 1 | `'task.lr=a\\|b'` | FAILED |  |" in text
     assert "| 2 | `task.lr=1` | not run |  |" in text
+
+
+def test_what_all_jobs_of_a_sweep_share_is_said_once() -> None:
+    rows = [(n, [f"task.lr={n}", "task.steps=30"], {}) for n in (0, 1)]
+    text = content.sweep_note("20261121-ab", "/out", rows)
+    assert "| 1 | `task.lr=1` |" in text
+    assert text.endswith("All with `task.steps=30`")

@@ -39,6 +39,7 @@ def test_the_jobs_of_a_sweep_are_children_of_one_run(root: Path, mlflow: Mlflow)
     note = parent.data.tags["mlflow.note.content"]
     assert "| 0 | `task.lr=0` | FINISHED | 3.996 |" in note
     assert "| 2 | `task.lr=2` | not run |  |" in note
+    assert parent.data.metrics == {"loss": 3.996, "best_loss": 3.996}
     children = [run for run in mlflow.runs("exp") if run.info.run_id != parent.info.run_id]
     assert {(run.info.run_name, run.info.status) for run in children} == {
         (f"{directory.name}/0", "FINISHED"),

@@ -9,6 +9,7 @@ import pytest
 
 from ...conftest import Primus, Rank
 
+ROOT = Path(__file__).parents[3]
 Recorded = Callable[..., Path]
 
 
@@ -18,8 +19,9 @@ def one_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from primus.node import process
 
     directory = tmp_path_factory.mktemp("run")
-    argv = [sys.executable, "-m", "primus", "task=command", f"task.command=[{sys.executable},-I,-S,-c,pass]"]
-    argv += ["tracking.enabled=false", "env.set.KEPT='a ${HOME} b'", "node.metrics_interval=0"]
+    here = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from primus.cli import main; main()"
+    argv = [sys.executable, "-c", here, "task=command", f"task.command=[{sys.executable},-I,-S,-c,pass]"]
+    argv += ["tracking.enabled=false", "env.set.KEPT=a ${HOME} b", "node.metrics_interval=0"]
     started = process.start(argv, cwd=str(directory), stdout=process.DEVNULL)
     assert started.wait(60) == 0
     return directory / "outputs"
