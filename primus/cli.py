@@ -9,7 +9,7 @@ import sys
 def main() -> None:
     """Run the command line; ends the process with the documented exit code."""
     gc.disable()  # until the config is composed: importing and composing leave no garbage, and 40 ms less is to be felt
-    logging.raiseExceptions = False  # `primus --info | head`: Hydra prints through logging, which would print tracebacks
+    logging.raiseExceptions = False  # `primus --info | head`: Hydra prints through logging
     from primus.launch.problems import BAD_REQUEST, INTERRUPTED, Complaint
 
     try:

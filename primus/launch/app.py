@@ -52,8 +52,8 @@ def execute(argv: Sequence[str]) -> int:
 def _composed_once(config_name: str, arguments: Arguments) -> DictConfig | None:
     """The config of a plain command, for `@hydra.main` to be called with; None where Hydra itself must take the lead.
 
-    Left alone, Hydra 1.3.8 composes twice, the first time only to learn `hydra.mode`: 70 of the 300 ms of a dry run. What
-    it does beyond composing (a launcher, callbacks, a changed directory or environment) it still does whenever the
+    Left alone, Hydra 1.3.8 composes twice, the first time only to learn `hydra.mode`: 70 of the 300 ms of a dry run.
+    What it does beyond composing (a launcher, callbacks, a changed directory or environment) it still does whenever the
     config asks for any of it.
     """
     with hydra.initialize_config_dir(str(catalog.conf_dir()), version_base="1.3"):

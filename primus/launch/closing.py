@@ -1,4 +1,4 @@
-"""The last words of a job: where it is, its final loss, how to browse and replay it; or why it failed, root cause first."""
+"""The last words of a job: where it is, its final loss, how to browse and replay it; or why it failed."""
 
 import os
 import shlex

@@ -23,7 +23,7 @@ def _is_redacted(value: str) -> bool:
 def redacted_config(data: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
     """The config without secrets: values of secret names and credentials in URLs are replaced.
 
-    Raises BadRequest when the value of a secret variable of this shell stands anywhere else: it would reach argv and disk.
+    Raises BadRequest when the value of a secret variable of this shell stands anywhere else: it would reach the disk.
     """
     secrets = {v: n for n, v in environ.items() if is_secret(n) and len(v) >= 8}
     cleaned: dict[str, Any] = _clean(data, "", secrets)
@@ -51,7 +51,7 @@ def _clean(value: Any, key: str, secrets: Mapping[str, str]) -> Any:
 
 
 def redacted_override(override: str) -> str:
-    """An override as it may be kept, and typed again: `env.set.HF_TOKEN=<secret>`, without the `++` that Primus adds."""
+    """An override as it may be kept and typed again: `env.set.HF_TOKEN=<secret>`, less the `++` that Primus adds."""
     key = key_of(override)
     if key == "env.set" or key.startswith("env.set."):
         override = override.removeprefix("++")
@@ -71,6 +71,7 @@ def secret_environment(env_set: Mapping[str, str]) -> dict[str, str]:
     missing = sorted(name for name, value in secret.items() if _is_redacted(value))
     if missing:
         raise BadRequest(
-            f"env.set.{missing[0]} was a secret and is not in the record: give it again, or export it and say env.forward=[{missing[0]}]"
+            f"env.set.{missing[0]} was a secret and is not in the record: "
+            f"give it again, or export it and say env.forward=[{missing[0]}]"
         )
     return secret

@@ -7,7 +7,7 @@ from primus.launch.problems import BadRequest
 
 
 def member(group: str, name: str) -> ModuleType:
-    """The module of a choice of `runtime`, `backend` or `task`; it holds `Settings`, the dataclass of the choice's YAML.
+    """The module of a choice of `runtime`, `backend` or `task`; its `Settings` is the dataclass of the choice's YAML.
 
     Raises BadRequest when there is a YAML file of that name and no module to serve it.
     """

@@ -22,7 +22,8 @@ def check(plan: Plan) -> None:
     missing = [name for name in backend.PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise BadRequest(
-            f"backend={plan.backend} is not installed here ({', '.join(missing)} cannot be imported). Install it with:\n"
+            f"backend={plan.backend} is not installed here ({', '.join(missing)} cannot be imported). "
+            "Install it with:\n"
             f"  {sys.executable} -m pip install '{backend.EXTRA}'"
         )
 

@@ -153,11 +153,13 @@ class Interrupts:
     def forward_to(self, agent: Agent) -> None:
         """From now on this agent gets the signals too; one that came before is handed on at once."""
         self._agents.append(agent)
-        if self.count:
-            agent.signal(signal.SIGINT)
+        for number in (signal.SIGINT, signal.SIGTERM)[: self.count]:
+            agent.signal(number)
 
     def _take(self, number: int, _: object) -> None:
         self.count += 1
+        if self.count == 2:  # another signal: of two alike in quick succession a process may see one
+            number = signal.SIGINT if number == signal.SIGTERM else signal.SIGTERM
         if self.count == 1:
             os.write(sys.stderr.fileno(), b"\nprimus: ending the job in good order; once more to end it at once\n")
         for agent in self._agents:

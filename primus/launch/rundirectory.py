@@ -12,7 +12,7 @@ from primus.node.plan import Plan, to_json
 
 
 def create(plan: Plan) -> Path:
-    """Create the run directory and write what is known before the start. Raises BadRequest where it cannot be written."""
+    """Create the run directory and write what is known before the start. Raises BadRequest where that cannot be."""
     directory = Path(plan.directory)
     made = False
     try:

@@ -16,7 +16,7 @@ from primus.launch.config.arguments import Arguments
 from primus.launch.config.origin import Origins
 from primus.launch.config.request import Request
 from primus.launch.members import member
-from primus.launch.problems import OK, BadRequest
+from primus.launch.problems import INTERRUPTED, OK, BadRequest
 from primus.launch.replaying.finding import SavedRun
 from primus.node.plan import Plan
 from primus.node.typed import plain
@@ -56,7 +56,7 @@ class Session:
         """Run one config, or a batch. Never raises: Hydra would print a report of its own and end with 1."""
         gc.freeze()
         gc.enable()  # see cli.main
-        if self._error:  # a sweeper that goes on with its next batch
+        if self._error or self._exit_code == INTERRUPTED:  # a sweeper that goes on with its next batch
             return None
         try:
             return self._sweep(config) if isinstance(config, SweepBatch) else self._single(config)

@@ -1,4 +1,4 @@
-"""The plan for a person: what runs where, the environment with its origins, the files. Pure text; `dry_run` prints it."""
+"""The plan for a person: what runs where, the environment with its origins, the files. What `dry_run` prints."""
 
 import shlex
 from pathlib import Path

@@ -4,21 +4,27 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Column
 from rich.text import Text
 
 from primus.launch.progress import facts
+
+_ROOM_FOR_A_BAR = 80
+"""Columns of a terminal below which the figures alone are shown."""
 
 
 class Terminal:
     """Rich's progress line below the ranks' own output."""
 
     def __init__(self, steps: int) -> None:
+        console = Console(highlight=False, soft_wrap=True)
+        bar = [BarColumn(bar_width=None)] if console.width >= _ROOM_FOR_A_BAR else []
         self._progress = Progress(
-            TextColumn("step {task.completed:.0f}/{task.total:.0f}"),
-            BarColumn(bar_width=None),
-            _Facts(),
-            TimeRemainingColumn(compact=True),
-            console=Console(highlight=False, soft_wrap=True),
+            TextColumn("step {task.completed:.0f}/{task.total:.0f}", table_column=Column(no_wrap=True)),
+            *bar,
+            _Facts(table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
+            console=console,
             expand=True,
         )
         self._task = self._progress.add_task("", total=steps, facts="starting")

@@ -1,7 +1,7 @@
 """The plan: what is to run, where, with which environment. Made once, printed by `dry_run`, run, and recorded.
 
-Values that only a node can know are named placeholders in braces (`{primus.run_dir}`, `{primus.devices}`); `fill` replaces them, on the
-node when the job runs and with this host's facts when `dry_run` explains the plan.
+Values that only a node can know are named placeholders in braces (`{primus.run_dir}`, `{primus.devices}`); `fill`
+replaces them, on the node when the job runs and with this host's facts when `dry_run` explains the plan.
 """
 
 import json
@@ -51,8 +51,8 @@ class Code:
 class Job:
     """What each node starts.
 
-    `ranks_per_node` None means one rank per GPU, or a single rank on a node without one. `parallel` holds the degrees whose
-    product must divide the world size (tensor, pipeline, ...). Times are in seconds.
+    `ranks_per_node` None means one rank per GPU, or a single rank on a node without one. `parallel` holds the degrees
+    whose product must divide the world size (tensor, pipeline, ...). Times are in seconds.
     """
 
     nodes: int
@@ -96,7 +96,7 @@ def to_json(plan: Plan) -> str:
 
 
 def from_json(text: str) -> Plan:
-    """The plan back from its JSON; raises ValueError (DataError with names of keys) when it is not one of this schema."""
+    """The plan back from its JSON; raises ValueError (DataError names the keys) when it is not one of this schema."""
     data = json.loads(text)
     if isinstance(data, dict) and data.get("schema") != SCHEMA:
         raise ValueError(f"plan schema {data.get('schema')!r}, this Primus reads {SCHEMA}")

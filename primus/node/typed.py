@@ -131,7 +131,14 @@ def _choice(choices: Tuple[Any, ...], data: Any, key: str, problems: List[Proble
     return None
 
 
-_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text", dict: "a mapping", list: "a list"}
+_NAMES = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    dict: "a mapping",
+    list: "a list",
+}
 
 
 def _scalar(kind: Any, data: Any, key: str, problems: List[Problem]) -> Any:

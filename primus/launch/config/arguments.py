@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from primus.launch.problems import BadRequest
 from primus.node.typed import closest
 
-# Hydra 1.3's own options (hydra/_internal/utils.py, get_args_parser). Listed here so that a misspelt one is answered with
-# the closest match, before Hydra is imported.
+# Hydra 1.3's own options (hydra/_internal/utils.py, get_args_parser). Listed here so that a misspelt one is answered
+# with the closest match, before Hydra is imported.
 OPTIONS = (
     *("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--resolve", "--package", "-p", "--run", "-r"),
     *("--multirun", "-m", "--shell-completion", "-sc", "--config-path", "-cp", "--config-name", "-cn"),
@@ -24,8 +24,8 @@ _CHOICES = {"--cfg": _CFG, "-c": _CFG, "--info": _INFO, "-i": _INFO}
 
 # Values taken as they are, byte for byte: Hydra's grammar would read commas, quotes, braces and `$` in them.
 _VERBATIM_PREFIX = "env.set."
-# A comma in these is a list of ranks, never a sweep.
-_NEVER_SWEPT = {"console.ranks"}
+# Text, unless it starts like a list or a quoted string: a comma in it is no sweep, a number in it no number.
+_PLAIN_TEXT = {"console.ranks", "task.command"}
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _verbatim(word: str, multirun: bool) -> str:
     key, equals, value = word.partition("=")
     if not equals:
         return word
-    if key in _NEVER_SWEPT and value[:1] not in ("'", '"', "["):
+    if key in _PLAIN_TEXT and value[:1] not in ("'", '"', "["):
         return f"{key}={quoted(value)}"
     if _is_verbatim(key) and not multirun:
         return f"++{key.lstrip('+')}={quoted(value)}"  # `++`: a new name and an existing one alike

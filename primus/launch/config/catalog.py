@@ -1,4 +1,4 @@
-"""What can be chosen: the config groups, their choices and the one line that describes each, read from the YAML files."""
+"""What can be chosen: the config groups, their choices and the line that describes each, from the YAML files."""
 
 import re
 from collections.abc import Sequence

@@ -64,6 +64,9 @@ def _grammar(override: str) -> str:
 def _group(override: str, known: Sequence[str], directories: Sequence[Path]) -> str:
     key, _, values = override.partition("=")
     group = key_of(override)
+    parent, slash, folder = group.partition("/")
+    if slash and parent in known:
+        return f"{override}: the folder belongs to the name of the choice, {parent}={folder}/{values}"
     if group not in known or key.startswith("~"):
         return ""
     there = list(catalog.choices(group, directories))

@@ -19,7 +19,7 @@ _LARGEST_TEXT = 64 << 20
 
 
 def pack(directory: Path, to: Path, everything: bool) -> int:
-    """Write the run in `directory` to the file `to`, whole or not at all; returns its size in bytes. Raises BadRequest."""
+    """Write the run in `directory` to the file `to`, whole or not at all; returns its bytes. Raises BadRequest."""
     if not to.name.endswith(ENDINGS):
         raise BadRequest(f"to={to}: the file must end in one of {', '.join(ENDINGS)}")
     part = to.with_name(f".{to.name}.part")
@@ -61,7 +61,7 @@ def texts(file: Path) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _translated() -> Iterator[None]:
-    """Damage inside the compressed data as a ValueError: zlib.error and ZstdError have no base in common with others."""
+    """Damage inside the compressed data as a ValueError: zlib.error and ZstdError have no base in common."""
     import zlib
 
     import zstandard
@@ -77,9 +77,12 @@ def _writing(path: Path, name: str) -> Iterator[tarfile.TarFile]:
     if name.endswith(".zst"):
         import zstandard
 
-        with path.open("wb") as raw, zstandard.ZstdCompressor().stream_writer(raw) as packed:
-            with tarfile.open(fileobj=_Forward(packed), mode="w|") as tar:
-                yield tar
+        with (
+            path.open("wb") as raw,
+            zstandard.ZstdCompressor().stream_writer(raw) as packed,
+            tarfile.open(fileobj=_Forward(packed), mode="w|") as tar,
+        ):
+            yield tar
     else:
         with tarfile.open(path, "w:gz") as tar:
             yield tar

@@ -1,4 +1,4 @@
-"""The run that `replay=` names, and the config that Hydra composes from it. Everything read here is data, never code."""
+"""The run that `replay=` names, and the config that Hydra composes from it. What is read is data, never code."""
 
 import re
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ def register(run: SavedRun, arguments: Arguments) -> str:
 
 
 def _literal(value: Any) -> Any:
-    """The saved value with `${` escaped: a resolved config holds no references, and a stranger's must not be followed."""
+    """The saved value with `${` escaped: a resolved config holds no references; a stranger's are not followed."""
     if isinstance(value, dict):
         return {k: _literal(v) for k, v in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""What a run stands on: device, driver, interpreter, packages, git commit, environment. Of a record, and of this machine."""
+"""What a run stands on: device, driver, interpreter, packages, git commit, environment; then and now."""
 
 import json
 from collections.abc import Mapping

@@ -1,1 +1,1 @@
-"""Where a job runs. Each module holds `Settings` and `command(settings, place) -> tuple[str, ...]`, the outermost command."""
+"""Where a job runs. Each module holds `Settings` and `command(settings, place)`, which gives the outermost command."""

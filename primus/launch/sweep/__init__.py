@@ -1,1 +1,1 @@
-"""Many jobs on this machine: packed on its devices, shown in a table, recorded as one parent run with a child per job."""
+"""Many jobs on this machine: packed on its devices, shown in a table, recorded as a parent run and its children."""

@@ -53,13 +53,14 @@ def same_jobs(overrides: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]
 
 
 def unfinished(experiment: Path, jobs: tuple[tuple[str, ...], ...]) -> Path:
-    """The newest sweep of these jobs in an experiment's folder that did not finish. Raises BadRequest if there is none."""
+    """The newest sweep of these jobs in an experiment's folder that did not finish; raises BadRequest for none."""
     for file in sorted(experiment.glob(f"*/{FILE}"), reverse=True):
         journal = read(file.parent)
         if journal and same_jobs(journal.jobs) == jobs and journal.status != "FINISHED":
             return file.parent
     raise BadRequest(
-        f"sweep.resume: no unfinished sweep with these overrides in {experiment}. Leave out sweep.resume=true to start one."
+        f"sweep.resume: no unfinished sweep with these overrides in {experiment}. "
+        "Leave out sweep.resume=true to start one."
     )
 
 

@@ -70,7 +70,10 @@ def run(
     for plan in plans:
         readiness.check(plan)
     pool = Pool(place.devices.visible, tuple(sorted(os.sched_getaffinity(0))), parallel)
-    entry = Journal(where.name, request.experiment.name, tuple(p.overrides for p in plans))
+    first = int(plans[0].run_id)  # above 0 for the later batches of a sweeper that goes by earlier results
+    earlier = journal.read(where) if first else None
+    jobs = (*(earlier.jobs if earlier else ()), *(p.overrides for p in plans))
+    entry = Journal(where.name, request.experiment.name, jobs)
     entry.write(where)
     snapshot.take(plans[0].code, where)
     with Interrupts() as interrupts:
@@ -83,7 +86,8 @@ def run(
         finally:
             sweep.table.close()
         failed = sweep.failed()
-        status = "KILLED" if interrupts.count else "FAILED" if failed else "FINISHED"
+        bad = failed or (earlier and earlier.status == "FAILED")
+        status = "KILLED" if interrupts.count else "FAILED" if bad else "FINISHED"
         Journal(entry.id, entry.experiment, entry.jobs, status).write(where)
         complete = recorder.finish() if recorder else True
     _say(where, request, sweep, failed, complete)
@@ -96,7 +100,7 @@ class _Sweep:
         self, plans: Sequence[Plan], secrets: Sequence[Mapping[str, str]], pool: Pool, interrupts: Interrupts
     ) -> None:
         self.plans, self._secrets, self._pool, self._interrupts = plans, secrets, pool, interrupts
-        self.table = JobTable(journal.changing(plans))
+        self.table = JobTable(journal.changing(plans), int(plans[0].run_id))
         self.results: dict[int, dict[str, object]] = {}
         self._running: list[Job] = []
 
@@ -148,16 +152,17 @@ class _Sweep:
 
 def _say(where: Path, request: Request, sweep: _Sweep, failed: list[int], complete: bool) -> None:
     for index in failed[:_REPORTED]:
-        print(f"job {index}:", file=sys.stderr)
+        print(f"job {sweep.plans[index].run_id}:", file=sys.stderr)
         print(closing.failure(Path(sweep.plans[index].directory), sweep.results[index]), file=sys.stderr)
     if len(failed) > _REPORTED:
-        print(f"primus: failed as well: {', '.join(map(str, failed[_REPORTED:]))}", file=sys.stderr)
+        more = ", ".join(sweep.plans[index].run_id for index in failed[_REPORTED:])
+        print(f"primus: failed as well: {more}", file=sys.stderr)
     if not complete:
         print(closing.incomplete(where), file=sys.stderr)
-    losses = [(row.loss, i) for i, row in enumerate(sweep.table.rows) if row.loss is not None]
-    best = min(losses, default=None)
+    rows = zip(sweep.table.rows, sweep.plans, strict=True)
+    best = min(((row.loss, int(p.run_id)) for row, p in rows if row.loss is not None), default=None)
     good = sum(row.state in ("finished", "done before") for row in sweep.table.rows)
     print(f"sweep   {closing.short(where)}  ({good} of {len(sweep.plans)} jobs finished)")
     print(f"best    loss {best[0]:.4f}, job {best[1]}" if best else "best    no loss reported")
     print(f"browse  {closing.browse(request)}")
-    print(f"replay  primus replay={shlex.quote(closing.short(where / str(best[1] if best else 0)))}")
+    print(f"replay  primus replay={shlex.quote(closing.short(where / str(best[1] if best else sweep.plans[0].run_id)))}")

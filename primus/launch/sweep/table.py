@@ -27,7 +27,9 @@ class Row:
 class JobTable:
     """Shows rows as they change. On a terminal too small for all jobs, those that run come first."""
 
-    def __init__(self, names: list[str]) -> None:
+    def __init__(self, names: list[str], first: int = 0) -> None:
+        """A row for each name; `first` is the number of the first job."""
+        self._first = first
         self.rows = [Row(name or "(as composed)") for name in names]
         self._console = Console(highlight=False)
         self._live = Live(console=self._console, get_renderable=self._table, refresh_per_second=4, transient=True)
@@ -45,7 +47,7 @@ class JobTable:
         row.loss = (values or {}).get("loss", row.loss)
         if changed and not self._console.is_terminal:
             loss = f"  loss {row.loss:.4f}" if row.loss is not None else ""
-            sys.stdout.write(f"job {index}  {state:<8}  {row.name}{loss}\n")
+            sys.stdout.write(f"job {self._first + index}  {state:<8}  {row.name}{loss}\n")
             sys.stdout.flush()
 
     def close(self) -> None:
@@ -64,7 +66,7 @@ class JobTable:
         for index in self._shown(everything):
             row = self.rows[index]
             table.add_row(
-                str(index),
+                str(self._first + index),
                 row.name,
                 f"[{_STYLES.get(row.state, 'default')}]{row.state}",
                 "" if row.step is None else str(row.step),

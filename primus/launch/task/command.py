@@ -1,5 +1,6 @@
 """`task=command`: any program as the ranks of a job, with Primus's rendezvous, logs, record and replay."""
 
+import shlex
 from dataclasses import dataclass
 
 from primus.launch.config.origin import Origins
@@ -11,14 +12,18 @@ from primus.launch.task import Work
 
 @dataclass(frozen=True)
 class Settings:
-    """`command` is the program and its arguments, not a line for a shell."""
+    """`command` is the program and its arguments: a list, or text that is split as a shell would, without a shell."""
 
     name: str
-    command: tuple[str, ...]
+    command: tuple[str, ...] | str
 
 
 def work(task: Settings, request: Request, source: Origins, place: Place) -> Work:
-    """The command as it stands; `{rank}`-like text in it is not touched, ranks read their environment."""
-    if not task.command:
-        raise BadRequest("task.command is empty: give a program and its arguments, task.command=[python,script.py]")
-    return Work(task.command)
+    """The command, byte for byte. Raises BadRequest for an empty one, or quotes that do not close."""
+    try:
+        words = shlex.split(task.command) if isinstance(task.command, str) else task.command
+    except ValueError as error:
+        raise BadRequest(f"task.command: {error}: {task.command}") from None
+    if not words:
+        raise BadRequest("task.command is empty: give a program and its arguments, task.command='python script.py'")
+    return Work(tuple(words))

@@ -42,6 +42,11 @@ def test_a_group_without_a_choice_is_answered_with_those_there_are(refused: Refu
     assert refused("task=") == f"task= names no task.\nThere are: {tasks}"
 
 
+def test_the_folder_of_a_choice_belongs_to_its_name(refused: Refused) -> None:
+    said = refused("task/train=pretrain")
+    assert said == "task/train=pretrain: the folder belongs to the name of the choice, task=train/pretrain"
+
+
 def test_an_unknown_choice_among_those_of_a_sweep_is_named(refused: Refused) -> None:
     assert refused("-m", "data=text,mok").startswith("data=mok: there is no data of that name. Did you mean 'mock'?")
 

@@ -1,0 +1,91 @@
+"""The last words of a job."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from primus.launch import closing
+
+HEAD = "2026-11-21T09:30:12.123 INFO  host r1 | "
+
+
+def log(path: Path, *lines: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{HEAD}{line}\n" for line in lines))
+    return path
+
+
+def test_a_traceback_is_shown_without_what_came_before_and_without_columns(tmp_path: Path) -> None:
+    trace = ["Traceback (most recent call last):", '  File "x.py", line 1', "ValueError: a | b"]
+    assert closing.last_words(log(tmp_path / "log", "step 1", *trace)) == trace
+
+
+def test_of_several_tracebacks_the_last_is_shown(tmp_path: Path) -> None:
+    lines = ["Traceback (most recent call last):", "A", "Traceback (most recent call last):", "B"]
+    assert closing.last_words(log(tmp_path / "log", *lines)) == lines[2:]
+
+
+def test_without_a_traceback_the_last_lines_are_shown(tmp_path: Path) -> None:
+    words = closing.last_words(log(tmp_path / "log", *(f"line {i}" for i in range(100))))
+    assert words == [f"line {i}" for i in range(70, 100)]
+
+
+def test_the_middle_of_a_long_traceback_is_left_out(tmp_path: Path) -> None:
+    lines = ["Traceback (most recent call last):", *(f"  frame {i}" for i in range(200)), "ValueError: x"]
+    words = closing.last_words(log(tmp_path / "log", *lines))
+    assert len(words) == 30
+    assert (words[0], words[3], words[-1]) == (lines[0], "...", lines[-1])
+
+
+def test_a_log_that_is_not_there_has_no_words(tmp_path: Path) -> None:
+    assert closing.last_words(tmp_path / "none") == []
+
+
+def failure(tmp_path: Path, **result: Any) -> str:
+    return closing.failure(tmp_path, {"status": "FAILED", **result})
+
+
+def test_the_rank_that_failed_first_is_named_with_how_it_ended(tmp_path: Path) -> None:
+    log(tmp_path / "logs/r", "oh no")
+    cause = {"rank": 5, "node_rank": 2, "exit_code": 3, "signal": None, "log": "logs/r"}
+    assert failure(tmp_path, root_cause=cause) == (
+        f"primus: rank 5 on node 2 failed first: it ended with exit code 3.\n  oh no\nprimus: its whole log: {tmp_path}/logs/r"
+    )
+    assert "it was killed by SIGKILL." in failure(tmp_path, root_cause={**cause, "signal": "SIGKILL"})
+
+
+@pytest.mark.parametrize(
+    ("message", "said"), [("node 1 left no outcome", "node 1 left no outcome"), (None, "no rank said why")]
+)
+def test_without_a_rank_to_blame_what_is_known_is_said(tmp_path: Path, message: str | None, said: str) -> None:
+    assert failure(tmp_path, root_cause=None, message=message) == f"primus: the job is failed: {said}"
+
+
+def test_a_path_is_shown_as_it_would_be_typed_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert closing.short(tmp_path / "outputs/x") == "outputs/x"
+    assert closing.short(Path("/elsewhere/x")) == "/elsewhere/x"
+
+
+def test_how_to_complete_the_record_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert closing.incomplete(tmp_path / "a b").endswith("python -m primus.launch.record --once --directory 'a b'")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["tracking.enabled=false"], "nothing recorded in MLflow (tracking.enabled=false)"),
+        (["tracking.uri=http://me:pass@host:5000"], "http://***@host:5000"),
+        (["tracking.uri=sqlite:////runs/x.db"], "mlflow ui --backend-store-uri sqlite:////runs/x.db"),
+        (["output.root=/runs"], "mlflow ui --backend-store-uri sqlite:////runs/mlflow.db"),
+    ],
+)
+def test_how_to_browse_can_be_typed(
+    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from .test_planning import COMMAND, composed, reading
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert closing.browse(reading.request(*composed(*COMMAND, *words))) == said

@@ -1,0 +1,86 @@
+"""A job's progress: a line on a terminal, lines now and then elsewhere."""
+
+import os
+import pty
+import re
+import sys
+
+import pytest
+
+from primus.launch import progress
+from primus.launch.progress import Plain, facts
+
+from ..conftest import PATIENCE, Rank
+
+
+def test_what_is_known_is_told() -> None:
+    assert facts({"loss": 2.34567, "tokens_per_second": 12345.6}) == "loss 2.3457  12,346 tokens/s"
+    assert facts({"step": 1}) == ""
+
+
+def test_the_first_and_the_last_step_are_shown_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    plain = Plain(3)
+    for step in (1, 2, 3):
+        plain.metrics({"step": step, "loss": 1.0})
+    assert capsys.readouterr().out == "step 1/3  loss 1.0000\nstep 3/3  loss 1.0000\n"
+
+
+def test_a_job_without_steps_has_no_progress(capsys: pytest.CaptureFixture[str]) -> None:
+    Plain(None).metrics({"step": 1, "loss": 1.0})
+    assert capsys.readouterr().out == ""
+
+
+def test_lines_of_the_ranks_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    Plain(3).line("[red]not markup[/red]")
+    assert capsys.readouterr().out == "[red]not markup[/red]\n"
+
+
+def test_where_there_is_no_terminal_there_is_no_live_line() -> None:
+    assert isinstance(progress.display(10), Plain)
+
+
+SHOW = """
+from primus.launch.progress import display
+screen = display(4)
+screen.line("[red]a rank says this[/red]")
+for step in range(1, 5):
+    screen.metrics({"step": step, "loss": 4.0 / step, "tokens_per_second": 1000.0})
+screen.close()
+"""
+
+
+@pytest.mark.parametrize("columns", [60, 120])
+def test_a_terminal_has_a_line_with_step_loss_speed_and_time_left(rank: Rank, columns: int) -> None:
+    """On a real pseudo-terminal."""
+    shown = on_a_terminal([sys.executable, "-c", SHOW], columns)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+    assert "[red]a rank says this[/red]" in text
+    last = [line for line in text.replace("\r", "\n").split("\n") if "step" in line][-1]
+    assert "step 4/4" in last
+    assert "loss 1.0000  1,000 tokens/s" in last
+    assert len(last.rstrip()) <= columns
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h"), "the cursor stays hidden"
+
+
+def on_a_terminal(argv: list[str], columns: int) -> str:
+    """All that a command prints on a terminal of this width."""
+    import select
+    import time
+
+    from primus.node import process
+
+    ours, theirs = pty.openpty()
+    environ = {**os.environ, "COLUMNS": str(columns), "LINES": "24", "TERM": "xterm-256color"}
+    started = process.start(argv, env=environ, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until and select.select([ours], [], [], PATIENCE)[0]:
+        try:
+            data = os.read(ours, 4096)
+        except OSError:  # EIO: the terminal has no user any more
+            break
+        shown += data
+    os.close(ours)
+    assert started.wait(PATIENCE) == 0, shown.decode()
+    return shown.decode()
