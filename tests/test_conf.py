@@ -24,7 +24,9 @@ EVERY = [(group, choice) for group in catalog.GROUPS for choice in catalog.choic
 IDS = [f"{group}={choice.name}" for group, choice in EVERY]
 # What a choice cannot do without.
 NEEDS = {"task=command": ["task.command=[echo]"], "task=export": ["run=a", "to=b.tar.gz"], "task=diff": ["run_a=a"]}
-HERE = Place(Path("/work"), Path("/opt/primus"), "/usr/bin/python3", {}, Code("/work", None), Devices("cpu", "", 0, (), ""))
+HERE = Place(
+    Path("/work"), Path("/opt/primus"), "/usr/bin/python3", {}, Code("/work", None), Devices("cpu", "", 0, (), "")
+)
 
 each = pytest.mark.parametrize(("group", "choice"), EVERY, ids=IDS)
 
@@ -73,7 +75,9 @@ def test_every_key_of_the_main_file_says_what_it_is_for() -> None:
 
 def test_a_users_own_choice_works_beside_primuss_own(primus: Primus, work: Path) -> None:
     (work / "mine/model").mkdir(parents=True)
-    small = (CONF / "model/tiny.yaml").read_text().replace("name: tiny", "name: small").replace("layers: 4", "layers: 2")
+    small = (
+        (CONF / "model/tiny.yaml").read_text().replace("name: tiny", "name: small").replace("layers: 4", "layers: 2")
+    )
     (work / "mine/model/small.yaml").write_text(small)
     said = primus("--config-dir", "mine", "model=small", "dry_run=json")
     assert (said.code, said.err) == (0, "")

@@ -19,8 +19,8 @@ import json, os, sys
 does = []
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 ALWAYS = ("subprocess.", "os.fork", "os.exec", "os.posix_spawn", "os.spawn", "os.system", "os.mkdir", "os.rename",
-          "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.kill", "shutil.", "tempfile.",
-          "socket.", "sqlite3.", "urllib.", "http.", "ftplib.", "pty.")
+          "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.kill", "shutil.",
+          "tempfile.", "socket.", "sqlite3.", "urllib.", "http.", "ftplib.", "pty.")
 
 def watch(event, arguments):
     if event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING:
@@ -192,7 +192,7 @@ def test_a_run_without_tracking_never_imports_mlflow_and_starts_no_recorder(
     start: Start, rank: Rank, work: Path
 ) -> None:
     process = start(*rank(""), "tracking.enabled=false", PYTHONPROFILEIMPORTTIME="1")
-    out, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     modules = {line.rpartition("|")[2].strip() for line in err.splitlines() if line.startswith("import time:")}
     assert "primus.launch.run" in modules

@@ -116,7 +116,7 @@ def check(primus: Sequence[str | Path], empty: Path, package: Path, **environ: s
     completed = done([*primus, "-sc", "query=bash"], empty, COMP_LINE=line, COMP_POINT=str(len(line)), **environ)
     assert completed.split() == ["data=hf", "data=mock", "data=text"]
     plan = from_json(done([*primus, "dry_run=json"], empty, **environ))
-    assert plan.command[1].startswith(str(package.parent))
+    assert [word for word in plan.command if word.startswith(str(package.parent))], "the node side of another Primus"
     assert [*empty.iterdir()] == []
     job = ["task=command", "task.command=echo a rank", "tracking.enabled=false"]
     assert done([*primus, *job], empty, **environ).startswith("a rank\n")

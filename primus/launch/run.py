@@ -47,10 +47,11 @@ def single(plan: Plan, request: Request, place: Place, secrets: Mapping[str, str
         asking_git.start()
         recorder = _follow(agent, plan, request)
         asking_git.join()
-        result = agent.finish(interrupts.count > 0)
-        complete = recorder.finish() if recorder else True
+        before = interrupts.count
+        result = agent.finish(before > 0)
+        complete = recorder.finish(lambda: interrupts.count > before) if recorder else True
     closing.say(plan, request, result, complete)
-    exit_code = INTERRUPTED if interrupts.count else int(str(result["exit_code"]))
+    exit_code = INTERRUPTED if before else int(str(result["exit_code"]))
     return Ended(exit_code, closing.loss(result))
 
 

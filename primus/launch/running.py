@@ -7,12 +7,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from primus.launch import outcome, rundirectory
 from primus.node import process
 from primus.node.plan import Plan, fill
+
+_TICK = 0.1
+_LEEWAY = 5.0
+"""Seconds for the recorder to end by itself, after the time that it was given."""
 
 
 class Agent:
@@ -107,11 +111,16 @@ class Recorder:
         os.close(theirs)
         self._wait = wait
 
-    def finish(self) -> bool:
-        """Wait until the record is complete; False when it is not, within the time that the user gave."""
+    def finish(self, impatient: Callable[[], bool]) -> bool:
+        """Wait until the record is complete; False when it is not in the user's time, or the user is `impatient`.
+
+        What is not complete by then the recorder goes on with by itself.
+        """
+        deadline = time.monotonic() + self._wait + _LEEWAY
         try:
-            return self._process.wait(self._wait + 5) == 0
-        except subprocess.TimeoutExpired:
+            while time.monotonic() < deadline and not impatient():
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    return self._process.wait(_TICK) == 0
             return False
         finally:
             os.close(self._lifeline)

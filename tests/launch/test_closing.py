@@ -50,7 +50,8 @@ def test_the_rank_that_failed_first_is_named_with_how_it_ended(tmp_path: Path) -
     log(tmp_path / "logs/r", "oh no")
     cause = {"rank": 5, "node_rank": 2, "exit_code": 3, "signal": None, "log": "logs/r"}
     assert failure(tmp_path, root_cause=cause) == (
-        f"primus: rank 5 on node 2 failed first: it ended with exit code 3.\n  oh no\nprimus: its whole log: {tmp_path}/logs/r"
+        "primus: rank 5 on node 2 failed first: it ended with exit code 3.\n"
+        f"  oh no\nprimus: its whole log: {tmp_path}/logs/r"
     )
     assert "it was killed by SIGKILL." in failure(tmp_path, root_cause={**cause, "signal": "SIGKILL"})
 
@@ -82,9 +83,7 @@ def test_how_to_complete_the_record_can_be_typed(tmp_path: Path, monkeypatch: py
         (["output.root=/runs"], "mlflow ui --backend-store-uri sqlite:////runs/mlflow.db"),
     ],
 )
-def test_how_to_browse_can_be_typed(
-    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_how_to_browse_can_be_typed(words: list[str], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from .test_planning import COMMAND, composed, reading
 
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

@@ -54,7 +54,9 @@ def test_a_config_is_kept_without_secrets_and_otherwise_as_it_is() -> None:
 
 
 def test_the_value_of_a_secret_of_the_shell_is_refused_where_it_would_be_seen() -> None:
-    with pytest.raises(BadRequest, match=r"^data\.files\[1\] holds the value of MY_TOKEN\. .*env\.forward=\[MY_TOKEN\]"):
+    with pytest.raises(
+        BadRequest, match=r"^data\.files\[1\] holds the value of MY_TOKEN\. .*env\.forward=\[MY_TOKEN\]"
+    ):
         redacted_config({"data": {"files": ["a", "x-12345678-y"]}}, {"MY_TOKEN": "12345678"})
 
 

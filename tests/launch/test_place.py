@@ -13,7 +13,16 @@ pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 
 
 def git(directory: Path, *words: str) -> str:
-    who = ["-c", "user.name=x", "-c", "user.email=x@y", "-c", "init.defaultBranch=main", "-c", "protocol.file.allow=always"]
+    who = [
+        "-c",
+        "user.name=x",
+        "-c",
+        "user.email=x@y",
+        "-c",
+        "init.defaultBranch=main",
+        "-c",
+        "protocol.file.allow=always",
+    ]
     answer = process.ask(["git", "-C", str(directory), *who, *words], 20.0)
     assert answer is not None, words
     return answer.strip()

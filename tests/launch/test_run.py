@@ -70,9 +70,7 @@ with open(os.environ["PRIMUS_METRICS"], "w") as file:
     ]
 
 
-def test_a_failing_rank_is_named_with_its_traceback_and_its_log(
-    primus: Primus, rank: Rank, last_run: LastRun
-) -> None:
+def test_a_failing_rank_is_named_with_its_traceback_and_its_log(primus: Primus, rank: Rank, last_run: LastRun) -> None:
     text = "import os, time\nif os.environ['RANK'] == '0': time.sleep(600)\nraise RuntimeError('no luck')"
     said = primus(*rank(text), OFF, "ranks_per_node=2", "console.ranks=none")
     assert said.code == 1
@@ -98,13 +96,26 @@ def test_a_rank_that_a_signal_killed_is_told_so(primus: Primus, rank: Rank) -> N
 def test_the_console_shows_the_ranks_that_were_chosen(
     primus: Primus, rank: Rank, last_run: LastRun, choice: str, shown: list[str]
 ) -> None:
-    said = primus(*rank("import os; print('i am', os.environ['RANK'])"), OFF, "ranks_per_node=3", f"console.ranks={choice}")
+    said = primus(
+        *rank("import os; print('i am', os.environ['RANK'])"), OFF, "ranks_per_node=3", f"console.ranks={choice}"
+    )
     assert sorted(line[-1] for line in said.out.splitlines() if "i am" in line) == shown
     assert len([*(last_run() / "logs/node-0").glob("rank-*.log")]) == 3
 
 
 HEX = "import os; print('VALUES', *(os.environb[f'V{i}'.encode()].hex() or '-' for i in range(int(os.environ['N']))))"
-VALUES = ["", " a  b ", "'\"`$HOME ${HOME} $(id)", "a,b;c|d&e", "\\", "x\\", "two\nlines", "ü你🚀\x01\x7f", "{primus.x}", "???"]
+VALUES = [
+    "",
+    " a  b ",
+    "'\"`$HOME ${HOME} $(id)",
+    "a,b;c|d&e",
+    "\\",
+    "x\\",
+    "two\nlines",
+    "ü你🚀\x01\x7f",
+    "{primus.x}",
+    "???",
+]
 
 
 def received(out: str) -> list[bytes]:
@@ -190,10 +201,10 @@ def test_a_job_that_is_interrupted_ends_its_ranks_and_is_recorded_as_killed(
     assert (told["status"], told["exit_code"], told["message"]) == ("KILLED", 130, "interrupted")
 
 
-def test_a_second_interrupt_does_not_wait_for_a_rank_that_will_not_end(
-    start: Start, rank: Rank, work: Path
-) -> None:
-    stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.signal(signal.SIGINT, signal.SIG_IGN)"
+def test_a_second_interrupt_does_not_wait_for_a_rank_that_will_not_end(start: Start, rank: Rank, work: Path) -> None:
+    stubborn = (
+        "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.signal(signal.SIGINT, signal.SIG_IGN)"
+    )
     process = start(*rank(stubborn + WAITS), OFF, "ranks_per_node=2", "node.grace_period=500")
     pids = until_it_waits(process, work)
     process.send_signal(signal.SIGINT)
@@ -300,7 +311,9 @@ def test_whole_lines_come_out_however_the_bytes_come_in(pieces: list[bytes]) -> 
     lines = Lines()
     found = [line for piece in pieces for line in lines.feed(piece)] + [*lines.rest()]
     expected = b"".join(pieces).decode("utf-8", "replace").split("\n")
-    assert [line.rstrip("\r") for line in found] == [e.rstrip("\r") for e in (expected if expected[-1] else expected[:-1])]
+    assert [line.rstrip("\r") for line in found] == [
+        e.rstrip("\r") for e in (expected if expected[-1] else expected[:-1])
+    ]
 
 
 def test_the_newest_metrics_are_those_of_the_last_whole_line(tmp_path: Path) -> None:

@@ -44,9 +44,7 @@ def outer(**values: Any) -> Dict[str, Any]:
 
 def test_data_that_fit_become_the_dataclass() -> None:
     value = read(Outer, outer(many=[{"size": 2}], by_name={"a": 1}, perhaps=3, either="json", any={"x": [1]}))
-    assert value == Outer(
-        Inner(1), many=(Inner(2),), by_name={"a": 1}, perhaps=3, either="json", any={"x": [1]}
-    )
+    assert value == Outer(Inner(1), many=(Inner(2),), by_name={"a": 1}, perhaps=3, either="json", any={"x": [1]})
 
 
 def test_plain_is_the_way_back() -> None:

@@ -165,4 +165,5 @@ def _say(where: Path, request: Request, sweep: _Sweep, failed: list[int], comple
     print(f"sweep   {closing.short(where)}  ({good} of {len(sweep.plans)} jobs finished)")
     print(f"best    loss {best[0]:.4f}, job {best[1]}" if best else "best    no loss reported")
     print(f"browse  {closing.browse(request)}")
-    print(f"replay  primus replay={shlex.quote(closing.short(where / str(best[1] if best else sweep.plans[0].run_id)))}")
+    example = where / (str(best[1]) if best else sweep.plans[0].run_id)
+    print(f"replay  primus replay={shlex.quote(closing.short(example))}")

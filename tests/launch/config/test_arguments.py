@@ -135,7 +135,10 @@ def test_variables_have_the_values_that_were_typed() -> None:
     assert composed(values) == values
 
 
-TEXT = st.text(st.one_of(st.sampled_from("\\'\"${}[](),=:# \n~?*"), st.characters(codec="utf-8", exclude_characters="\0")), max_size=12)
+TEXT = st.text(
+    st.one_of(st.sampled_from("\\'\"${}[](),=:# \n~?*"), st.characters(codec="utf-8", exclude_characters="\0")),
+    max_size=12,
+)
 
 
 @settings(max_examples=25, deadline=None)

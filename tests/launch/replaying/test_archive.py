@@ -91,7 +91,9 @@ def test_an_archive_of_something_else_is_refused_by_what_it_lacks(work: Path) ->
     assert refusal(file) == "x.tar.gz is no run that can be read: plan.json: missing"
 
 
-@pytest.mark.parametrize("name", ["../../escaped", "/tmp/primus-escaped", "run/../../escaped", "run/nodes/../../../escaped"])
+@pytest.mark.parametrize(
+    "name", ["../../escaped", "/tmp/primus-escaped", "run/../../escaped", "run/nodes/../../../escaped"]
+)
 def test_nothing_in_an_archive_is_written_anywhere(work: Path, tmp_path: Path, name: str) -> None:
     file = tar_of(Path("x.tar.gz"), (tarfile.TarInfo(name), b"x"))
     before = everything(tmp_path)

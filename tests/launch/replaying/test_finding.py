@@ -88,9 +88,7 @@ def test_an_id_that_nobody_knows_is_refused_with_the_places_that_were_looked_at(
     )
 
 
-def test_looking_for_a_run_leaves_nothing_behind(
-    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_looking_for_a_run_leaves_nothing_behind(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     refusal("0123456789abcdef")

@@ -146,9 +146,7 @@ def test_a_run_is_replayed_from_an_exported_file_on_a_machine_without_its_direct
     assert "A is a b\n" in said.out
 
 
-def test_a_sweep_over_a_replay_links_every_job_to_the_original(
-    primus: Primus, run_of: Recorded, work: Path
-) -> None:
+def test_a_sweep_over_a_replay_links_every_job_to_the_original(primus: Primus, run_of: Recorded, work: Path) -> None:
     run = run_of(text="import os; print(os.environ.get('A'))")
     said = primus(f"replay={run}", "-m", "env.set.A=1,2")
     assert said.code == 0, said.err

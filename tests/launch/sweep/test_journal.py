@@ -62,7 +62,8 @@ def test_the_order_of_jobs_matters_their_results_lie_in_numbered_folders() -> No
 
 
 @pytest.mark.parametrize(
-    ("text", "finished"), [('{"status": "FINISHED"}', True), ('{"status": "FAILED"}', False), ("{", False), (None, False)]
+    ("text", "finished"),
+    [('{"status": "FINISHED"}', True), ('{"status": "FAILED"}', False), ("{", False), (None, False)],
 )
 def test_a_job_is_finished_when_its_result_says_so(tmp_path: Path, text: str | None, finished: bool) -> None:
     if text is not None:

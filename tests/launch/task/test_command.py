@@ -13,7 +13,7 @@ from ...conftest import Primus
         ("python script.py", ["python", "script.py"]),
         ("echo 'a b' \"c d\" e\\ f", ["echo", "a b", "c d", "e f"]),
         ("[echo,'a b']", ["echo", "a b"]),
-        ("echo 1e-3 007 true null 1,2 a=b --x=1 {y}", "echo 1e-3 007 true null 1,2 a=b --x=1 {y}".split()),
+        ("echo 1e-3 007 true 1,2 --x=1 {y}", ["echo", "1e-3", "007", "true", "1,2", "--x=1", "{y}"]),
         ("echo $HOME ${HOME} * ; rm", ["echo", "$HOME", "${HOME}", "*", ";", "rm"]),
     ],
 )

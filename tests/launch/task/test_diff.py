@@ -28,7 +28,12 @@ with open(os.environ["PRIMUS_METRICS"], "w") as file:
 
 
 def test_leaves_are_named_by_dotted_keys() -> None:
-    assert leaves({"a": {"b": 1, "c": {}}, "d": [1, 2], "e": None}) == {"a.b": "1", "a.c": "{}", "d": "[1, 2]", "e": "None"}
+    assert leaves({"a": {"b": 1, "c": {}}, "d": [1, 2], "e": None}) == {
+        "a.b": "1",
+        "a.c": "{}",
+        "d": "[1, 2]",
+        "e": "None",
+    }
 
 
 def test_each_kind_of_difference_is_found(two: tuple[Path, Path]) -> None:
