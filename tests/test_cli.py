@@ -46,6 +46,7 @@ def test_info_tells_how_it_was_composed(start: Start, what: str) -> None:
     [
         ("primus data=", ["data=hf", "data=mock", "data=text"]),
         ("primus backend=torch", ["backend=torchtitan"]),
+        ("primus task=tr", ["task=train/pretrain"]),
         ("primus task.st", ["task.steps="]),
         ("primus experi", ["experiment.", "experiment="]),
     ],

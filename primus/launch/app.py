@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 import primus
-from primus.launch.config import catalog, help
+from primus.launch.config import catalog, completion, help
 from primus.launch.config.arguments import Arguments, tidy
 from primus.launch.problems import OK, BadRequest
 from primus.launch.replaying import original
@@ -33,6 +33,11 @@ def execute(argv: Sequence[str]) -> int:
         print(f"primus {primus.__version__}")
         return OK
     directories = _directories(arguments)
+    if {"-sc", "--shell-completion"} & set(arguments.options) and arguments.value("query"):
+        offered = completion.choices(os.environ.get("COMP_LINE", ""), directories)
+        if offered:
+            print("\n".join(offered))
+            return OK
     run = original.named_by(arguments)
     session = Session(arguments, directories, run)
     config_name = original.register(run, arguments) if run else "config"

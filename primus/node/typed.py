@@ -5,6 +5,7 @@ choices and the closest match. The same reader types the composed config, the pl
 """
 
 import dataclasses
+import math
 import types
 import typing
 from typing import Any, Iterable, List, Optional, Tuple, Type, TypeVar
@@ -147,6 +148,8 @@ def _scalar(kind: Any, data: Any, key: str, problems: List[Problem]) -> Any:
     if kind is str and isinstance(data, (int, float)) and not isinstance(data, bool):
         return str(data)  # `experiment.name=2024` is a name
     if isinstance(data, kind) and not (kind is int and isinstance(data, bool)):
+        if isinstance(data, float) and not math.isfinite(data):  # and JSON has no word for them
+            problems.append(Problem(key, f"{data} is no number that anything can be computed with"))
         return data
     return _wrong(key, _NAMES.get(kind, getattr(kind, "__name__", str(kind))), data, problems)
 

@@ -3,11 +3,20 @@
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
 from primus.node import rendezvous
 from primus.node.plan import PlanError
+
+
+@pytest.fixture(autouse=True)
+def released() -> Iterator[None]:
+    """What an agent holds until its process ends."""
+    yield
+    while rendezvous._held:
+        rendezvous._held.pop().close()
 
 
 def test_a_free_port_below_the_ephemeral_range_is_found():

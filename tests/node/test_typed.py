@@ -94,6 +94,8 @@ def test_a_key_that_is_missing_is_missed() -> None:
         ("steps", 0, "0 is less than 1, the least it can be"),
         ("steps", 10, "10 is more than 9, the most it can be"),
         ("lr", 0, "0.0 must be above 0"),
+        ("rate", float("nan"), "nan is no number that anything can be computed with"),
+        ("rate", float("inf"), "inf is no number that anything can be computed with"),
     ],
 )
 def test_a_wrong_value_is_shown_with_what_is_right(key: str, value: Any, said: str) -> None:

@@ -23,6 +23,8 @@ class SweepRecord(Recording):
     def advance(self) -> bool:
         """Create the parent run, and close it once the sweep is over; True then. Raises Unavailable and Refused."""
         sweep = read(self.directory)
+        if self.record.complete and "status" not in sweep:  # taken up again, by sweep.resume or a sweeper's next batch
+            self.save(replace(self.record, complete=False, artifacts=()))
         if not self.record.run_id:
             started = (self.directory / SWEEP).stat().st_mtime
             self.create(sweep["experiment"], sweep["id"], started, self._tags(sweep))

@@ -87,11 +87,12 @@ def run(
             sweep.table.close()
         failed = sweep.failed()
         bad = failed or (earlier and earlier.status == "FAILED")
-        status = "KILLED" if interrupts.count else "FAILED" if bad else "FINISHED"
+        before = interrupts.count
+        status = "KILLED" if before else "FAILED" if bad else "FINISHED"
         Journal(entry.id, entry.experiment, entry.jobs, status).write(where)
-        complete = recorder.finish() if recorder else True
+        complete = recorder.finish(lambda: interrupts.count > before) if recorder else True
     _say(where, request, sweep, failed, complete)
-    exit_code = INTERRUPTED if interrupts.count else JOB_FAILED if failed else OK
+    exit_code = INTERRUPTED if before else JOB_FAILED if failed else OK
     return Ended(exit_code, [row.loss for row in sweep.table.rows])
 
 

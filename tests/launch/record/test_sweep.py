@@ -7,6 +7,8 @@ import pytest
 from primus.launch.outcome import write_result
 from primus.launch.record.__main__ import main
 from primus.launch.record.files import read_json
+from primus.launch.record.store import Store, tracking_uri
+from primus.launch.record.sweep import SweepRecord
 from primus.node import rundir
 
 from .conftest import Mlflow
@@ -66,6 +68,21 @@ def test_a_complete_record_is_left_as_it_is(root: Path, mlflow: Mlflow) -> None:
     for _ in range(2):
         assert main(["--directory", str(directory), "--once"]) == 0
     assert len(mlflow.runs("exp")) == 3
+
+
+def test_a_sweep_that_is_taken_up_again_ends_as_it_then_ends(root: Path, mlflow: Mlflow) -> None:
+    directory = root / "exp" / "sweep"
+    make_sweep(directory, 1, status="KILLED")
+    assert main(["--directory", str(directory), "--once"]) == 0
+    make_sweep(directory, 1)
+    record = SweepRecord(directory, Store(tracking_uri(root), root))
+    record.advance()
+    run_job(directory / "0")
+    make_sweep(directory, 1, status="FINISHED")
+    assert record.advance()
+    record.close()
+    (parent,) = [run for run in mlflow.runs("exp") if run.info.run_name == "sweep"]
+    assert (parent.info.status, parent.data.tags["primus.status"]) == ("FINISHED", "FINISHED")
 
 
 def test_a_run_that_is_not_over_keeps_the_record_of_a_sweep_open(
