@@ -39,7 +39,7 @@ def execute(argv: Sequence[str]) -> int:
             print("\n".join(offered))
             return OK
     run = original.named_by(arguments)
-    session = Session(arguments, directories, run)
+    session = Session(directories, run)
     config_name = original.register(run, arguments) if run else "config"
     with _hydra_surroundings(arguments.without("replay").argv, directories):
         main = _hydra_main(session, config_name)

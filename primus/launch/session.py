@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from primus.launch import confidential, place, planning, show
 from primus.launch.config import reading
-from primus.launch.config.arguments import Arguments
 from primus.launch.config.origin import Origins
 from primus.launch.config.request import Request
 from primus.launch.members import member
@@ -44,8 +44,7 @@ class SweepBatch:
 class Session:
     """One command. Hydra calls `take` with what it composed; `end` gives the exit code or raises what went wrong."""
 
-    def __init__(self, arguments: Arguments, directories: Sequence[Path], original: SavedRun | None) -> None:
-        self._arguments = arguments
+    def __init__(self, directories: Sequence[Path], original: SavedRun | None) -> None:
         self._directories = directories
         self._original = original
         self._exit_code = OK
@@ -71,7 +70,7 @@ class Session:
         return self._exit_code
 
     def _single(self, config: DictConfig) -> float | None:
-        asked = self._read(config, self._arguments.overrides)
+        asked = self._read(config, list(HydraConfig.get().overrides.task))  # a job's own, where Hydra's launchers sweep
         task = member("task", asked.request.task["name"])
         if hasattr(task, "act"):
             self._act(task, asked)
@@ -85,7 +84,7 @@ class Session:
 
         secrets = confidential.secret_environment(asked.request.env.set)
         ended = run.single(plan, asked.request, surroundings, secrets, self._original)
-        self._exit_code = ended.exit_code
+        self._exit_code = max(self._exit_code, ended.exit_code)
         return ended.loss
 
     def _sweep(self, batch: SweepBatch) -> Sequence[float | None]:

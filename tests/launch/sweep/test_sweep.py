@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from primus.launch.sweep.table import JobTable
 
@@ -207,6 +208,15 @@ def test_a_sweep_whose_launcher_was_killed_leaves_no_rank_and_goes_on(
     _, err = again.communicate(timeout=PATIENCE)
     assert again.returncode == 0, err
     assert status(sweep_directory()) == "FINISHED"
+
+
+def test_a_sweep_under_hydras_own_launcher_is_single_runs_that_fail_as_one(
+    primus: Primus, rank: Rank, work: Path
+) -> None:
+    said = primus("-m", "hydra/launcher=basic", *rank(JOB), OFF, "env.set.FAIL=1", "env.set.A=1,2")
+    assert said.code == 1
+    kept = sorted(yaml.safe_load(p.read_text())[-1] for p in (work / "outputs/default").glob("*/overrides.yaml"))
+    assert kept == ["env.set.A=1", "env.set.A=2"]
 
 
 @pytest.mark.mlflow
