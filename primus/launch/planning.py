@@ -2,7 +2,7 @@
 
 import fnmatch
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,15 +87,18 @@ def experiment_directory(request: Request, place: Place) -> Path:
 
 def layers(request: Request, work: Work, source: Origins, place: Place) -> tuple[Layer, ...]:
     """The environment of the ranks by source, lowest first: profile, backend and task, the user's shell, the user."""
-    file = f"conf/gpu/{request.gpu.name}.yaml"
-    profile = [(n, v, _typed(f"gpu.environment.{n}", source) or file) for n, v in request.gpu.environment.items()]
-    user = [(n, v, _typed(f"env.set.{n}", source) or f"env.set.{n}") for n, v in request.env.set.items()]
+    profile, backend = f"conf/gpu/{request.gpu.name}.yaml", f"conf/backend/{work.backend}.yaml"
     return (
-        Layer("gpu profile", tuple(_variable(*v) for v in profile)),
-        *work.environment,
+        Layer("gpu profile", _configured("gpu.environment", request.gpu.environment, source, profile)),
+        Layer("backend", _configured("backend.environment", work.environment, source, backend)),
         Layer("shell", _forwarded(request.env.forward, place)),
-        Layer("user", tuple(_variable(*v) for v in user)),
+        Layer("user", _configured("env.set", request.env.set, source, "")),
     )
+
+
+def _configured(key: str, values: Mapping[str, str], source: Origins, otherwise: str) -> tuple[Variable, ...]:
+    """The variables of a mapping in the config; their origin is what the user typed, or `otherwise`, or the key."""
+    return tuple(_variable(n, v, _typed(f"{key}.{n}", source) or otherwise or f"{key}.{n}") for n, v in values.items())
 
 
 def _variable(name: str, value: str, origin: str) -> Variable:

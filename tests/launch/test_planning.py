@@ -17,7 +17,7 @@ from primus.launch.place import Place
 from primus.launch.problems import BadRequest
 from primus.launch.task import Work
 from primus.node.devices import Devices
-from primus.node.plan import Code, Layer, Plan, Variable, from_json, to_json
+from primus.node.plan import Code, Plan, Variable, from_json, to_json
 from primus.node.typed import DataError
 
 COMMAND = ("task=command", "task.command=[python,-c,'print(1)']")
@@ -130,9 +130,10 @@ def test_overrides_are_kept_as_they_can_be_typed_again() -> None:
 
 def test_layers_stand_in_their_order_of_precedence() -> None:
     request, source = _request("env.set.D=user", "env.forward=[C]", "+gpu.environment.A=profile")
-    work = Work(("x",), environment=(Layer("backend", (Variable("B", "b", "y"),)), Layer("task", ())))
+    work = Work(("x",), backend="titan", environment={"B": "b"})
     layers = planning.layers(request, work, source, place(C="shell"))
-    assert [layer.name for layer in layers] == ["gpu profile", "backend", "task", "shell", "user"]
+    assert [layer.name for layer in layers] == ["gpu profile", "backend", "shell", "user"]
+    assert layers[1].variables == (Variable("B", "b", "conf/backend/titan.yaml"),)
 
 
 def _request(*argv: str) -> Any:

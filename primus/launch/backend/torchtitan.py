@@ -14,10 +14,14 @@ PACKAGES = ("torch", "torchtitan")  # whose versions say what ran
 
 @dataclass(frozen=True)
 class Settings:
-    """The group `backend`. `python` is the interpreter of the ranks; None: the one that runs Primus."""
+    """The group `backend`. `python` is the interpreter of the ranks; None: the one that runs Primus.
+
+    `environment` is what the ranks get, unless the user's shell or `env.set` says otherwise.
+    """
 
     name: str
     python: str | None
+    environment: dict[str, str]
 
 
 def rank_config(model: Model, data: Data, training: Pretrain) -> dict[str, Any]:

@@ -6,15 +6,18 @@
 
 from dataclasses import dataclass, field
 
-from primus.node.plan import File, Layer
+from primus.node.plan import File
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a task asks of each node: the rank's command, files beside the plan, environment, parallel degrees."""
+    """What a task asks of each node: the rank's command, files beside the plan, environment, parallel degrees.
+
+    `environment` is that of the backend, by `backend.environment`.
+    """
 
     command: tuple[str, ...]
     backend: str = ""
     files: tuple[File, ...] = ()
-    environment: tuple[Layer, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
     parallel: dict[str, int] = field(default_factory=dict)

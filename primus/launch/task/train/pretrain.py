@@ -42,5 +42,6 @@ def work(task: Pretrain, request: Request, source: Origins, place: Place) -> Wor
         command=(settings.python or place.python, "{primus.package}/rank", settings.name, "{primus.run_dir}/rank.json"),
         backend=settings.name,
         files=(File("rank.json", content),),
+        environment=settings.environment,
         parallel=task.parallel.degrees(),
     )
