@@ -6,7 +6,7 @@ Pure; TorchTitan need not be installed where this runs.
 from dataclasses import dataclass
 from typing import Any
 
-from primus.launch.config.terms import Data, HubData, Model, Optimizer, Pretrain, Schedule, TextData
+from primus.launch.config.terms import Data, HubData, Model, Optimizer, Pretrain, RopeScaling, Schedule, TextData
 
 EXTRA = "primus[torchtitan]"  # what to install for the ranks
 PACKAGES = ("torch", "torchtitan")  # whose versions say what ran
@@ -69,8 +69,18 @@ def _model(model: Model, training: Pretrain) -> dict[str, Any]:
         "vocab_size": model.vocabulary,
         "norm_eps": model.norm_epsilon,
         "rope_theta": model.rope_theta,
+        "rope_scaling": _rope_scaling(model.rope_scaling) if model.rope_scaling else None,
         "max_seq_len": training.sequence_length,
         "enable_weight_tying": model.tied_embeddings,
+    }
+
+
+def _rope_scaling(scaling: RopeScaling) -> dict[str, Any]:
+    return {
+        "scaling_factor": scaling.factor,
+        "low_freq_factor": scaling.low_frequency_factor,
+        "high_freq_factor": scaling.high_frequency_factor,
+        "original_max_position_embeddings": scaling.original_context,
     }
 
 

@@ -10,6 +10,7 @@ def check(model: Model, data: Data, training: Pretrain, world_size: int | None) 
     problems = [
         *_world(training, world_size),
         *_model(model, training),
+        *_positions(model, training),
         *_tokens(model, data),
         *_training(training, world_size),
     ]
@@ -39,13 +40,31 @@ def _model(model: Model, training: Pretrain) -> list[Problem]:
     for name, heads in (("attention_heads", model.attention_heads), ("kv_heads", model.kv_heads)):
         if heads % tensor:
             problems.append(Problem("task.parallel.tensor", f"{tensor} does not divide model.{name} {heads}"))
+    if training.sequence_length % tensor:
+        problems.append(
+            Problem("task.parallel.tensor", f"{tensor} does not divide task.sequence_length {training.sequence_length}")
+        )
+    return problems
+
+
+def _positions(model: Model, training: Pretrain) -> list[Problem]:
+    problems = []
     if model.head_size % 2:
         problems.append(
             Problem("model.head_size", f"{model.head_size} is odd: rotary positions turn pairs of elements")
         )
-    if training.sequence_length % tensor:
+    length, scaling = training.sequence_length, model.rope_scaling
+    if length > model.context:
         problems.append(
-            Problem("task.parallel.tensor", f"{tensor} does not divide task.sequence_length {training.sequence_length}")
+            Problem("task.sequence_length", f"{length} is more than the {model.context} positions of model.context")
+        )
+    if scaling and scaling.high_frequency_factor <= scaling.low_frequency_factor:
+        problems.append(
+            Problem(
+                "model.rope_scaling.high_frequency_factor",
+                f"{scaling.high_frequency_factor} must be above "
+                f"model.rope_scaling.low_frequency_factor {scaling.low_frequency_factor}",
+            )
         )
     return problems
 

@@ -13,8 +13,25 @@ BYTES_VOCABULARY = 258  # 256 bytes, begin and end of text
 
 
 @dataclass(frozen=True, kw_only=True)
+class RopeScaling:
+    """How Llama 3.1 stretches rotary positions beyond the `original_context` that they were trained for (positions).
+
+    Turns shorter than original_context / high_frequency_factor positions are left as they are, those longer than
+    original_context / low_frequency_factor take `factor` times as long, and those between pass from one to the other.
+    Source: `apply_scaling` in https://github.com/meta-llama/llama-models, `rope_type: llama3` of Hugging Face.
+    """
+
+    factor: float = bounded(least=1)
+    low_frequency_factor: float = bounded(above=0)
+    high_frequency_factor: float = bounded(above=0)
+    original_context: int = bounded(least=1)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Model:
     """A decoder-only transformer. Sizes count elements; `head_size` is that of one attention head.
+
+    `context` is the longest sequence that the model takes, in positions (tokens).
 
     `llama` is RMSNorm, rotary positions, grouped-query attention and SwiGLU without biases (Touvron et al. 2023,
     https://arxiv.org/abs/2302.13971 and https://arxiv.org/abs/2307.09288).
@@ -29,8 +46,10 @@ class Model:
     head_size: int = bounded(least=2)
     ffn_size: int = bounded(least=1)
     vocabulary: int = bounded(least=1)
+    context: int = bounded(least=2)
     norm_epsilon: float = bounded(above=0)
     rope_theta: float = bounded(above=0)
+    rope_scaling: RopeScaling | None
     tied_embeddings: bool
 
     @property

@@ -1,6 +1,6 @@
 """TorchTitan's Llama 3 with dimensions of one's own, in place of a flavor from its list."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 from torch import nn
@@ -12,6 +12,16 @@ from torchtitan.models.common.param_init import depth_scaled_std, skip_param_ini
 from torchtitan.models.llama3 import Llama3Model, parallelize_llama
 from torchtitan.models.llama3.model import Llama3TransformerBlock
 from torchtitan.protocols.model_spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Of rotary positions, as Llama 3.1 does it: fields of TorchTitan's `RoPE.Config`."""
+
+    scaling_factor: float
+    low_freq_factor: float
+    high_freq_factor: float
+    original_max_position_embeddings: int
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,7 @@ class Dimensions:
     vocab_size: int
     norm_eps: float
     rope_theta: float
+    rope_scaling: Scaling | None
     max_seq_len: int
     enable_weight_tying: bool
 
@@ -82,11 +93,16 @@ def _layer(d: Dimensions, layer_id: int) -> Llama3TransformerBlock.Config:
             wqkv_param_init=first,
             wo_param_init=last,
             inner_attention=FlexAttention.Config(),
-            rope=ComplexRoPE.Config(dim=d.head_dim, max_seq_len=d.max_seq_len, theta=d.rope_theta),
+            rope=_rope(d),
             fuse_qkv=True,
         ),
         feed_forward=make_ffn_config(dim=d.dim, hidden_dim=d.hidden_dim, w1_param_init=first, w2w3_param_init=last),
     )
+
+
+def _rope(d: Dimensions) -> ComplexRoPE.Config:
+    rope = ComplexRoPE.Config(dim=d.head_dim, max_seq_len=d.max_seq_len, theta=d.rope_theta)
+    return replace(rope, scaling="llama", **asdict(d.rope_scaling)) if d.rope_scaling else rope
 
 
 def _norm(d: Dimensions) -> RMSNorm.Config:

@@ -5,7 +5,17 @@ import subprocess
 import sys
 
 from primus.launch.backend.torchtitan import rank_config
-from primus.launch.config.terms import HubData, MockData, Model, Optimizer, Parallel, Pretrain, Schedule, TextData
+from primus.launch.config.terms import (
+    HubData,
+    MockData,
+    Model,
+    Optimizer,
+    Parallel,
+    Pretrain,
+    RopeScaling,
+    Schedule,
+    TextData,
+)
 
 MODEL = Model(
     name="small",
@@ -17,8 +27,10 @@ MODEL = Model(
     head_size=32,
     ffn_size=688,
     vocabulary=258,
+    context=4096,
     norm_epsilon=1e-5,
     rope_theta=10000.0,
+    rope_scaling=None,
     tied_embeddings=False,
 )
 TRAINING = Pretrain(
@@ -55,6 +67,7 @@ def test_every_neutral_term_has_its_name_in_torchtitan() -> None:
             "vocab_size": 258,
             "norm_eps": 1e-5,
             "rope_theta": 10000.0,
+            "rope_scaling": None,
             "max_seq_len": 128,
             "enable_weight_tying": False,
         },
@@ -85,6 +98,17 @@ def test_every_neutral_term_has_its_name_in_torchtitan() -> None:
             },
             "debug": {"seed": 7},
         },
+    }
+
+
+def test_a_stretch_of_positions_has_torchtitans_names() -> None:
+    scaling = RopeScaling(factor=32.0, low_frequency_factor=1.0, high_frequency_factor=4.0, original_context=8192)
+    model = dataclasses.replace(MODEL, rope_scaling=scaling)
+    assert rank_config(model, DATA, TRAINING)["model"]["rope_scaling"] == {
+        "scaling_factor": 32.0,
+        "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 8192,
     }
 
 

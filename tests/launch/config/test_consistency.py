@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from primus.launch.config.consistency import check
-from primus.launch.config.terms import MockData, Model, Optimizer, Parallel, Pretrain, Schedule
+from primus.launch.config.terms import MockData, Model, Optimizer, Parallel, Pretrain, RopeScaling, Schedule
 from primus.node.typed import DataError, read
 
 CONF = Path(__file__).parents[3] / "conf"
@@ -45,6 +45,21 @@ def test_tensor_parallelism_must_divide_the_sequence() -> None:
 
 def test_an_odd_head_cannot_take_rotary_positions() -> None:
     assert "model.head_size: 33 is odd" in refusal(model={"head_size": 33})
+
+
+def test_a_sequence_cannot_be_longer_than_the_models_context() -> None:
+    assert "task.sequence_length: 4097 is more than the 4096 positions of model.context" in refusal(
+        sequence_length=4097
+    )
+    check(MODEL, DATA, dataclasses.replace(TRAINING, sequence_length=4096), 1)
+
+
+def test_the_factors_of_a_stretch_of_positions_must_be_apart() -> None:
+    scaling = RopeScaling(factor=8.0, low_frequency_factor=4.0, high_frequency_factor=4.0, original_context=8192)
+    assert (
+        "model.rope_scaling.high_frequency_factor: 4.0 must be above model.rope_scaling.low_frequency_factor 4.0"
+        in refusal(model={"rope_scaling": scaling})
+    )
 
 
 def test_a_vocabulary_must_hold_all_tokens_of_the_tokenizer() -> None:

@@ -10,6 +10,22 @@ from primus.launch.config.terms import DATA, Model, Pretrain
 from primus.node.typed import DataError, read
 
 CONF = Path(__file__).parents[3] / "conf"
+MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
+# What the published weights hold, as Hugging Face counts those of the repository that each file names. Llama 2's files
+# hold the RoPE frequencies as well, which are not trained and not counted here.
+PUBLISHED = {
+    "llama2_7b": 6_738_415_616,
+    "llama2_13b": 13_015_864_320,
+    "llama2_70b": 68_976_648_192,
+    "llama3_8b": 8_030_261_248,
+    "llama3_70b": 70_553_706_496,
+    "llama3.1_8b": 8_030_261_248,
+    "llama3.1_70b": 70_553_706_496,
+    "llama3.1_405b": 405_853_388_800,
+    "llama3.2_1b": 1_235_814_400,
+    "llama3.2_3b": 3_212_749_824,
+    "llama3.3_70b": 70_553_706_496,
+}
 
 
 def load(name: str) -> dict[str, Any]:
@@ -18,9 +34,38 @@ def load(name: str) -> dict[str, Any]:
     return content
 
 
-@pytest.mark.parametrize("path", sorted((CONF / "model").glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_model_is_complete_and_named_like_its_file(path: Path) -> None:
-    assert read(Model, load(f"model/{path.name}")).name == path.stem
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_is_complete_and_named_like_its_file(name: str) -> None:
+    assert read(Model, load(f"model/{name}.yaml")).name == name
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "tiny"])
+def test_the_closed_form_gives_the_published_number_of_parameters(name: str) -> None:
+    assert read(Model, load(f"model/{name}.yaml")).parameters == PUBLISHED[name]
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "tiny"])
+def test_every_published_model_names_its_published_config(name: str) -> None:
+    second = (CONF / f"model/{name}.yaml").read_text().splitlines()[1]
+    assert second.startswith("# https://huggingface.co/")
+    assert second.endswith("/config.json")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_positions_are_stretched_exactly_where_the_context_is_longer_than_the_original_one(name: str) -> None:
+    model = read(Model, load(f"model/{name}.yaml"))
+    assert (model.rope_scaling is not None) == (model.context == 131072)
+    assert model.rope_scaling is None or model.rope_scaling.original_context == 8192
+
+
+def test_a_stretch_of_positions_is_named_by_key_where_it_is_wrong() -> None:
+    model = load("model/llama3.1_8b.yaml")
+    model["rope_scaling"] = {**model["rope_scaling"], "factor": 0.5, "low_freq_factor": 1.0}
+    with pytest.raises(DataError) as refused:
+        read(Model, model, "model")
+    assert "model.rope_scaling.factor: 0.5 is less than 1" in str(refused.value)
+    assert "model.rope_scaling.low_freq_factor: no such key" in str(refused.value)
+    assert "Did you mean 'low_frequency_factor'?" in str(refused.value)
 
 
 @pytest.mark.parametrize("name", sorted(DATA))

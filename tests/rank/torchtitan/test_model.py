@@ -2,54 +2,45 @@
 
 import dataclasses
 import json
+import math
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+import yaml
 
 from primus.launch.backend.torchtitan import rank_config
-from primus.launch.config.terms import MockData, Model
+from primus.launch.config.terms import MockData, Model, RopeScaling
+from primus.node.typed import read
 
-from ..conftest import tiny
+from ..conftest import CONF, tiny
 
 pytestmark = pytest.mark.torch
 
-# In a process of its own: the patches for the CPU are for good.
-COUNT = """
+# In a process of its own: the patches for the CPU are for good. Position 1 is turned by each pair's frequency.
+BUILD = """
 import json, sys
 from primus.rank.torchtitan import cpu
 cpu.before_import()
 import torch
+from primus.node.typed import read
 from primus.rank.torchtitan.model import Dimensions, model_spec
 for dimensions in json.load(sys.stdin):
+    config = model_spec(read(Dimensions, dimensions)).model
     with torch.device("meta"):
-        model = model_spec(Dimensions(**dimensions)).model.build()
-    print(sum(parameter.numel() for parameter in model.parameters()))
+        model = config.build()
+    count = sum(parameter.numel() for parameter in model.parameters())
+    frequencies = config.layers[-1].attention.rope.build().cache[1].angle().tolist()
+    print(json.dumps({"parameters": count, "frequencies": frequencies}))
 """
 
 
-def test_the_parameters_are_those_of_the_closed_form() -> None:
-    small, training = tiny()
-    models: list[Model] = [
-        small,
-        dataclasses.replace(small, tied_embeddings=True),
-        dataclasses.replace(small, kv_heads=4, vocabulary=300),
-        dataclasses.replace(small, head_size=16),  # not hidden_size / attention_heads
-        # Llama 3 8B, https://arxiv.org/abs/2407.21783 table 3
-        dataclasses.replace(
-            small,
-            hidden_size=4096,
-            layers=32,
-            attention_heads=32,
-            kv_heads=8,
-            head_size=128,
-            ffn_size=14336,
-            vocabulary=128256,
-        ),
-    ]
-    mock = MockData(name="mock", tokenizer="bytes")
+def built(models: list[Model]) -> list[dict[str, Any]]:
+    """The number of parameters and the RoPE frequencies (radians per position) that TorchTitan makes of each."""
+    mock, training = MockData(name="mock", tokenizer="bytes"), tiny()[1]
     done = subprocess.run(
-        [sys.executable, "-c", COUNT],
+        [sys.executable, "-c", BUILD],
         input=json.dumps([rank_config(model, mock, training)["model"] for model in models]),
         env={"LOCAL_WORLD_SIZE": "1"},
         capture_output=True,
@@ -57,6 +48,38 @@ def test_the_parameters_are_those_of_the_closed_form() -> None:
         timeout=100,
     )
     assert done.returncode == 0, done.stderr
-    counts = [int(line) for line in done.stdout.split()]
-    assert counts == [model.parameters for model in models]
-    assert counts[-1] == 8_030_261_248
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def preset(name: str) -> Model:
+    return read(Model, yaml.safe_load((CONF / f"model/{name}.yaml").read_text()))
+
+
+def stretched(frequency: float, scaling: RopeScaling) -> float:
+    """Llama 3.1's rule for one frequency, written from the `llama3` rule of Hugging Face and not from TorchTitan's."""
+    turns = scaling.original_context * frequency / (2 * math.pi)  # within the original context
+    low, high = scaling.low_frequency_factor, scaling.high_frequency_factor
+    kept = min(max((turns - low) / (high - low), 0.0), 1.0)
+    return kept * frequency + (1 - kept) * frequency / scaling.factor
+
+
+def test_the_parameters_of_every_model_are_those_of_the_closed_form() -> None:
+    small = tiny()[0]
+    models = [
+        *(preset(path.stem) for path in sorted((CONF / "model").glob("*.yaml"))),
+        dataclasses.replace(small, tied_embeddings=True),
+        dataclasses.replace(small, kv_heads=4, vocabulary=300),
+        dataclasses.replace(small, head_size=16),  # not hidden_size / attention_heads
+    ]
+    assert [b["parameters"] for b in built(models)] == [model.parameters for model in models]
+
+
+def test_positions_are_stretched_as_llama_3_1_defines_it() -> None:
+    models = [dataclasses.replace(preset(n), layers=1) for n in ("llama3_8b", "llama3.1_8b", "llama3.2_1b")]
+    for model, torchtitan in zip(models, built(models), strict=True):
+        plain = [model.rope_theta ** (-2 * i / model.head_size) for i in range(model.head_size // 2)]
+        scaling = model.rope_scaling
+        expected = [stretched(f, scaling) for f in plain] if scaling else plain
+        assert torchtitan["frequencies"] == pytest.approx(expected, rel=1e-5)
+        kept, slowed = expected[0] / plain[0], plain[-1] / expected[-1]
+        assert (kept, slowed) == pytest.approx((1.0, scaling.factor if scaling else 1.0))
