@@ -25,7 +25,7 @@ IDS = [f"{group}={choice.name}" for group, choice in EVERY]
 # What a choice cannot do without.
 NEEDS = {"task=command": ["task.command=[echo]"], "task=export": ["run=a", "to=b.tar.gz"], "task=diff": ["run_a=a"]}
 HERE = Place(
-    Path("/work"), Path("/opt/primus"), "/usr/bin/python3", {}, Code("/work", None), Devices("cpu", "", 0, (), "")
+    Path("/project"), Path("/opt/primus"), "/usr/bin/python3", {}, Code("/project", None), Devices("cpu", "", 0, (), "")
 )
 
 each = pytest.mark.parametrize(("group", "choice"), EVERY, ids=IDS)

@@ -9,8 +9,6 @@ from primus.launch import place
 from primus.node import process
 from primus.node.plan import Code
 
-pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
-
 
 def git(directory: Path, *words: str) -> str:
     who = [

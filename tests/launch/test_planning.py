@@ -23,14 +23,14 @@ from primus.node.typed import DataError
 COMMAND = ("task=command", "task.command=[python,-c,'print(1)']")
 
 
-def place(directory: Path = Path("/work"), **environ: str) -> Place:
+def place(directory: Path = Path("/project"), **environ: str) -> Place:
     """A machine without a GPU."""
     return Place(
         directory=directory,
         primus=Path("/opt/primus"),
         python="/usr/bin/python3",
         environ=environ,
-        code=Code("/work", "c0ffee"),
+        code=Code("/project", "c0ffee"),
         devices=Devices("cpu", "", 0, (), ""),
     )
 
@@ -60,7 +60,7 @@ def everything_written(made: Plan) -> str:
 
 def test_the_run_directory_is_below_the_experiment() -> None:
     assert plan(*COMMAND, "experiment.name=mine", "output.root=/runs").directory == "/runs/mine/20261121-1"
-    assert plan(*COMMAND).directory == "/work/outputs/default/20261121-1"
+    assert plan(*COMMAND).directory == "/project/outputs/default/20261121-1"
 
 
 def test_a_job_of_a_sweep_lies_in_the_directory_of_the_sweep_and_names_it() -> None:
@@ -70,7 +70,7 @@ def test_a_job_of_a_sweep_lies_in_the_directory_of_the_sweep_and_names_it() -> N
 
 def test_a_plan_names_the_code_and_the_run_that_it_replays() -> None:
     made = plan(*COMMAND, replay_of="other")
-    assert (made.code, made.replay_of) == (Code("/work", "c0ffee"), "other")
+    assert (made.code, made.replay_of) == (Code("/project", "c0ffee"), "other")
 
 
 def test_the_same_request_gives_the_same_plan() -> None:

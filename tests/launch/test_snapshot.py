@@ -1,7 +1,6 @@
 """The source that a run started from can be had again: commit, and what was changed on top of it."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from primus.launch import place, snapshot
 from .test_place import checkout, git
 
 __all__ = ["checkout"]  # the fixture
-pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 
 
 def taken(checkout: Path, run: Path) -> dict[str, object]:

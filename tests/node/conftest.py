@@ -15,6 +15,8 @@ import pytest
 from primus.node import rundir
 from primus.node.plan import SCHEMA, Code, Job, Layer, Plan, Variable, to_json
 
+from ..conftest import gone
+
 NODE = Path(rundir.__file__).parent
 PATIENCE = 20.0
 """Seconds to wait for something that happens at once, before a test fails instead of hanging."""
@@ -132,18 +134,6 @@ class Agent:
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
-
-
-def gone(pid: int) -> bool:
-    """Whether a process ends, waiting for it."""
-    try:
-        fd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([fd], [], [], PATIENCE)[0])
-    finally:
-        os.close(fd)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -14,7 +15,8 @@ import pytest
 from primus.node import rundir
 
 NODE = Path(rundir.__file__).parent
-OLDEST = Path("/root/.pyenv/versions/3.9.18/bin/python3")
+# A Python 3.9 as pyenv keeps it, else one on the path; the syntax is held to 3.9 by tests/test_import_rules.py anyway.
+OLDEST = next(map(str, Path.home().glob(".pyenv/versions/3.9.*/bin/python3")), shutil.which("python3.9"))
 
 
 def test_a_job_whose_ranks_all_end_well_is_finished(make):
@@ -307,12 +309,12 @@ def test_an_agent_without_standard_files_runs_its_ranks_all_the_same(make):
     assert run.messages() == ["hello"]
 
 
-@pytest.mark.skipif(not OLDEST.exists(), reason="no bare Python 3.9 here")
+@pytest.mark.skipif(not OLDEST, reason="no bare Python 3.9 here")
 def test_the_agent_runs_under_a_bare_python_3_9(make):
     run = make("print('hello')", metrics_interval=0.1)
-    agent = run.finish(python=str(OLDEST))
+    agent = run.finish(python=OLDEST)
     assert (agent.code, agent.shown, agent.errors) == (0, b"hello\n", b"")
-    assert run.facts["python"] == "3.9.18"
+    assert run.facts["python"].startswith("3.9.")
 
 
 def test_the_agent_takes_nothing_from_where_it_lies_or_runs_but_primus(make, tmp_path):

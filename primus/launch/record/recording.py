@@ -2,6 +2,7 @@
 
 import getpass
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from primus.launch.record import content, state
 from primus.launch.record.store import Store
 
 
-class Recording:
+class Recording(ABC):
     """The record of one directory; holds its lock until `close`. Raises state.Busy, and ValueError for a bad file."""
 
     def __init__(self, directory: Path, store: Store) -> None:
@@ -28,13 +29,13 @@ class Recording:
         """Let another process record the directory."""
         self._lock.close()
 
+    @abstractmethod
     def ended(self) -> bool:
         """Whether what is recorded is over."""
-        raise NotImplementedError
 
+    @abstractmethod
     def advance(self) -> bool:
         """Record what is new; True once the record is complete. Raises store.Unavailable and store.Refused."""
-        raise NotImplementedError
 
     def fail(self, message: str) -> None:
         """Say in record.json what went wrong."""
