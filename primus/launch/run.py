@@ -18,7 +18,7 @@ from primus.launch.problems import INTERRUPTED
 from primus.launch.replaying.finding import SavedRun
 from primus.launch.running import Agent, Recorder
 from primus.node import rundir
-from primus.node.plan import Plan
+from primus.node.plan import Code, Plan
 
 _TICK = 0.1
 """Seconds between two looks at the metrics."""
@@ -43,7 +43,7 @@ def single(plan: Plan, request: Request, place: Place, secrets: Mapping[str, str
         directory = rundirectory.create(plan)
         agent = Agent(plan, directory, secrets)
         interrupts.forward_to(agent)
-        asking_git = threading.Thread(target=snapshot.take, args=(plan.code, directory))  # slow on a large tree
+        asking_git = threading.Thread(target=_snapshot, args=(plan.code, directory))  # slow on a large tree
         asking_git.start()
         recorder = _follow(agent, plan, request)
         asking_git.join()
@@ -53,6 +53,14 @@ def single(plan: Plan, request: Request, place: Place, secrets: Mapping[str, str
     closing.say(plan, request, result, complete)
     exit_code = INTERRUPTED if before else int(str(result["exit_code"]))
     return Ended(exit_code, closing.loss(result))
+
+
+def _snapshot(code: Code, directory: Path) -> None:
+    """The code as it is now; a disk that is full by then costs this record of it, not the job."""
+    try:
+        snapshot.take(code, directory)
+    except OSError as error:
+        rundirectory.log(directory, "WARN", f"the changes on top of the git commit are not kept: {error}")
 
 
 def _follow(agent: Agent, plan: Plan, request: Request) -> Recorder | None:

@@ -228,4 +228,4 @@ def test_ranks_to_be_shown(typed: str, kept: str) -> None:
 
 def test_a_plan_is_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        plan(*COMMAND).run_id = "x"  # type: ignore[misc]
+        plan(*COMMAND).run_id = "x"  # type: ignore[misc]  # frozen, as mypy knows

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from primus.launch import place, snapshot
+from primus.launch import place, run, snapshot
 
 from .test_place import checkout, git
 
 __all__ = ["checkout"]  # the fixture
 
 
-def taken(checkout: Path, run: Path) -> dict[str, object]:
-    snapshot.take(place.code(checkout), run)
-    told: dict[str, object] = json.loads((run / snapshot.REVISION).read_text())
+def taken(checkout: Path, directory: Path) -> dict[str, object]:
+    snapshot.take(place.code(checkout), directory)
+    told: dict[str, object] = json.loads((directory / snapshot.REVISION).read_text())
     return told
 
 
@@ -27,6 +27,15 @@ def test_a_clean_checkout_is_its_commit(checkout: Path, tmp_path: Path) -> None:
         "untracked": [],
     }
     assert not (tmp_path / "run" / snapshot.CHANGES).exists()
+
+
+def test_a_job_goes_on_where_it_cannot_be_written(checkout: Path, tmp_path: Path) -> None:
+    (tmp_path / "code").write_text("in its way")
+    run._snapshot(place.code(checkout), tmp_path)
+    assert (
+        "WARN  launch | the changes on top of the git commit are not kept: "
+        in (tmp_path / "logs/launch.log").read_text()
+    )
 
 
 def test_what_was_changed_can_be_applied_again(checkout: Path, tmp_path: Path) -> None:

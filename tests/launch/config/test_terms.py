@@ -80,7 +80,7 @@ def test_the_pretraining_task_is_complete() -> None:
 def test_files_may_be_one_glob_or_several() -> None:
     for files in ("a/*.txt", ["a/*.txt", "b/**/*.md"]):
         data = read(DATA["text"], load("data/text.yaml") | {"files": files})
-        assert data.files == (files if isinstance(files, str) else tuple(files))  # type: ignore[union-attr]
+        assert data.files == (files if isinstance(files, str) else tuple(files))  # type: ignore[union-attr]  # text
 
 
 def test_a_learning_rate_of_nothing_is_refused_by_name() -> None:

@@ -103,7 +103,7 @@ class Unwell(BaseHTTPRequestHandler):
 def unwell(request: pytest.FixtureRequest) -> Iterator[str]:
     Unwell.hangs.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), Unwell) as web:
-        web.hangs = request.param == "does not answer"  # type: ignore[attr-defined]
+        web.hangs = request.param == "does not answer"  # type: ignore[attr-defined]  # for the handler
         threading.Thread(target=web.serve_forever).start()
         yield f"http://127.0.0.1:{web.server_address[1]}"
         Unwell.hangs.set()

@@ -15,7 +15,7 @@ from ...conftest import everything
 
 def members(file: Path) -> dict[str, bytes]:
     with archive._reading(file) as tar:
-        return {m.name: tar.extractfile(m).read() for m in tar if m.isfile()}  # type: ignore[union-attr]
+        return {m.name: tar.extractfile(m).read() for m in tar if m.isfile()}  # type: ignore[union-attr]  # files only
 
 
 def refusal(file: Path) -> str:
