@@ -1,5 +1,6 @@
 """Training text by number."""
 
+import itertools
 import sysconfig
 from pathlib import Path
 
@@ -79,7 +80,7 @@ def test_of_the_first_documents_the_share_is_held_out_and_spread_evenly(share: f
     assert all(
         sum(number < count for number in numbers) == int(count * share + 0.5) for count in (1, 7, 100, 999, 10_000)
     )
-    gaps = {after - before for before, after in zip(numbers, numbers[1:], strict=False)}
+    gaps = {after - before for before, after in itertools.pairwise(numbers)}
     assert not gaps or max(gaps) - min(gaps) <= 1
 
 
