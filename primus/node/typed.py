@@ -31,9 +31,15 @@ class DataError(ValueError):
         super().__init__("; ".join(f"{p.key}: {p.message}" for p in self.problems))
 
 
-def bounded(*, least: Optional[float] = None, most: Optional[float] = None, above: Optional[float] = None) -> Any:
-    """A dataclass field whose number must lie in [least, most], or above a bound."""
-    return dataclasses.field(metadata={"least": least, "most": most, "above": above})
+def bounded(
+    *,
+    least: Optional[float] = None,
+    most: Optional[float] = None,
+    above: Optional[float] = None,
+    default: Any = dataclasses.MISSING,
+) -> Any:
+    """A dataclass field whose number must lie in [least, most], or above a bound; with a default it may be left out."""
+    return dataclasses.field(metadata={"least": least, "most": most, "above": above}, default=default)
 
 
 def closest(word: str, choices: Iterable[str]) -> str:

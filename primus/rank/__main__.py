@@ -7,6 +7,7 @@ nothing else that lies there can be imported.
 import importlib
 import importlib.util
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -17,9 +18,12 @@ def main(arguments: list[str]) -> int:
     from primus.rank.problems import Refused
 
     backend, config = arguments
+    rank = json.loads(Path(config).read_text(encoding="utf-8"))
+    if rank.get("path"):  # the user's own checkout of the framework
+        sys.path.insert(0, os.path.expanduser(rank["path"]))
     worker = importlib.import_module(f"primus.rank.{backend}.worker")
     try:
-        worker.run(json.loads(Path(config).read_text(encoding="utf-8")))
+        worker.run(rank)
     except Refused as refused:
         print(f"primus: {refused}", file=sys.stderr, flush=True)
         return refused.exit_code

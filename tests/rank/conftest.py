@@ -14,8 +14,12 @@ import pytest
 import yaml
 
 import primus.rank
-from primus.launch.backend.torchtitan import rank_config
-from primus.launch.config.terms import DATA, Data, MockData, Model, Pretrain
+from primus.launch.backend.settings import Settings
+from primus.launch.config.request import Gpu, Profile
+from primus.launch.config.terms.data import DATA, Data, MockData
+from primus.launch.config.terms.model import Model
+from primus.launch.task.train import job
+from primus.launch.task.train.pretrain import Settings as Pretrain
 from primus.node.typed import read
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -61,7 +65,7 @@ def data(name: str, **changes: Any) -> Data:
 
 
 def start(
-    directory: Path, ranks: int, arguments: Sequence[str], environment: dict[str, str]
+    directory: Path, ranks: int, arguments: Sequence[str], environment: dict[str, str], python: str = sys.executable
 ) -> list[subprocess.Popen[str]]:
     """Start all ranks of a node; their environment holds nothing of this process but the path and what is given."""
     with socket.socket() as free:
@@ -69,7 +73,7 @@ def start(
         port = free.getsockname()[1]
     return [
         subprocess.Popen(
-            [sys.executable, *arguments],
+            [python, *arguments],
             env={
                 "PATH": os.environ["PATH"],
                 "HOME": str(directory),
@@ -92,8 +96,16 @@ def start(
     ]
 
 
+def settings(backend: str, **changes: Any) -> Settings:
+    """One of `conf/backend`, with changes."""
+    return read(Settings, yaml.safe_load((CONF / f"backend/{backend}.yaml").read_text()) | changes)
+
+
 def runner(base: Path) -> Run:
-    """Runs ranks to their end, each time in a new folder. What is not given is `tiny` on made-up data, on one rank."""
+    """Runs ranks to their end, each time in a new folder. What is not given is `tiny` on made-up data, on one rank.
+
+    `directory` is that of an earlier run, to go on with it; `python` the interpreter of the backend.
+    """
     count = iter(range(1000))
 
     def run_ranks(
@@ -102,16 +114,30 @@ def runner(base: Path) -> Run:
         ranks: int = 1,
         environment: dict[str, str] | None = None,
         options: Sequence[str] = (),
+        *,
+        backend: str = "torchtitan",
+        python: str = sys.executable,
+        args: dict[str, Any] | None = None,
+        directory: Path | None = None,
+        profile: tuple[int, int] | None = None,
+        evaluate_only: bool = False,
         **training: Any,
     ) -> Ended:
-        directory = base / f"run-{next(count)}"
-        directory.mkdir()
+        directory = directory or base / f"run-{next(count)}"
+        directory.mkdir(exist_ok=True)
         small, pretrain = tiny()
-        mock = MockData(name="mock", tokenizer="bytes")
-        content = rank_config(model or small, data or mock, dataclasses.replace(pretrain, **training))
+        content = job.rank_file(
+            settings(backend, args=args or {}),
+            model or small,
+            data or MockData(name="mock", tokenizer="bytes", held_out=0.02),
+            dataclasses.replace(pretrain, **training),
+            gpu=Gpu("auto", {}),
+            profile=Profile(profile),
+            evaluate_only=evaluate_only,
+        )
         path = directory / "rank.json"
         path.write_text(json.dumps(content))
-        processes = start(directory, ranks, [*options, str(RANK), "torchtitan", str(path)], environment or {})
+        processes = start(directory, ranks, [*options, str(RANK), backend, str(path)], environment or {}, python)
         try:
             logs = [process.communicate(timeout=TIMEOUT)[0] for process in processes]
         finally:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import primus.rank
-from primus.launch.config.terms import BYTES_VOCABULARY
+from primus.launch.config.terms.data import BYTES_VOCABULARY
 
 FOLDER = Path(primus.rank.__file__).parent / "tokenizers" / "bytes"
 

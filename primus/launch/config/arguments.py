@@ -24,6 +24,8 @@ _CHOICES = {"--cfg": _CFG, "-c": _CFG, "--info": _INFO, "-i": _INFO}
 
 # Values taken as they are, byte for byte: Hydra's grammar would read commas, quotes, braces and `$` in them.
 _VERBATIM_PREFIX = "env.set."
+# Options of a framework: whether there is such a key is known to the ranks alone.
+_FRAMEWORKS_OWN = "backend.args."
 # Text, unless it starts like a list or a quoted string: a comma in it is no sweep, a number in it no number.
 _PLAIN_TEXT = {"console.ranks", "task.command"}
 
@@ -127,7 +129,7 @@ def _verbatim(word: str, multirun: bool) -> str:
         return f"{key}={quoted(value)}"
     if _is_verbatim(key) and not multirun:
         return f"++{key.lstrip('+')}={quoted(value)}"  # `++`: a new name and an existing one alike
-    if key == "env.set" or key.startswith(_VERBATIM_PREFIX):
+    if key == "env.set" or key.startswith((_VERBATIM_PREFIX, _FRAMEWORKS_OWN)):
         return f"++{word}"
     return word
 

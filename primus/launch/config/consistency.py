@@ -1,11 +1,13 @@
 """What the neutral terms must be to each other, whatever the backend: arithmetic that needs no job to be checked."""
 
-from primus.launch.config.terms import BYTES, BYTES_VOCABULARY, Data, Model, Pretrain
+from primus.launch.config.terms.data import BYTES, BYTES_VOCABULARY, Data
+from primus.launch.config.terms.model import Model
+from primus.launch.config.terms.training import Training
 from primus.node.plan import PlanError, check_world
 from primus.node.typed import DataError, Problem
 
 
-def check(model: Model, data: Data, training: Pretrain, world_size: int | None) -> None:
+def check(model: Model, data: Data, training: Training, world_size: int | None) -> None:
     """Raise DataError (a ValueError) that names each key at fault. `world_size` None: only known on the nodes."""
     problems = [
         *_world(training, world_size),
@@ -18,7 +20,7 @@ def check(model: Model, data: Data, training: Pretrain, world_size: int | None) 
         raise DataError(problems)
 
 
-def _world(training: Pretrain, world_size: int | None) -> list[Problem]:
+def _world(training: Training, world_size: int | None) -> list[Problem]:
     try:
         check_world(world_size or 0, training.parallel.degrees())
     except PlanError as error:
@@ -26,7 +28,7 @@ def _world(training: Pretrain, world_size: int | None) -> list[Problem]:
     return []
 
 
-def _model(model: Model, training: Pretrain) -> list[Problem]:
+def _model(model: Model, training: Training) -> list[Problem]:
     problems = []
     tensor = training.parallel.tensor
     if model.attention_heads % model.kv_heads:
@@ -47,9 +49,9 @@ def _model(model: Model, training: Pretrain) -> list[Problem]:
     return problems
 
 
-def _positions(model: Model, training: Pretrain) -> list[Problem]:
+def _positions(model: Model, training: Training) -> list[Problem]:
     problems = []
-    if model.head_size % 2:
+    if model.head_size and model.head_size % 2:
         problems.append(
             Problem("model.head_size", f"{model.head_size} is odd: rotary positions turn pairs of elements")
         )
@@ -58,12 +60,12 @@ def _positions(model: Model, training: Pretrain) -> list[Problem]:
         problems.append(
             Problem("task.sequence_length", f"{length} is more than the {model.context} positions of model.context")
         )
-    if scaling and scaling.high_frequency_factor <= scaling.low_frequency_factor:
+    low, high = (scaling.low_frequency_factor, scaling.high_frequency_factor) if scaling else (None, None)
+    if low and high and high <= low:
         problems.append(
             Problem(
                 "model.rope_scaling.high_frequency_factor",
-                f"{scaling.high_frequency_factor} must be above "
-                f"model.rope_scaling.low_frequency_factor {scaling.low_frequency_factor}",
+                f"{high} must be above model.rope_scaling.low_frequency_factor {low}",
             )
         )
     return problems
@@ -81,12 +83,15 @@ def _tokens(model: Model, data: Data) -> list[Problem]:
     return []
 
 
-def _training(training: Pretrain, world_size: int | None) -> list[Problem]:
+def _training(training: Training, world_size: int | None) -> list[Problem]:
     problems = []
     schedule, parallel = training.schedule, training.parallel
-    if training.warmup_steps > training.steps:
+    if training.warmup_steps > training.schedule_steps:
         problems.append(
-            Problem("task.schedule.warmup_steps", f"{schedule.warmup_steps} is more than task.steps {training.steps}")
+            Problem(
+                "task.schedule.warmup_steps",
+                f"{schedule.warmup_steps} is more than task.steps {training.schedule_steps}",
+            )
         )
     betas = training.optimizer.betas
     if len(betas) != 2 or not all(0 <= b < 1 for b in betas):
@@ -100,8 +105,8 @@ def _training(training: Pretrain, world_size: int | None) -> list[Problem]:
                 f"{training.global_batch} is not a multiple of task.micro_batch {training.micro_batch}",
             )
         )
-    if training.global_batch and world_size and world_size % parallel.tensor == 0:
-        ranks = world_size // parallel.tensor
+    if training.global_batch and world_size and world_size % parallel.per_sequence == 0:
+        ranks = world_size // parallel.per_sequence
         if training.global_batch % (training.micro_batch * ranks):
             problems.append(
                 Problem(

@@ -1,9 +1,9 @@
 """The composed config as typed values. A `DictConfig` ends here; everything after takes a `Request`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from primus.launch.config.terms import Model
+from primus.launch.config.terms.model import Model
 from primus.node.typed import bounded
 
 
@@ -62,10 +62,25 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU profile: what ranks on that device get in their environment."""
+    """A GPU profile: what ranks on that device get in their environment, and its figures by its data sheet.
+
+    `devices` are the names that its driver gives it, or parts of them. `memory` is in GiB, `memory_bandwidth` in GB/s;
+    `tflops` are dense peaks by precision in TFLOP/s. `auto` and `cpu` have none.
+    """
 
     name: str
     environment: dict[str, str]
+    devices: tuple[str, ...] = ()
+    memory: float | None = bounded(above=0, default=None)
+    memory_bandwidth: float | None = bounded(above=0, default=None)
+    tflops: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Which training steps are traced: the first and the last, counted from 1; None: none."""
+
+    steps: tuple[int, ...] | None
 
 
 @dataclass(frozen=True)
@@ -98,8 +113,11 @@ class Request:
     sweep: Sweep
     dry_run: bool | Literal["json"]
     debug: bool
+    profile: Profile
     replay: str | None
     replay_strict: bool
+    resume: str | None
+    checkpoint: str | None
     run: str | None
     to: str | None
     run_a: str | None

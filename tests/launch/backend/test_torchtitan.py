@@ -5,21 +5,13 @@ import subprocess
 import sys
 
 from primus.launch.backend.torchtitan import rank_config
-from primus.launch.config.terms import (
-    HubData,
-    MockData,
-    Model,
-    Optimizer,
-    Parallel,
-    Pretrain,
-    RopeScaling,
-    Schedule,
-    TextData,
-)
+from primus.launch.config.terms.data import HubData, MockData, TextData
+from primus.launch.config.terms.model import Model, RopeScaling
+from primus.launch.config.terms.training import Optimizer, Parallel, Schedule
+from primus.launch.task.train.pretrain import Settings as Pretrain
 
 MODEL = Model(
     name="small",
-    architecture="llama",
     hidden_size=256,
     layers=4,
     attention_heads=8,
@@ -140,7 +132,7 @@ def test_each_kind_of_data_keeps_all_its_keys() -> None:
         "streaming": True,
         "tokenizer": "bytes",
     }
-    mock = MockData(name="mock", tokenizer="bytes")
+    mock = MockData(name="mock", tokenizer="bytes", held_out=0.02)
     assert rank_config(MODEL, mock, TRAINING)["data"] == {"name": "mock", "tokenizer": "bytes"}
     library = TextData(name="text", files=None, tokenizer="bytes")
     assert rank_config(MODEL, library, TRAINING)["data"]["files"] is None

@@ -8,13 +8,16 @@ import pytest
 import yaml
 
 from primus.launch.config.consistency import check
-from primus.launch.config.terms import MockData, Model, Optimizer, Parallel, Pretrain, RopeScaling, Schedule
+from primus.launch.config.terms.data import MockData
+from primus.launch.config.terms.model import Model, RopeScaling
+from primus.launch.config.terms.training import Optimizer, Parallel, Schedule
+from primus.launch.task.train.pretrain import Settings as Pretrain
 from primus.node.typed import DataError, read
 
 CONF = Path(__file__).parents[3] / "conf"
 MODEL = read(Model, yaml.safe_load((CONF / "model/tiny.yaml").read_text()))
 TRAINING = read(Pretrain, yaml.safe_load((CONF / "task/train/pretrain.yaml").read_text()))
-DATA = MockData(name="mock", tokenizer="bytes")
+DATA = MockData(name="mock", tokenizer="bytes", held_out=0.02)
 
 
 def refusal(world_size: int | None = None, model: dict[str, Any] | None = None, **training: Any) -> str:

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from primus.launch.config.terms import DATA, Model, Pretrain
+from primus.launch.config.terms.data import DATA
+from primus.launch.config.terms.model import Model
+from primus.launch.task.train.pretrain import Settings as Pretrain
 from primus.node.typed import DataError, read
 
 CONF = Path(__file__).parents[3] / "conf"

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from primus.launch.backend.torchtitan import rank_config
-from primus.launch.config.terms import MockData, Model, RopeScaling
+from primus.launch.config.terms.data import MockData
+from primus.launch.config.terms.model import Model, RopeScaling
 from primus.node.typed import read
 
 from ..conftest import CONF, tiny
@@ -38,7 +39,7 @@ for dimensions in json.load(sys.stdin):
 
 def built(models: list[Model]) -> list[dict[str, Any]]:
     """The number of parameters and the RoPE frequencies (radians per position) that TorchTitan makes of each."""
-    mock, training = MockData(name="mock", tokenizer="bytes"), tiny()[1]
+    mock, training = MockData(name="mock", tokenizer="bytes", held_out=0.02), tiny()[1]
     done = subprocess.run(
         [sys.executable, "-c", BUILD],
         input=json.dumps([rank_config(model, mock, training)["model"] for model in models]),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from primus.launch.config.terms import Parallel
+from primus.launch.config.terms.training import Parallel
 
 from ..conftest import Ended, Run, data, runner
 

@@ -3,34 +3,31 @@
 Pure; TorchTitan need not be installed where this runs.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
-from primus.launch.config.terms import Data, HubData, Model, Optimizer, Pretrain, RopeScaling, Schedule, TextData
+from primus.launch.backend.settings import Settings as Settings
+from primus.launch.backend.torchtitan.model import dimensions
+from primus.launch.config.terms.data import Data, HubData, TextData
+from primus.launch.config.terms.model import Model
+from primus.launch.config.terms.training import Optimizer, Schedule, Training
+from primus.node.typed import Problem
 
 EXTRA = "primus[torchtitan]"  # what to install for the ranks
 PACKAGES = ("torch", "torchtitan")  # whose versions say what ran
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The group `backend`. `python` is the interpreter of the ranks; None: the one that runs Primus.
-
-    `environment` is what the ranks get, unless the user's shell or `env.set` says otherwise.
-    """
-
-    name: str
-    python: str | None
-    environment: dict[str, str]
+def lacks(model: Model, data: Data, training: Training) -> list[Problem]:
+    """What TorchTitan cannot express: the key and the part that it lacks."""
+    return []
 
 
-def rank_config(model: Model, data: Data, training: Pretrain) -> dict[str, Any]:
+def rank_config(model: Model, data: Data, training: Training) -> dict[str, Any]:
     """The content of `rank.json`: `trainer` by the field names of `torchtitan.trainer.Trainer.Config`, model and data.
 
     `training.mixed_precision_param` is `auto` where the rank is to choose by its device.
     """
     return {
-        "model": _model(model, training),
+        "model": dimensions(model, training.sequence_length),
         "data": _data(data),
         "trainer": {
             "training": {
@@ -53,35 +50,7 @@ def rank_config(model: Model, data: Data, training: Pretrain) -> dict[str, Any]:
     }
 
 
-_PRECISION = {"auto": "auto", "fp32": "float32", "bf16": "bfloat16"}
-
-
-def _model(model: Model, training: Pretrain) -> dict[str, Any]:
-    return {
-        "name": "llama3",
-        "flavor": model.name,
-        "dim": model.hidden_size,
-        "n_layers": model.layers,
-        "n_heads": model.attention_heads,
-        "n_kv_heads": model.kv_heads,
-        "head_dim": model.head_size,
-        "hidden_dim": model.ffn_size,
-        "vocab_size": model.vocabulary,
-        "norm_eps": model.norm_epsilon,
-        "rope_theta": model.rope_theta,
-        "rope_scaling": _rope_scaling(model.rope_scaling) if model.rope_scaling else None,
-        "max_seq_len": training.sequence_length,
-        "enable_weight_tying": model.tied_embeddings,
-    }
-
-
-def _rope_scaling(scaling: RopeScaling) -> dict[str, Any]:
-    return {
-        "scaling_factor": scaling.factor,
-        "low_freq_factor": scaling.low_frequency_factor,
-        "high_freq_factor": scaling.high_frequency_factor,
-        "original_max_position_embeddings": scaling.original_context,
-    }
+_PRECISION = {"auto": "auto", "fp32": "float32", "bf16": "bfloat16", "fp8": "bfloat16"}
 
 
 def _data(data: Data) -> dict[str, Any]:

@@ -1,0 +1,33 @@
+"""What a rank needs to know to say its throughput as MFU: floating-point operations per token, peaks of the GPUs."""
+
+from typing import Any
+
+import yaml
+
+from primus.launch.config import catalog
+from primus.launch.config.request import Gpu
+from primus.launch.config.terms.model import Model
+from primus.node.typed import read
+
+
+def flops_per_token(model: Model, sequence_length: int) -> int:
+    """Of a training step, forward and backward: 6 N + 12 L H Q T (Chowdhery et al. 2022, PaLM, appendix B,
+    https://arxiv.org/abs/2204.02311).
+
+    N are the active parameters without the input embedding, L layers, H heads, Q head size, T the sequence length.
+    Recomputed activations do not count.
+    """
+    embedding = 0 if model.tied_embeddings else model.vocabulary * model.hidden_size
+    attention = 12 * model.layers * model.attention_heads * (model.head_size or 0) * sequence_length
+    return 6 * (model.active_parameters - embedding) + attention
+
+
+def peaks(gpu: Gpu) -> list[dict[str, Any]]:
+    """The dense peaks (TFLOP/s) of the profile, or of every profile there is where the GPU is not named."""
+    profiles = [gpu] if gpu.devices else _profiles()
+    return [{"name": p.name, "devices": list(p.devices), "tflops": p.tflops} for p in profiles if p.devices]
+
+
+def _profiles() -> list[Gpu]:
+    found = catalog.choices("gpu", [catalog.conf_dir()]).values()
+    return [read(Gpu, yaml.safe_load(choice.path.read_text(encoding="utf-8")), "gpu") for choice in found]
