@@ -23,7 +23,7 @@ import json, sys
 from primus.rank.torchtitan import cpu
 cpu.before_import()
 import torch
-from tests import neutral
+from primus.node.typed import read
 from primus.rank.torchtitan.model import Dimensions, model_spec
 for dimensions in json.load(sys.stdin):
     config = model_spec(read(Dimensions, dimensions)).model
