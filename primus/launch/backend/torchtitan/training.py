@@ -37,6 +37,7 @@ def lacks(model: Model, training: Training) -> list[Problem]:
     return [*_pipeline(model, training.parallel), *_sequence(training), *_experts(model, training.parallel)]
 
 
+BLOCK = 128  # positions of a block of flex attention's mask
 _PRECISION = {"auto": "auto", "fp32": "float32", "bf16": "bfloat16", "fp8": "bfloat16"}
 
 
@@ -72,8 +73,6 @@ def _parallelism(parallel: Parallel, micro_batch: int) -> dict[str, Any]:
         "pipeline_parallel_degree": parallel.pipeline,
         "pipeline_parallel_microbatch_size": micro_batch,
         "context_parallel_degree": parallel.context,
-        # The one that TorchTitan has for flex attention; its default is for plain attention.
-        "context_parallel_load_balancer": "ptrr",
         "expert_parallel_degree": parallel.expert,
     }
 
@@ -93,19 +92,11 @@ def _pipeline(model: Model, parallel: Parallel) -> list[Problem]:
 
 
 def _sequence(training: Training) -> list[Problem]:
-    """`Trainer.__init__` of torchtitan 0.3.0: each context-parallel rank takes two pieces, one from each end."""
-    parallel = training.parallel
-    tensor = 1 if parallel.sequence is False else parallel.tensor
-    context = 2 * parallel.context if parallel.context > 1 else 1
-    if parallel.context == 1 or training.sequence_length % (tensor * context) == 0:
+    """`_create_cp_block_mask` of torch 2.13: context-parallel ranks take whole blocks of flex attention's mask."""
+    length, context = training.sequence_length, training.parallel.context
+    if context == 1 or length % (BLOCK * context) == 0:
         return []
-    return [
-        Problem(
-            "task.sequence_length",
-            f"{training.sequence_length} is not a multiple of tensor {tensor} x 2 x context {parallel.context}, "
-            "as TorchTitan needs it",
-        )
-    ]
+    return [Problem("task.sequence_length", f"{length} is not a multiple of {BLOCK} x context {context}")]
 
 
 def _experts(model: Model, parallel: Parallel) -> list[Problem]:
