@@ -38,7 +38,6 @@ def adapt(config: Any) -> None:
     _draw_whole_weights(config)
     _sum_gradients(config)
     config.training.disable_cuda_graphs = True
-    config.activation_checkpoint = None  # it computes twice to save the memory of a GPU
     config.comm.trace_buf_size = 0  # NCCL's flight recorder: there is none to write a trace
 
 
