@@ -81,18 +81,32 @@ class TokenFile:
 
 
 class Writer:
-    """Writes <prefix>.bin as sequences come, and <prefix>.idx, whole, at the end: with it the pair is complete."""
+    """Writes <prefix>.bin as documents come, and <prefix>.idx, whole, when the `with` block ends without an error.
+
+    So a pair with an .idx is complete.
+    """
 
     def __init__(self, prefix: str, dtype: "np.dtype[Any]") -> None:
         self._prefix = prefix
         self._dtype = dtype
         self._lengths = array("i")
-        self._file: BinaryIO = open(f"{prefix}.bin", "wb")  # noqa: SIM115 - closed by `finish`
+        self._file: BinaryIO = open(f"{prefix}.bin", "wb")  # noqa: SIM115 - closed at the end of `with`
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        with self._file:
+            if kind is None:
+                _sync(self._file)
+                self._write_index()
 
     def add(self, tokens: Tokens) -> None:
         """Append a document. Raises Refused for one of 2**31 tokens or more: the format counts them in int32."""
         if len(tokens) >= 2**31:
-            raise Refused(f"a document of {len(tokens)} tokens is too long for Megatron's token files: at most 2**31 - 1")
+            raise Refused(
+                f"a document of {len(tokens)} tokens is too long for Megatron's token files: at most 2**31 - 1"
+            )
         self._file.write(tokens.astype(self._dtype, copy=False).data)
         self._lengths.append(len(tokens))
 
@@ -111,9 +125,7 @@ class Writer:
         """How many were added."""
         return len(self._lengths)
 
-    def finish(self) -> None:
-        """Write the index, and both files to the disk."""
-        _sync(self._file)
+    def _write_index(self) -> None:
         lengths = np.frombuffer(self._lengths, dtype=np.int32).astype("<i4", copy=False)
         sizes = lengths.astype("<i8") * self._dtype.itemsize
         head = _HEAD.pack(_MAGIC, _VERSION, _CODES[self._dtype], len(lengths), len(lengths) + 1)

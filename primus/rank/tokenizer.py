@@ -10,7 +10,7 @@ SHIPPED = Path(__file__).resolve().parent / "tokenizers"  # by name; a folder ea
 
 
 def folder(tokenizer: str, key: str = "data.tokenizer") -> Path:
-    """The folder with the tokenizer.json that `tokenizer` means. Raises Refused, naming the `key`, when there is none."""
+    """The folder with the tokenizer.json that `tokenizer` means. Raises Refused, naming the `key`, without one."""
     path = Path(tokenizer).expanduser()
     for found in (SHIPPED / tokenizer, path, path.parent if path.name == "tokenizer.json" else path):
         if (found / "tokenizer.json").is_file():
