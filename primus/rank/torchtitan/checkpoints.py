@@ -136,7 +136,7 @@ def _check(checkpoint: str, metadata: Metadata, wanted: dict[str, Any]) -> None:
     for name, tensor in ((n, t) for n, t in wanted.items() if isinstance(t, torch.Tensor)):
         size = stored[name].size if isinstance(stored.get(name), TensorStorageMetadata) else None
         if size != tensor.shape:
-            seen = f"has {name} with {list(size)} elements" if size else f"has no {name}"
+            seen = f"has {name} of {list(size)}" if size else f"has no {name}"
             raise Refused(f"{checkpoint} {seen}, and the model of this run has {list(tensor.shape)}")
     readers = sum(name.startswith("dataloader.dp_rank_") for name in stored)
     now = getattr(wanted.get("dataloader"), "dp_world_size", readers)

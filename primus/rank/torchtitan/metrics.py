@@ -3,6 +3,8 @@
 import math
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +34,7 @@ class Metrics(MetricsProcessor):
         super().__init__(config, pp_schedule=pp_schedule, **rest)
         writer = _get_metrics_rank(parallel_dims=self.parallel_dims, pp_schedule=pp_schedule)
         mine = torch.distributed.get_rank() == writer
+        self._speaks = mine or not self.parallel_dims.pp_enabled  # other stages of a pipeline would say a loss of -1
         path = os.environ.get("PRIMUS_METRICS")
         self._file = MetricsFile(path) if path and mine else None
         device = self.device_memory_monitor.device_name
@@ -58,9 +61,8 @@ class Metrics(MetricsProcessor):
         dims = self.parallel_dims
         tokens = self.ntokens_since_last_log * dims.dp_replicate * dims.dp_shard
         memory = utils.device_module.memory_stats(self.device_memory_monitor.device)  # the parent resets the peak
-        logger.disabled = step % _SAID != 0 and step != 1
-        super().log(step, global_avg_loss, global_max_loss, grad_norm, extra_metrics)
-        logger.disabled = False
+        with self._saying(step % _SAID == 0 or step == 1):
+            super().log(step, global_avg_loss, global_max_loss, grad_norm, extra_metrics)
         self._steps = 0
         if self._file is not None:
             extra = extra_metrics or {}
@@ -79,10 +81,17 @@ class Metrics(MetricsProcessor):
 
     def log_validation(self, loss: float, step: int, extra_metrics: dict[str, Any] | None = None) -> None:
         """Called on every rank, with the mean over all of them."""
-        super().log_validation(loss, step, extra_metrics)
+        with self._saying(True):
+            super().log_validation(loss, step, extra_metrics)
         if self._file is not None:
             perplexity = math.exp(loss) if loss < 700 else math.inf  # e to the 710th is beyond a float
             self._file.write(step, {"validation_loss": loss, "validation_perplexity": perplexity})
+
+    @contextmanager
+    def _saying(self, wanted: bool) -> Iterator[None]:
+        logger.disabled = not (wanted and self._speaks)
+        yield
+        logger.disabled = False
 
     def close(self) -> None:
         """Close the file, then whatever the parent has open."""

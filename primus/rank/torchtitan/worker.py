@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+import os
 import sys
 from typing import Any
 
@@ -43,6 +44,8 @@ def _use_its_log() -> None:
     from torchtitan.tools.logging import init_logger, logger
 
     init_logger()
+    # TorchTitan warns of ranks that its own starter does not show; here each rank has a log.
+    os.environ["LOG_RANK"] = ",".join(str(rank) for rank in range(int(os.environ["WORLD_SIZE"])))
     for handler in logger.handlers:  # the node agent puts time, node and rank before every line
         handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
 
