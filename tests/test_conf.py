@@ -30,11 +30,6 @@ NEEDS = {
     "task=diff": ["run_a=a"],
     "data=megatron": ["data.paths=tokens"],
 }
-    "task=command": ["task.command=[echo]"],
-    "task=export": ["run=a", "to=b.tar.gz"],
-    "task=diff": ["run_a=a"],
-    "data=megatron": ["data.paths=tokens"],
-}
 HERE = Place(
     Path("/project"), Path("/opt/primus"), "/usr/bin/python3", {}, Code("/project", None), Devices("cpu", "", 0, (), "")
 )
