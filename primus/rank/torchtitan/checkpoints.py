@@ -50,7 +50,7 @@ class Checkpoints(CheckpointManager):
 
     @dataclass(kw_only=True, slots=True)
     class Config(CheckpointManager.Config):
-        """`_keep`: the newest so many complete ones stay (0: all). With the underscore it is no option of TorchTitan's."""
+        """`_keep`: the newest so many stay (0: all). With the underscore it is no option of TorchTitan's."""
 
         _keep: int = 0
 

@@ -46,9 +46,9 @@ def _take_dtensor(config: Any) -> None:
 def _take_micro_batches() -> None:
     """TorchTitan hands a pipeline its micro batches one by one; the pipelines of torch 2.13 cut up a whole batch.
 
-    Upstream: torchtitan 0.3.0 (`arg_mbs`, `kwarg_mbs` and `target_mbs` in `pp_forward_backward_step` of `trainer.py` and
-    in `components/validate.py`), torch 2.13 (`step` in `distributed/pipelining/schedules.py`, which would pass those
-    names on to the model). Can go with torch 2.13. What is left of `step` is what comes after the cutting.
+    Upstream: torchtitan 0.3.0 (`arg_mbs`, `kwarg_mbs` and `target_mbs` in `pp_forward_backward_step` of `trainer.py`
+    and in `components/validate.py`), torch 2.13 (`step` in `distributed/pipelining/schedules.py`, which would pass
+    those names on to the model). Can go with torch 2.13. What is left of `step` is what comes after the cutting.
     """
     from torch.distributed.pipelining.schedules import PipelineScheduleMulti, PipelineScheduleSingle
 

@@ -126,8 +126,8 @@ def _refuse_context_parallel(config: Any) -> None:
     """
     if config.parallelism.context_parallel_degree > 1:
         raise Refused(
-            f"task.parallel.context: {config.parallelism.context_parallel_degree} needs GPUs, and there is none: PyTorch "
-            "has no context parallelism for the attention on a CPU. Use task.parallel.context=1",
+            "task.parallel.context: there is no GPU, and PyTorch cannot share a sequence among ranks on a CPU. "
+            "Mend it with: task.parallel.context=1",
             UNFIT,
         )
 

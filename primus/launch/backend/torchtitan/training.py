@@ -79,9 +79,10 @@ def _parallelism(parallel: Parallel, micro_batch: int) -> dict[str, Any]:
 
 def _pipeline(model: Model, parallel: Parallel) -> list[Problem]:
     """`_generate_llm_fqn_per_model_part` of torchtitan 0.3.0: the embedding and the head count as a layer each."""
-    if parallel.pipeline <= model.layers + 2:
+    stages = parallel.pipeline
+    if stages <= model.layers + 2:
         return []
-    return [Problem("task.parallel.pipeline", f"{parallel.pipeline} stages are more than model.layers {model.layers} + 2")]
+    return [Problem("task.parallel.pipeline", f"{stages} stages are more than model.layers {model.layers} + 2")]
 
 
 def _sequence(training: Training) -> list[Problem]:
