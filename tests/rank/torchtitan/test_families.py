@@ -1,0 +1,34 @@
+"""Every family of models that TorchTitan has, made small, as ranks on a CPU."""
+
+import math
+
+import pytest
+
+from tests import neutral
+
+from ..conftest import Run
+from ..small import small
+
+pytestmark = [pytest.mark.torch, pytest.mark.slow]
+
+
+@pytest.mark.parametrize(
+    "preset",
+    [
+        "llama3.1_8b",
+        "qwen2.5_7b",
+        "qwen3_8b",
+        "qwen3_30b_a3b",
+        "mixtral_8x7b",
+        "deepseek_v2_lite",
+        "deepseek_v2",
+        "deepseek_v3",
+        "gpt_oss_20b",
+    ],
+)
+def test_a_family_trains(run: Run, preset: str) -> None:
+    ended = run(small(preset), optimizer=neutral.optimizer(lr=1e-2), steps=3)
+    assert ended.exit_codes == [0], ended.logs
+    first, *_, last = ended.losses()
+    assert first == pytest.approx(math.log(258), abs=0.7)
+    assert last < first
