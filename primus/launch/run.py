@@ -38,7 +38,7 @@ def single(plan: Plan, request: Request, place: Place, secrets: Mapping[str, str
         from primus.launch.replaying import drift
 
         drift.report(original, plan, place, request.replay_strict)
-    readiness.check(plan)
+    readiness.check(plan, place)
     with Interrupts() as interrupts:
         directory = rundirectory.create(plan)
         agent = Agent(plan, directory, secrets)
