@@ -75,11 +75,14 @@ class Environment:
         pip = (str(self.python), "-I", "-m", "pip", "--no-input", "--disable-pip-version-check")
         install = (*pip, "install", "--progress-bar=off")
         own, bare = self.setup.requirements, self.setup.no_dependencies
-        return (
-            Step("making the environment", (base, "-I", "-m", "venv", str(self.directory))),
-            *([Step(f"installing {len(own)} requirements", (*install, "--", *own))] if own else []),
-            *([Step("installing " + ", ".join(bare), (*install, "--no-deps", "--", *bare))] if bare else []),
-        )
+        steps = [Step("making the environment", (base, "-I", "-m", "venv", str(self.directory)))]
+        if own:
+            many = f"{len(own)} requirement{'s' * (len(own) > 1)}"
+            steps.append(Step(f"installing {many}", (*install, "--", *own)))
+        if bare:
+            names = ", ".join(bare)
+            steps.append(Step(f"installing {names} without dependencies", (*install, "--no-deps", "--", *bare)))
+        return tuple(steps)
 
     def freeze(self) -> tuple[str, ...]:
         """The command that lists what is installed."""

@@ -93,7 +93,7 @@ def _is_script(path: Path) -> bool:
 
 def _none(settings: Settings, tried: list[Path]) -> Unfit:
     needed = settings.setup.python
-    seen = f" ({', '.join(map(str, tried))}: without the modules venv and ensurepip)" if tried else ""
+    seen = f" ({', '.join(map(str, tried))}: is not it, or lacks the modules venv and ensurepip)" if tried else ""
     return Unfit(
         f"backend={settings.name} needs Python {needed}, and there is none on PATH, in /usr/local/bin, of pyenv or of "
         f"uv{seen}. Install one (uv python install, pyenv install, or apt install pythonX.Y pythonX.Y-venv), or name "
