@@ -120,7 +120,7 @@ def _tokenize(
                         look_around()
                         next_report = time.monotonic() + _INTERVAL
                 read += piece.end - piece.start
-    workshop.say_read(read)
+            workshop.say_read(read)  # before the unit is complete: after the last one, rank 0 clears the folder away
 
 
 def _batches(found: Iterator[Document]) -> Iterator[list[Document]]:
