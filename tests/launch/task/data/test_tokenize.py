@@ -28,7 +28,7 @@ def test_a_job_writes_a_pair_of_files_and_says_what_and_how_fast(primus: Primus,
     assert f"wrote {out}.bin and .idx: 100 documents, 1,190 tokens (uint16) of " in said.out
     assert " MB/s\n" in said.out
     tokens = TokenFile(str(out))
-    assert bytes(tokens[42][:-1]) == b"document 42"
+    assert bytes(tokens[42][:-1].tolist()) == b"document 42"
     assert tokens[42][-1] == 257
 
 
