@@ -30,6 +30,7 @@ NEEDS = {
     "task=export": ["run=a", "to=b.tar.gz"],
     "task=diff": ["run_a=a"],
     "task=train/evaluate": ["checkpoint=saved"],
+    "task=data/tokenize": ["task.files=*.bin", "task.output=more"],
     "data=megatron": ["data.paths=tokens"],
 }
 # What the default backend has no part for.

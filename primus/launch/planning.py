@@ -42,7 +42,7 @@ def build(
     settings = typed(runtime.Settings, request.runtime, "runtime", source)
     job = Job(
         nodes=settings.nodes,
-        ranks_per_node=request.ranks_per_node,
+        ranks_per_node=request.ranks_per_node or work.ranks_per_node,
         command=work.command,
         directory=str(place.directory),
         gpu=request.gpu.name,

@@ -13,7 +13,8 @@ from primus.node.plan import File
 class Work:
     """What a task asks of each node: the rank's command, files beside the plan, environment, parallel degrees.
 
-    `environment` is that of the backend, by `backend.environment`.
+    `environment` is that of the backend, by `backend.environment`; `ranks_per_node` what the user may set otherwise
+    (None: one per GPU).
     """
 
     command: tuple[str, ...]
@@ -21,3 +22,4 @@ class Work:
     files: tuple[File, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     parallel: dict[str, int] = field(default_factory=dict)
+    ranks_per_node: int | None = None
