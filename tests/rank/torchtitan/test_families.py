@@ -45,3 +45,11 @@ def test_tensor_parallel_ranks_come_to_the_losses_of_one_rank(run: Run, preset: 
     two = run(small(preset), ranks=2, steps=3, parallel=neutral.parallel(tensor=2))
     assert two.exit_codes == [0, 0], two.logs
     assert two.losses() == pytest.approx(run(small(preset), steps=3).losses(), rel=1e-4)
+
+
+def test_experts_spread_over_ranks_come_to_the_losses_of_whole_ones(run: Run) -> None:
+    whole, spread = (
+        run(small("deepseek_v3"), ranks=2, steps=3, parallel=neutral.parallel(expert=ranks)) for ranks in (1, 2)
+    )
+    assert spread.exit_codes == [0, 0], spread.logs
+    assert spread.losses() == pytest.approx(whole.losses(), rel=1e-4)
