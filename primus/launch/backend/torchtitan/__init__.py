@@ -6,7 +6,7 @@ Pure; TorchTitan need not be installed where this runs.
 from typing import Any
 
 from primus.launch.backend.settings import Settings as Settings
-from primus.launch.backend.torchtitan.model import dimensions
+from primus.launch.backend.torchtitan import model as model_terms
 from primus.launch.config.terms.data import Data
 from primus.launch.config.terms.model import Model
 from primus.launch.config.terms.training import Optimizer, Schedule, Training
@@ -18,7 +18,7 @@ PACKAGES = ("torch", "torchtitan")  # whose versions say what ran
 
 def lacks(model: Model, data: Data, training: Training) -> list[Problem]:
     """What TorchTitan cannot express: the key and the part that it lacks."""
-    return []
+    return model_terms.lacks(model, training)
 
 
 def rank_config(model: Model, data: Data, training: Training) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def rank_config(model: Model, data: Data, training: Training) -> dict[str, Any]:
     `training.mixed_precision_param` is `auto` where the rank is to choose by its device.
     """
     return {
-        "model": dimensions(model, training.sequence_length),
+        "model": model_terms.dimensions(model, training.sequence_length),
         "trainer": {
             "training": {
                 "steps": training.steps,
