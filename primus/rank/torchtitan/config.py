@@ -1,6 +1,5 @@
 """From `rank.json` to a `torchtitan.trainer.Trainer.Config`."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,11 @@ from torchtitan.config import DebugConfig, ParallelismConfig, TrainingConfig
 from torchtitan.trainer import Trainer
 
 from primus.node.typed import read
+from primus.rank import tokenizer
 from primus.rank.problems import Refused
 from primus.rank.torchtitan import data
 from primus.rank.torchtitan.metrics import Metrics
 from primus.rank.torchtitan.model import Dimensions, model_spec
-
-TOKENIZERS = Path(__file__).resolve().parent.parent / "tokenizers"  # by name; a folder each
 
 
 def trainer_config(rank: dict[str, Any]) -> Trainer.Config:
@@ -26,8 +24,8 @@ def trainer_config(rank: dict[str, Any]) -> Trainer.Config:
     dimensions = read(Dimensions, rank["model"], "model")
     spec = model_spec(dimensions)
     options = rank["trainer"]
-    tokenizer = tokenizer_folder(rank["data"]["tokenizer"])
-    _check_vocabulary(tokenizer, dimensions.vocab_size)
+    assets = tokenizer.folder(rank["data"]["tokenizer"])
+    _check_vocabulary(assets, dimensions.vocab_size)
     parallelism = ParallelismConfig(**options["parallelism"])
     reading = data.Reading(
         seed=options["debug"]["seed"],
@@ -37,7 +35,7 @@ def trainer_config(rank: dict[str, Any]) -> Trainer.Config:
     return Trainer.Config(
         model_spec=spec,
         loss=ChunkedLossWrapper.Config(loss_fn=CrossEntropyLoss.Config(global_vocab_size=dimensions.vocab_size)),
-        hf_assets_path=str(tokenizer),
+        hf_assets_path=str(assets),
         dump_folder=os.path.join(os.environ["PRIMUS_RUN_DIR"], "torchtitan"),
         training=TrainingConfig(**_with_precision(options["training"])),
         optimizer=OptimizersContainer.Config(param_groups=[ParamGroupConfig(pattern=".*", **options["optimizer"])]),
@@ -50,22 +48,8 @@ def trainer_config(rank: dict[str, Any]) -> Trainer.Config:
     )
 
 
-def tokenizer_folder(tokenizer: str) -> Path:
-    """The folder with tokenizer.json that `data.tokenizer` means. Raises Refused when there is none."""
-    shipped = TOKENIZERS / tokenizer
-    path = Path(tokenizer).expanduser()
-    for folder in (shipped, path, path.parent if path.name == "tokenizer.json" else path):
-        if (folder / "tokenizer.json").is_file():
-            return folder
-    raise Refused(f"data.tokenizer: {tokenizer!r} is neither 'bytes' nor a tokenizer.json nor a folder with one")
-
-
 def _check_vocabulary(folder: Path, vocabulary: int) -> None:
-    content = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    added = {token["id"] for token in content.get("added_tokens", ())}
-    known = content["model"]["vocab"]
-    ids = set(known.values()) if isinstance(known, dict) else set(range(len(known)))
-    highest = max(ids | added)
+    highest = max(tokenizer.vocabulary(folder).values())
     if highest >= vocabulary:
         raise Refused(f"model.vocabulary: {vocabulary} is too small for {folder}, which needs at least {highest + 1}")
 
