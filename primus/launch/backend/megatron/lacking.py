@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from primus.launch.backend.megatron.model import YARN, expert_layers
+from primus.launch.backend.megatron.model import YARN
 from primus.launch.config.terms.data import Data
 from primus.launch.config.terms.model import Model, Moe, RopeScaling
 from primus.launch.config.terms.training import Training
 from primus.node.typed import Problem
 
-_LLAMA3 = (1.0, 4.0, 8192)
-"""Low and high frequency factor and original context, fixed in `RotaryEmbedding._apply_scaling`."""
+_TUNED = 8192
+"""Positions from which `temperature_tuning` changes anything."""
 
 _LATENT_CONTEXT = 4096
 """Original context, fixed in `MLATransformerConfig`: it has no argument."""
@@ -29,38 +29,38 @@ def _positions(model: Model, training: Training) -> Iterator[Problem]:
             f"Megatron lacks attention in chunks: with task.sequence_length {training.sequence_length} a chunk of "
             f"{model.chunk} matters. Mend it with a sequence length of at most {model.chunk}",
         )
-    if model.window and model.mla:
-        yield Problem("model.window", "Megatron lacks a window in multi-head latent attention")
-    if model.rope_scaling:
-        yield from _scaling(model, model.rope_scaling)
+    if model.temperature_tuning and training.sequence_length >= _TUNED:
+        yield Problem(
+            "model.temperature_tuning",
+            f"Megatron lacks it: with task.sequence_length {training.sequence_length} it matters. Mend it with a "
+            f"sequence length below {_TUNED}",
+        )
+    if model.mla and (model.window or model.rope_skip or model.qk_norm != "none" or model.attention_sinks):
+        yield Problem(
+            "model.mla", "Megatron lacks window, rope_skip, qk_norm and attention_sinks in multi-head latent attention"
+        )
+    if model.rope_scaling and model.mla:
+        yield from _latent_scaling(model.rope_scaling)
 
 
-def _scaling(model: Model, scaling: RopeScaling) -> Iterator[Problem]:
-    if scaling.kind == "llama3":
-        given = (scaling.low_frequency_factor, scaling.high_frequency_factor, scaling.original_context)
-        if model.mla:
-            yield Problem("model.rope_scaling.kind", "Megatron lacks llama3 scaling in multi-head latent attention")
-        elif given != _LLAMA3:
-            yield Problem(
-                "model.rope_scaling",
-                f"Megatron's llama3 scaling has low_frequency_factor {_LLAMA3[0]}, high_frequency_factor {_LLAMA3[1]} "
-                f"and original_context {_LLAMA3[2]} and takes no others; here they are {given[0]}, {given[1]}, "
-                f"{given[2]}",
-            )
-    elif model.mla:
-        betas = (scaling.beta_fast or YARN["beta_fast"], scaling.beta_slow or YARN["beta_slow"])
-        fixed = (YARN["beta_fast"], YARN["beta_slow"])
-        if betas != fixed or scaling.original_context != _LATENT_CONTEXT:
-            yield Problem(
-                "model.rope_scaling",
-                f"Megatron's YaRN in multi-head latent attention has beta_fast {fixed[0]}, beta_slow {fixed[1]} and "
-                f"original_context {_LATENT_CONTEXT} and takes no others",
-            )
+def _latent_scaling(scaling: RopeScaling) -> Iterator[Problem]:
+    if scaling.kind != "yarn":
+        yield Problem("model.rope_scaling.kind", f"Megatron lacks {scaling.kind} in multi-head latent attention")
+        return
+    betas = (scaling.beta_fast or YARN["beta_fast"], scaling.beta_slow or YARN["beta_slow"])
+    fixed = (YARN["beta_fast"], YARN["beta_slow"])
+    if betas != fixed or scaling.original_context != _LATENT_CONTEXT or not scaling.truncate:
+        yield Problem(
+            "model.rope_scaling",
+            f"Megatron's YaRN in multi-head latent attention has beta_fast {fixed[0]}, beta_slow {fixed[1]}, "
+            f"original_context {_LATENT_CONTEXT} and truncate, and takes no others",
+        )
 
 
 def _biases(model: Model) -> Iterator[Problem]:
     moe = model.moe
-    everywhere = bool(moe and moe.expert_bias and moe.router.bias and all(expert_layers(model, moe)))
+    sparse = all(model.has_experts(layer) for layer in range(model.layers))
+    everywhere = bool(moe and moe.expert_bias and moe.router.bias and sparse and not moe.shared_ffn_size)
     somewhere = bool(moe and (moe.expert_bias or moe.router.bias))
     if (model.attention_bias == "all") != everywhere or (somewhere and not everywhere):
         yield Problem(
@@ -79,8 +79,8 @@ def _experts(model: Model) -> Iterator[Problem]:
         yield Problem("model.moe.router.normalize", "Megatron's sigmoid scores of several experts always sum to 1")
     if router.score == "softmax" and router.normalize and moe.active_experts == 1:
         yield Problem("model.moe.router.normalize", "the score of a single expert would always be 1")
-    if router.balance_bias and router.score != "sigmoid":
-        yield Problem("model.moe.router.balance_bias", "Megatron has it with sigmoid scores alone")
+    if router.balance == "bias" and router.score != "sigmoid":
+        yield Problem("model.moe.router.balance", "Megatron has a bias that balances with sigmoid scores alone")
     if router.before_experts and moe.active_experts > 1:
         yield Problem("model.moe.router.before_experts", "Megatron has it with a single active expert alone")
     if router.groups and moe.active_experts % (router.active_groups or 1):

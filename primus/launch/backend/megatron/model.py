@@ -2,13 +2,16 @@
 
 from typing import Any
 
-from primus.launch.config.terms.model import Mla, Model, Moe, RopeScaling
+from primus.launch.config.terms.model import Mla, Model, Moe, RopeScaling, Router
 from primus.launch.config.terms.training import Training
 
 Arguments = dict[str, Any]
 
 YARN = {"beta_fast": 32.0, "beta_slow": 1.0}
-"""What DeepSeek and gpt-oss have, and YaRN recommends for Llama: section 3.2 of https://arxiv.org/abs/2309.00071."""
+"""Megatron's defaults, which DeepSeek and gpt-oss have."""
+
+LLAMA3 = (1.0, 4.0, 8192)
+"""Low and high frequency factor and original context of Megatron's llama3 scaling: `RotaryEmbedding._apply_scaling`."""
 
 GPT_OSS_CLAMP = 7.0
 """`swiglu_limit` in https://huggingface.co/openai/gpt-oss-20b/blob/main/config.json."""
@@ -26,7 +29,7 @@ def architecture(model: Model, training: Training) -> Arguments:
         "make_vocab_size_divisible_by": 1,
         "untie_embeddings_and_output_weights": not model.tied_embeddings,
         "normalization": "RMSNorm",
-        "norm_epsilon": model.norm_epsilon,
+        "layernorm_epsilon": model.norm_epsilon,
         "attention_dropout": 0.0,
         "hidden_dropout": 0.0,
         "add_bias_linear": model.attention_bias == "all",
@@ -38,10 +41,22 @@ def architecture(model: Model, training: Training) -> Arguments:
     }
 
 
-def expert_layers(model: Model, moe: Moe) -> list[int]:
-    """1 for each layer that has experts, else 0."""
-    first, every = moe.first_layer, moe.interval
-    return [int(layer >= first and (layer - first) % every == 0) for layer in range(model.layers)]
+def frequencies(model: Model) -> dict[str, Any] | None:
+    """What stretches the rotary positions where Megatron's own arguments cannot say it; the rank does it then."""
+    scaling = model.rope_scaling
+    if scaling is None or scaling.kind != "llama3" or _thresholds(scaling) == LLAMA3:
+        return None
+    low, high, original = _thresholds(scaling)
+    return {
+        "factor": scaling.factor,
+        "low_frequency_factor": low,
+        "high_frequency_factor": high,
+        "original_context": original,
+    }
+
+
+def _thresholds(scaling: RopeScaling) -> tuple[float | None, float | None, int]:
+    return scaling.low_frequency_factor, scaling.high_frequency_factor, scaling.original_context
 
 
 def _activation(model: Model) -> Arguments:
@@ -92,7 +107,8 @@ def _positions(model: Model) -> Arguments:
         arguments["rope_type"] = "rope"
     scaling = model.rope_scaling
     if scaling and scaling.kind == "llama3":
-        arguments |= {"use_rope_scaling": True, "rope_scaling_factor": scaling.factor}
+        if _thresholds(scaling) == LLAMA3:
+            arguments |= {"use_rope_scaling": True, "rope_scaling_factor": scaling.factor}
     elif scaling:
         arguments |= _yarn(scaling, latent=model.mla is not None)
     return arguments
@@ -109,7 +125,7 @@ def _yarn(scaling: RopeScaling, *, latent: bool) -> Arguments:
         "yarn_original_max_position_embeddings": scaling.original_context,
         "yarn_beta_fast": scaling.beta_fast or YARN["beta_fast"],
         "yarn_beta_slow": scaling.beta_slow or YARN["beta_slow"],
-        "yarn_correction_range_round_to_int": False,
+        "yarn_correction_range_round_to_int": scaling.truncate,
         "mscale": mscale,
         "mscale_all_dim": 0.0,
     }
@@ -121,16 +137,14 @@ def _experts(model: Model, moe: Moe, training: Training) -> Arguments:
         "num_experts": moe.experts,
         "moe_router_topk": moe.active_experts,
         "moe_ffn_hidden_size": moe.ffn_size,
-        "moe_layer_freq": str(expert_layers(model, moe)),
+        "moe_layer_freq": str([int(model.has_experts(layer)) for layer in range(model.layers)]),
         "moe_router_score_function": router.score,
         # Softmax over all experts and no second norm, or over the chosen ones alone, which makes them sum to 1.
         "moe_router_pre_softmax": router.score == "softmax" and not router.normalize,
         "moe_router_dtype": "fp32",
-        "moe_router_enable_expert_bias": router.balance_bias,
         "moe_apply_probs_on_input": router.before_experts,
-        "moe_router_load_balancing_type": ["aux_loss" if router.balance_loss else "none"],
-        "moe_aux_loss_coeff": [router.balance_loss],
         "moe_token_dispatcher_type": "alltoall",
+        **_balance(router),
     }
     if router.scale != 1:
         arguments["moe_router_topk_scaling_factor"] = router.scale
@@ -141,3 +155,19 @@ def _experts(model: Model, moe: Moe, training: Training) -> Arguments:
     if moe.expert_bias and training.parallel.tensor > 1:
         arguments["expert_tensor_parallel_size"] = 1  # Megatron has biases in whole experts alone
     return arguments
+
+
+def _balance(router: Router) -> Arguments:
+    """`auto`: Megatron has the bias with sigmoid scores alone."""
+    by = router.balance
+    if by == "auto":
+        by = "bias" if router.score == "sigmoid" else "loss"
+    return {
+        "moe_router_load_balancing_type": ["aux_loss" if by == "loss" else "none"],
+        "moe_aux_loss_coeff": [router.balance_rate if by == "loss" else 0.0],
+        **(
+            {"moe_router_enable_expert_bias": True, "moe_router_bias_update_rate": router.balance_rate}
+            if by == "bias"
+            else {}
+        ),
+    }
