@@ -38,11 +38,17 @@ def check_version() -> None:
 
 
 def ignore_warnings() -> None:
-    """Lines in every log that ask nothing of the user.
+    """Lines in every log that ask nothing of the user: optional packages that are not there, names that change.
 
-    Upstream: megatron-core 0.19.2, where Apex and Transformer Engine are looked for. Can go when it logs them once.
+    Upstream: megatron-core 0.19.2 with torch 2.13. Can go when Megatron says it once and takes torch's new names.
     """
-    for message in (".*Apex is not installed.*", ".*Transformer Engine and Apex are not installed.*"):
+    for message in (
+        ".*Apex (is|are) not installed",
+        "Transformer Engine and Apex are not installed",
+        "absl.logging is not installed",
+        "Only transformer-engine>=1.7.0 supports MoE experts",
+        "`torch.distributed.* is deprecated",
+    ):
         warnings.filterwarnings("ignore", message=message)
 
 
@@ -65,8 +71,10 @@ def load_sharded_adam() -> None:
 
     Upstream: megatron-core 0.19.2, `state_dict` and `load_state_dict` of `DistributedOptimizer`
     (core/optimizer/distrib_optimizer.py): the first wants every parameter's step before there is one, the second gives
-    all parameters one tensor, which then counts once for each. Can go when a checkpoint loads with PyTorch's Adam.
+    all parameters one tensor, which then counts once for each, and in fp32 it writes into weights that autograd
+    watches. Can go when a checkpoint loads with PyTorch's Adam.
     """
+    import torch
     from megatron.core.optimizer import distrib_optimizer
 
     if distrib_optimizer.HAVE_APEX_OR_TE:
@@ -80,7 +88,8 @@ def load_sharded_adam() -> None:
         return state_dict(self)
 
     def with_own_steps(self: Any, state: Any) -> None:
-        load_state_dict(self, state)
+        with torch.no_grad():
+            load_state_dict(self, state)
         _count_apart(self.optimizer)
 
     optimizer.state_dict, optimizer.load_state_dict = with_state, with_own_steps

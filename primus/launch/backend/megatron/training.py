@@ -1,5 +1,6 @@
 """The neutral terms of a training in the arguments of Megatron (megatron/training/arguments.py, megatron-core 0.19)."""
 
+import logging
 from typing import Any
 
 from primus.launch.config.terms.training import Training
@@ -32,6 +33,7 @@ def course(training: Training, layers: int) -> dict[str, Any]:
         "eval_interval": training.eval.interval or training.steps + 1,
         "eval_iters": training.eval.steps if training.eval.interval else 0,
         "log_interval": LOGGED,
+        "logging_level": logging.WARNING,  # below are whole configs, a line each
         "tokenizer_type": "NullTokenizer",  # it gets tokens, not text
         "create_attention_mask_in_dataloader": False,  # attention is causal
     }
