@@ -7,7 +7,9 @@ from megatron.core.models.gpt.gpt_layer_specs import get_gpt_decoder_block_spec
 from megatron.core.process_groups_config import ProcessGroupCollection
 from megatron.core.transformer.attention import SelfAttention
 from megatron.core.transformer.enums import AttnBackend, AttnMaskType
+from megatron.core.transformer.identity_op import IdentityOp
 from megatron.core.transformer.module import MegatronModule
+from megatron.core.transformer.multi_latent_attention import MLASelfAttention, MLASelfAttentionSubmodules
 from megatron.core.transformer.spec_utils import ModuleSpec
 from megatron.core.transformer.transformer_block import TransformerBlockSubmodules
 from megatron.core.transformer.transformer_config import TransformerConfig
@@ -65,6 +67,22 @@ class PartlyNormedAttention(SelfAttention):
             self.q_layernorm = self.k_layernorm = None
 
 
+class PartlyCompressedAttention(MLASelfAttention):
+    """DeepSeek V2 Lite: latent attention whose queries are projected at once, without a norm.
+
+    Megatron 0.19.2 has a norm for both queries and keys and values, or for none (`QKNormConfigResolver`).
+    """
+
+    def _resolve_qk_norm_config(self, submodules: MLASelfAttentionSubmodules) -> Any:
+        return {
+            "linear_q_proj": submodules.linear_q_proj,
+            "linear_q_up_proj": IdentityOp,
+            "linear_kv_up_proj": submodules.linear_kv_up_proj,
+            "q_layernorm": IdentityOp,
+            "kv_layernorm": submodules.kv_layernorm,
+        }
+
+
 def layers(model: GPTModelConfig, vp_stage: int | None = None) -> ModuleSpec | TransformerBlockSubmodules:
     """Megatron's own layers, with what it lacks: given to it as `transformer_layer_spec`."""
     config = model.transformer
@@ -82,6 +100,8 @@ def layers(model: GPTModelConfig, vp_stage: int | None = None) -> ModuleSpec | T
         attention = layer.submodules.self_attention
         if config.transformer_impl == "local" and _has_kernel(config):
             attention.submodules.core_attention = FusedAttention
+        if config.multi_latent_attention and config.q_lora_rank is None:
+            attention.module = PartlyCompressedAttention
         if config.qk_l2_norm:
             attention.module = PartlyNormedAttention
     return block

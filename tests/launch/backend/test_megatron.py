@@ -168,7 +168,7 @@ def test_latent_attention_and_experts_have_their_arguments() -> None:
             "moe_router_topk": 8,
             "moe_ffn_hidden_size": 2048,
             "moe_shared_expert_intermediate_size": 2048,
-            "moe_layer_freq": str([0] * 3 + [1] * 58),
+            "moe_layer_freq": f"[{'0,' * 3}{'1,' * 57}1]",
             "moe_router_score_function": "sigmoid",
             "moe_router_pre_softmax": False,
             "moe_router_topk_scaling_factor": 2.5,
@@ -192,8 +192,8 @@ def test_what_gpt_oss_and_llama_4_alone_have_is_translated() -> None:
     assert (gpt_oss["window_size"], gpt_oss["window_attn_skip_freq"]) == ("127,0", "2")
     assert gpt_oss["yarn_correction_range_round_to_int"] is False
     maverick = arguments(neutral.model("llama4_maverick"))
-    assert maverick["moe_layer_freq"] == str([0, 1] * 24)
-    assert maverick["no_rope_freq"] == str([0, 0, 0, 1] * 12)
+    assert maverick["moe_layer_freq"] == f"[{'0,1,' * 23}0,1]"
+    assert maverick["no_rope_freq"] == f"[{'0,0,0,1,' * 11}0,0,0,1]"
     assert maverick["moe_apply_probs_on_input"]
 
 

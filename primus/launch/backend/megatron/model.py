@@ -1,5 +1,6 @@
 """A neutral model in the arguments of Megatron (megatron/training/arguments.py, megatron-core 0.19)."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from primus.launch.config.terms.model import Mla, Model, Moe, RopeScaling, Router
@@ -59,6 +60,11 @@ def _thresholds(scaling: RopeScaling) -> tuple[float | None, float | None, int]:
     return scaling.low_frequency_factor, scaling.high_frequency_factor, scaling.original_context
 
 
+def _pattern(layers: Iterable[bool]) -> str:
+    """1 for each layer that is meant: `[0,1,1]`, without spaces as Megatron wants it."""
+    return f"[{','.join(str(int(meant)) for meant in layers)}]"
+
+
 def _activation(model: Model) -> Arguments:
     if model.activation == "swiglu":
         return {"swiglu": True}
@@ -102,7 +108,7 @@ def _positions(model: Model) -> Arguments:
     arguments: Arguments = {"position_embedding_type": "rope", "rotary_base": int(model.rope_theta)}
     if model.rope_skip:
         every = model.rope_skip
-        arguments["no_rope_freq"] = str([int(layer % every == 0) for layer in range(1, model.layers + 1)])
+        arguments["no_rope_freq"] = _pattern(layer % every == 0 for layer in range(1, model.layers + 1))
     if model.mla:
         arguments["rope_type"] = "rope"
     scaling = model.rope_scaling
@@ -137,7 +143,7 @@ def _experts(model: Model, moe: Moe, training: Training) -> Arguments:
         "num_experts": moe.experts,
         "moe_router_topk": moe.active_experts,
         "moe_ffn_hidden_size": moe.ffn_size,
-        "moe_layer_freq": str([int(model.has_experts(layer)) for layer in range(model.layers)]),
+        "moe_layer_freq": _pattern(model.has_experts(layer) for layer in range(model.layers)),
         "moe_router_score_function": router.score,
         # Softmax over all experts and no second norm, or over the chosen ones alone, which makes them sum to 1.
         "moe_router_pre_softmax": router.score == "softmax" and not router.normalize,
