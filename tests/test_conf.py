@@ -28,6 +28,7 @@ NEEDS = {
     "task=command": ["task.command=[echo]"],
     "task=export": ["run=a", "to=b.tar.gz"],
     "task=diff": ["run_a=a"],
+    "task=train/evaluate": ["checkpoint=saved"],
     "data=megatron": ["data.paths=tokens"],
 }
 HERE = Place(
@@ -48,6 +49,7 @@ def read(*overrides: str) -> tuple[dict[str, Any], Origins, Request]:
 def test_a_choice_composes_and_its_plan_is_shown(group: str, choice: Choice, tmp_path: Path) -> None:
     for name in ("tokens.bin", "tokens.idx"):
         (tmp_path / name).touch()
+    (tmp_path / "saved/step-1").mkdir(parents=True)
     here = dataclasses.replace(HERE, directory=tmp_path)
     word = f"{group}={choice.name}"
     data, source, request = read(word, *NEEDS.get(word, []))
