@@ -1,0 +1,1 @@
+"""MaxText: its own pre-train entry, given options, documents and a place for the metrics."""

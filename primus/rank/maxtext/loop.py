@@ -1,0 +1,73 @@
+"""What happens after which step of MaxText's loop: steps are counted from 1 here, and the last one is one of them.
+
+Upstream: maxtext 0.2.5, trainers/pre_train/train.py looks the functions and the class below up by their modules.
+"""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from absl import logging
+from maxtext.common import checkpointing, profiler
+from maxtext.trainers.pre_train import train
+
+Iteration = Callable[[dict[str, Any], dict[str, Any], dict[str, Any]], Any]
+
+
+def install(rank: dict[str, Any], begin: Callable[[], None]) -> None:
+    """Save, evaluate and trace as `rank` says. `begin` is called at the start of every step."""
+    checkpointing.maybe_save_checkpoint = partial(_save, rank["checkpoint"]["interval"])
+    train.training_loop_iteration = partial(
+        _iterate, train.training_loop_iteration, rank["evaluation"]["interval"], begin
+    )
+    if rank["profile"]["steps"]:
+        profiler.Profiler = partial(Profile, *rank["profile"]["steps"])
+
+
+def _save(
+    interval: int | None, manager: Any, state: Any, config: Any, data_iterator: Any, step: int | None = None
+) -> None:
+    """In the place of `maybe_save_checkpoint`, which saves after steps 1, 1 + interval and so on.
+
+    `step` None is MaxText's call after the last step, which has been saved by then. Can go when MaxText counts whole
+    intervals.
+    """
+    if manager is None or interval is None or step is None:
+        return
+    if (step + 1) % interval == 0 or step + 1 == config.steps:
+        logging.info("saving checkpoint %d, after step %d", step, step + 1)
+        checkpointing.save_checkpoint(manager, step, state, config, data_iterator, force=True)
+
+
+def _iterate(
+    own: Iteration,
+    interval: int | None,
+    begin: Callable[[], None],
+    device_state: dict[str, Any],
+    variables: dict[str, Any],
+    constants: dict[str, Any],
+) -> Any:
+    """In the place of `training_loop_iteration`, which does not evaluate after the last step but by chance.
+
+    Can go when MaxText does.
+    """
+    begin()
+    if interval is not None and variables["step"] + 1 == constants["steps"]:
+        constants = {**constants, "eval_interval": 1, "eval_start_step": 0}
+    return own(device_state, variables, constants)
+
+
+class Profile(profiler.Profiler):
+    """A trace of the steps `first` to `last`, wherever this start began, into `profile/` of the run directory.
+
+    MaxText counts them from where a start began, and writes into TensorBoard's folder. Can go when it has options for
+    both.
+    """
+
+    def __init__(self, first: int, last: int, config: Any, offset_step: int = 0) -> None:
+        super().__init__(config, offset_step=offset_step)
+        self.base_output_dir = str(Path(os.environ["PRIMUS_RUN_DIR"]) / "profile" / f"rank-{os.environ['RANK']}")
+        self.start_initial_profile_step = first - 1
+        self.finished_initial_profile_step = min(last, config.steps) - 1

@@ -1,0 +1,54 @@
+"""One rank of MaxText: its own pre-training from start to end."""
+
+import contextlib
+import importlib.util
+import io
+import sys
+from typing import Any
+
+from primus.rank.problems import UNFIT, Refused
+
+
+def run(rank: dict[str, Any]) -> None:
+    """Train as `rank` says, the content of `rank.json`. Raises Refused when this environment or a file does not fit."""
+    for package in ("jax", "maxtext"):
+        if importlib.util.find_spec(package) is None:
+            raise Refused(
+                f"{sys.executable} cannot import {package}. Mend it with: primus task=setup backend=maxtext", UNFIT
+            )
+    from primus.rank.maxtext import compatibility
+
+    compatibility.before_import(own_checkout=rank["path"] is not None)
+    from primus.rank.maxtext import devices, log
+
+    log.open_log()
+    devices.connect()
+    with contextlib.redirect_stdout(io.StringIO()):  # a line for every part of Google Cloud that is not there
+        from maxtext.trainers.pre_train import train as _  # noqa: F401
+    compatibility.apply(rank)
+    _train(rank)
+    devices.disconnect()
+
+
+def _train(rank: dict[str, Any]) -> None:
+    from maxtext.trainers.pre_train import train
+
+    from primus.rank.maxtext import checkpoints, config, data, evaluate, loop, metrics, schedule
+
+    start, only = checkpoints.start(rank), rank["evaluation"]["only"]
+    hyperparameters, recorder = train.initialize(config.command_line(config.options(rank, start)))
+    config.place(hyperparameters, rank)
+    if start.step >= hyperparameters.steps and not only:
+        print(f"INFO nothing to do: {start.step} steps are done, and task.steps is {hyperparameters.steps}", flush=True)
+        return
+    data.install(rank)
+    schedule.install()
+    lines = metrics.install(rank, hyperparameters)
+    loop.install(rank, lines.begin)
+    try:
+        if only:
+            evaluate.evaluate(hyperparameters, recorder, start.step, lines)
+        else:
+            train.run(hyperparameters, recorder)
+    finally:
+        lines.close()
