@@ -68,10 +68,15 @@ def failure(directory: Path, result: Mapping[str, Any]) -> str:
     cause = result.get("root_cause")
     if not cause:
         return f"primus: the job is {str(result['status']).lower()}: {result.get('message') or 'no rank said why'}"
-    ended = f"was killed by {cause['signal']}" if cause.get("signal") else f"ended with exit code {cause['exit_code']}"
-    head = f"primus: rank {cause['rank']} on node {cause.get('node_rank', 0)} failed first: it {ended}."
+    head = f"primus: {first_to_fail(cause)}"
     log = directory / cause["log"]
     return "\n".join([head, *(f"  {line}" for line in last_words(log)), f"primus: its whole log: {short(log)}"])
+
+
+def first_to_fail(cause: Mapping[str, Any]) -> str:
+    """The root cause in a sentence."""
+    ended = f"was killed by {cause['signal']}" if cause.get("signal") else f"ended with exit code {cause['exit_code']}"
+    return f"rank {cause['rank']} on node {cause.get('node_rank', 0)} failed first: it {ended}."
 
 
 def last_words(log: Path) -> list[str]:

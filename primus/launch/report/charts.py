@@ -1,0 +1,144 @@
+"""Charts as plotly.js takes them: traces and a layout as plain data, without colours of the page. Pure.
+
+The page's script (page.js) adds what depends on light and dark.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from primus.launch.report.curves import Curve, thin
+
+POINTS = 1000
+"""Points of a curve at most: more than a screen has columns for them."""
+
+ALL_POINTS = 20_000
+"""Points of all curves of a chart together, which keeps a report of hundreds of jobs small."""
+
+# Seen well on white and on black, and told apart by the colour-blind as far as eight can be.
+COLOURS = ("#2f80ed", "#e8710a", "#12a07f", "#c2409b", "#8a6df0", "#7f9100", "#d64545", "#17a2c4")
+_DASHES = ("solid", "dash", "dot", "dashdot")
+_LEGEND = 30
+"""Curves whose names fit beside each other; more are told by pointing at them."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """`axes` offers other things to draw over: the title of an axis, and the x of each trace; the first is shown."""
+
+    title: str
+    traces: tuple[dict[str, Any], ...]
+    layout: dict[str, Any]
+    axes: dict[str, list[list[float | None]]] = field(default_factory=dict)
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve of a chart; `over` holds the x of each of its values by the title of an axis, in one order for all."""
+
+    name: str
+    values: Sequence[float]
+    over: Mapping[str, Sequence[float | None]]
+    style: int = 0
+    markers: bool = False
+
+
+def line(name: str, curve: Curve, scale: float = 1.0, style: int = 0, start: float | None = None) -> Line:
+    """A curve over its steps; with `start`, a time, over the minutes since then."""
+    minutes = {"minutes": [(time - start) / 60 for time in curve.times]} if start is not None else {}
+    values = [scale * value for value in curve.values] if scale != 1.0 else curve.values
+    return Line(name, values, minutes or {"step": curve.steps}, style)
+
+
+def line_chart(title: str, unit: str, lines: Sequence[Line], *, wide: bool = False, zero: bool = False) -> Chart:
+    """Lines over the first of their axes, with the others to choose from. `zero`: the y axis begins at 0."""
+    most = max(50, min(POINTS, ALL_POINTS // max(1, len(lines))))
+    kept = [thin(one.values, most) for one in lines]
+    axes = {
+        axis: [[_short(one.over[axis][i]) for i in chosen] for one, chosen in zip(lines, kept, strict=True)]
+        for axis in lines[0].over
+        if all(axis in one.over for one in lines)
+    }
+    first = next(iter(axes))
+    traces = tuple(
+        _trace(one, [_short(one.values[i]) for i in chosen], axes[first][n])
+        for n, (one, chosen) in enumerate(zip(lines, kept, strict=True))
+    )
+    layout = _layout(first, unit, len(lines))
+    if zero:
+        layout["yaxis"]["rangemode"] = "tozero"
+    return Chart(title, traces, layout, axes if len(axes) > 1 else {}, wide)
+
+
+def bar_chart(title: str, unit: str, bars: Sequence[tuple[str, float | None, str, int]]) -> Chart:
+    """A horizontal bar for each (name, value, value in words, style), the first on top; those without a value empty."""
+    names = [name for name, *_ in bars]
+    trace = {
+        "type": "bar",
+        "orientation": "h",
+        "x": [_short(value) for _, value, *_ in bars],
+        "y": list(range(len(bars))),
+        "text": [words for _, _, words, _ in bars],
+        "customdata": names,
+        "textposition": "auto",
+        "cliponaxis": False,
+        "hovertemplate": "%{customdata}: %{text}<extra></extra>",
+        "marker": {"color": [COLOURS[style % len(COLOURS)] for *_, style in bars]},
+    }
+    layout = _layout(unit, "", 1)
+    layout["hovermode"] = "closest"
+    layout["height"] = 110 + 30 * len(bars)
+    layout["xaxis"]["rangemode"] = "tozero"
+    layout["yaxis"] |= {"autorange": "reversed", "tickvals": trace["y"], "ticktext": [_cut(n) for n in names]}
+    return Chart(title, (trace,), layout)
+
+
+def point_chart(title: str, x: str, y: str, series: Sequence[tuple[str, Sequence[float], Sequence[float]]]) -> Chart:
+    """Points with a line between them for each (name, xs, ys); x is logarithmic where it spans a factor of 8."""
+    traces = tuple(
+        _trace(Line(name, ys, {}, style, markers=True), [_short(v) for v in ys], list(xs))
+        for style, (name, xs, ys) in enumerate(series)
+    )
+    layout = _layout(x, y, len(series))
+    every = [value for _, xs, _ in series for value in xs]
+    if min(every) > 0 and max(every) >= 8 * min(every):
+        layout["xaxis"] |= {
+            "type": "log",
+            "tickvals": sorted(set(every)),
+            "ticktext": [f"{v:g}" for v in sorted(set(every))],
+        }
+    return Chart(title, traces, layout)
+
+
+def _trace(one: Line, values: list[float | None], x: Sequence[float | None]) -> dict[str, Any]:
+    colour, dash = COLOURS[one.style % len(COLOURS)], _DASHES[one.style // len(COLOURS) % len(_DASHES)]
+    return {
+        "type": "scatter",
+        "mode": "lines+markers" if one.markers or len(values) < 3 else "lines",
+        "name": one.name,
+        "x": list(x),
+        "y": values,
+        "line": {"color": colour, "dash": dash, "width": 1.8},
+    }
+
+
+def _layout(x: str, y: str, traces: int) -> dict[str, Any]:
+    return {
+        "height": 320,
+        "margin": {"l": 8, "r": 12, "t": 8, "b": 8},
+        "hovermode": "x unified" if 1 < traces <= len(COLOURS) else "closest",
+        "showlegend": 1 < traces <= _LEGEND,
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        "xaxis": {"title": {"text": x}, "automargin": True},
+        "yaxis": {"title": {"text": y}, "automargin": True},
+    }
+
+
+def _short(value: float | None) -> float | None:
+    """Six digits: more than a screen shows, and a third of the size."""
+    return None if value is None else float(f"{value:.6g}")
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= 28 else name[:27] + "…"
