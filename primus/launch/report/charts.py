@@ -44,11 +44,29 @@ class Line:
     markers: bool = False
 
 
-def line(name: str, curve: Curve, scale: float = 1.0, style: int = 0, start: float | None = None) -> Line:
-    """A curve over its steps; with `start`, a time, over the minutes since then."""
-    minutes = {"minutes": [(time - start) / 60 for time in curve.times]} if start is not None else {}
-    values = [scale * value for value in curve.values] if scale != 1.0 else curve.values
-    return Line(name, values, minutes or {"step": curve.steps}, style)
+@dataclass(frozen=True)
+class Clock:
+    """Times of an axis: since `start` (seconds since the epoch), in a unit of so many `seconds`."""
+
+    start: float
+    unit: str
+    seconds: float
+
+    def read(self, times: Sequence[float]) -> list[float]:
+        """These times (seconds since the epoch) as the axis shows them."""
+        return [(time - self.start) / self.seconds for time in times]
+
+
+def clock(start: float, length: float) -> Clock:
+    """The clock for what takes `length` seconds."""
+    unit, seconds = ("seconds", 1.0) if length < 300 else ("minutes", 60.0) if length < 4 * 3600 else ("hours", 3600.0)
+    return Clock(start, unit, seconds)
+
+
+def line(name: str, curve: Curve, scale: float = 1.0, style: int = 0, since: Clock | None = None) -> Line:
+    """A curve over its steps, or over the time since the clock's start."""
+    over = {since.unit: since.read(curve.times)} if since else {"step": curve.steps}
+    return Line(name, [scale * value for value in curve.values] if scale != 1.0 else curve.values, over, style)
 
 
 def line_chart(title: str, unit: str, lines: Sequence[Line], *, wide: bool = False, zero: bool = False) -> Chart:
@@ -66,6 +84,9 @@ def line_chart(title: str, unit: str, lines: Sequence[Line], *, wide: bool = Fal
         for n, (one, chosen) in enumerate(zip(lines, kept, strict=True))
     )
     layout = _layout(first, unit, len(lines))
+    layout["showlegend"] |= len(lines) == 1 and lines[0].name.casefold() != title.casefold()
+    if wide:
+        layout["height"] = 340
     if zero:
         layout["yaxis"]["rangemode"] = "tozero"
     return Chart(title, traces, layout, axes if len(axes) > 1 else {}, wide)
@@ -81,15 +102,15 @@ def bar_chart(title: str, unit: str, bars: Sequence[tuple[str, float | None, str
         "y": list(range(len(bars))),
         "text": [words for _, _, words, _ in bars],
         "customdata": names,
-        "textposition": "auto",
+        "textposition": "outside",
         "cliponaxis": False,
         "hovertemplate": "%{customdata}: %{text}<extra></extra>",
         "marker": {"color": [COLOURS[style % len(COLOURS)] for *_, style in bars]},
     }
     layout = _layout(unit, "", 1)
     layout["hovermode"] = "closest"
-    layout["height"] = 110 + 30 * len(bars)
-    layout["xaxis"]["rangemode"] = "tozero"
+    layout["height"] = max(layout["height"], 110 + 30 * len(bars))
+    layout["xaxis"]["range"] = [0, _short(1.2 * max((value or 0.0 for _, value, *_ in bars), default=0.0))]
     layout["yaxis"] |= {"autorange": "reversed", "tickvals": trace["y"], "ticktext": [_cut(n) for n in names]}
     return Chart(title, (trace,), layout)
 
@@ -103,11 +124,8 @@ def point_chart(title: str, x: str, y: str, series: Sequence[tuple[str, Sequence
     layout = _layout(x, y, len(series))
     every = [value for _, xs, _ in series for value in xs]
     if min(every) > 0 and max(every) >= 8 * min(every):
-        layout["xaxis"] |= {
-            "type": "log",
-            "tickvals": sorted(set(every)),
-            "ticktext": [f"{v:g}" for v in sorted(set(every))],
-        }
+        ticks = sorted(set(every))
+        layout["xaxis"] |= {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
     return Chart(title, traces, layout)
 
 
@@ -125,7 +143,7 @@ def _trace(one: Line, values: list[float | None], x: Sequence[float | None]) -> 
 
 def _layout(x: str, y: str, traces: int) -> dict[str, Any]:
     return {
-        "height": 320,
+        "height": 260,
         "margin": {"l": 8, "r": 12, "t": 8, "b": 8},
         "hovermode": "x unified" if 1 < traces <= len(COLOURS) else "closest",
         "showlegend": 1 < traces <= _LEGEND,

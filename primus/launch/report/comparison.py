@@ -75,11 +75,11 @@ def page(title: str, status: str, runs: Sequence[Run], left_out: int = 0) -> Pag
 
 
 def best(figure: Figure, values: Sequence[float | None], runs: Sequence[Run]) -> float | None:
-    """The best value: of runs that finished and came equally far, where they do not all have the same."""
+    """The best value: of runs that finished and came equally far, where these do not all read the same."""
     steps = {_step(run) for run in runs if run.status == "FINISHED"}
     known = [v for v, run in zip(values, runs, strict=True) if v is not None and run.status == "FINISHED"]
     comparable = len(steps) == 1 or figure not in (LOSS, VALIDATION)
-    return figure.best(known) if figure.best and comparable and len(set(known)) > 1 else None
+    return figure.best(known) if figure.best and comparable and len({figure.say(v) for v in known}) > 1 else None
 
 
 def _results(runs: Sequence[Run], found: Differences) -> Table:
@@ -87,10 +87,11 @@ def _results(runs: Sequence[Run], found: Differences) -> Table:
     for figure in FIGURES:
         values = [figure.of(run) for run in runs]
         if any(value is not None for value in values):
-            columns += [(figure, values, best(figure, values, runs))]
+            value = best(figure, values, runs)
+            columns += [(figure, [figure.say(v) for v in values], "" if value is None else figure.say(value))]
     rows = [
         [Cell(found.names[n]), Cell(run.status.lower())]
-        + [Cell(figure.say(values[n]), value is not None and values[n] == value) for figure, values, value in columns]
+        + [Cell(said[n], said[n] == winner) for _, said, winner in columns]
         for n, run in enumerate(runs)
     ]
     note = (
@@ -101,9 +102,9 @@ def _results(runs: Sequence[Run], found: Differences) -> Table:
 
 
 def _losses(runs: Sequence[Run], found: Differences) -> list[Chart]:
-    charts = []
+    charts, longest = [], max(map(job.length, runs))
     for metric, title in (("loss", "Loss"), ("validation_loss", "Validation loss")):
-        lines = [one for n, run in enumerate(runs) for one in job.loss_lines(run, metric, found.names[n], n)]
+        lines = [one for n, run in enumerate(runs) for one in job.loss_lines(run, metric, found.names[n], longest, n)]
         charts += [line_chart(title, "nats per token", lines, wide=True)] if lines else []
     return charts
 
@@ -145,4 +146,4 @@ def _places(runs: Sequence[Run], found: Differences) -> Table:
     head = ["", "run", *found.keys, "backend", "devices", "ranks", "versions", "git commit"]
     said = (facts.backend, facts.devices, facts.ranks, facts.versions, facts.commit)
     rows = [[found.names[n], run.name, *found.values[n], *(say(run) for say in said)] for n, run in enumerate(runs)]
-    return Table("What ran", head, [[Cell(text) for text in row] for row in rows])
+    return Table("What ran", head, [[Cell(text) for text in row] for row in rows], words=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from primus.launch import closing
 from primus.launch.report import facts
-from primus.launch.report.charts import Chart, Line, line, line_chart
+from primus.launch.report.charts import Chart, Clock, Line, clock, line, line_chart
 from primus.launch.report.curves import Curve, at_steps, spread
 from primus.launch.report.page import Charts, Facts, Page, Section, Text
 from primus.launch.report.reading import Run
@@ -28,13 +28,13 @@ def page(run: Run) -> Page:
     sections: list[Section] = []
     if run.status not in ("FINISHED", "RUNNING"):
         sections += [_failure(run)]
+    sections += [Facts("What ran", facts.facts(run))]
     if rows := facts.figures(run):
         sections += [Facts("Figures", rows)]
     if charts := [*_training(run), *_others(run)]:
         sections += [Charts("Training" if "loss" in run.metrics else "Metrics", charts)]
     if charts := _hosts(run):
         sections += [Charts("Hosts", charts)]
-    sections += [Facts("What ran", facts.facts(run))]
     if run.config:
         sections += [Text("Config", run.config, folded=True)]
     return Page(title(run), run.status, facts.summary(run), sections)
@@ -45,16 +45,25 @@ def title(run: Run) -> str:
     return f"{(run.plan.config.get('experiment') or {}).get('name', '')} {run.name}".strip()
 
 
-def loss_lines(run: Run, metric: str, name: str, style: int = 0) -> list[Line]:
-    """A loss of a run over steps, tokens and minutes since its start; none where it was not reported."""
+def length(run: Run) -> float:
+    """Seconds from the start of a run to its last metrics."""
+    ends = [curve.times[-1] for host in (run.metrics, *run.hosts.values()) for curve in host.values()]
+    return max(ends) - run.started if ends and run.started is not None else 0.0
+
+
+def loss_lines(run: Run, metric: str, name: str, longest: float, style: int = 0) -> list[Line]:
+    """A loss over steps, tokens and time since the start of its run; none where it was not reported.
+
+    `longest`: seconds that the longest run on the same axis takes.
+    """
     curve = run.metrics.get(metric)
     if curve is None:
         return []
     over: dict[str, Sequence[float | None]] = {"step": curve.steps}
     if "tokens" in run.metrics:
         over["tokens"] = at_steps(curve.steps, run.metrics["tokens"])
-    start = run.started if run.started is not None else curve.times[0]
-    over["minutes since the start"] = [(time - start) / 60 for time in curve.times]
+    since = clock(run.started if run.started is not None else curve.times[0], longest)
+    over[since.unit] = since.read(curve.times)
     return [Line(name, curve.values, over, style)]
 
 
@@ -67,7 +76,8 @@ def _failure(run: Run) -> Text:
 
 def _training(run: Run) -> list[Chart]:
     charts = []
-    if losses := [*loss_lines(run, "loss", "loss"), *loss_lines(run, "validation_loss", "validation loss", 1)]:
+    names = ("loss", "validation_loss")
+    if losses := [one for n, m in enumerate(names) for one in loss_lines(run, m, m.replace("_", " "), length(run), n)]:
         charts += [line_chart("Loss", "nats per token", losses, wide=True)]
     for metric, name, unit, scale in (
         ("tokens_per_second", "Tokens per second", "tokens/s", 1.0),
@@ -92,7 +102,7 @@ def _hosts(run: Run) -> list[Chart]:
     start = run.started
     if start is None or all(len(curve.values) < 2 for host in run.hosts.values() for curve in host.values()):
         return []
-    charts = []
+    since, charts = clock(start, length(run)), []
     for title, unit, scale, groups in (
         ("Utilisation", "%", 1.0, (("CPU", "cpu_percent"), ("GPU", "gpu*_utilization_percent"))),
         ("Memory in use", "GiB", GIB, (("host", "memory_used"), ("GPU", "gpu*_memory_used"))),
@@ -100,7 +110,7 @@ def _hosts(run: Run) -> list[Chart]:
     ):
         lines: list[Line] = []
         for word, metric in groups:
-            lines += _group(word, _members(run.hosts, metric), scale, len(lines), start)
+            lines += _group(word, _members(run.hosts, metric), scale, len(lines), since)
         charts += [line_chart(title, unit, lines, zero=True)] if lines else []
     return charts
 
@@ -116,11 +126,11 @@ def _members(hosts: Mapping[int, Mapping[str, Curve]], metric: str) -> dict[str,
     return found
 
 
-def _group(word: str, members: Mapping[str, Curve], scale: float, style: int, start: float) -> list[Line]:
+def _group(word: str, members: Mapping[str, Curve], scale: float, style: int, since: Clock) -> list[Line]:
     if len(members) > _ALONE:
         drawn = spread(list(members.values()), _POINTS)
         members = dict(zip((", lowest", ", median", ", highest"), drawn, strict=True))
     return [
-        line(f"{word} {name}".strip().replace(" ,", ","), curve, scale, style + n, start)
+        line(f"{word} {name}".strip().replace(" ,", ","), curve, scale, style + n, since)
         for n, (name, curve) in enumerate(members.items())
     ]

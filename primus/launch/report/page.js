@@ -13,6 +13,7 @@
   document.head.append(script);
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const touch = !matchMedia("(hover: hover)").matches;
   const chosen = charts.map((chart) => Object.keys(chart.axes)[0]);
 
   function layout(chart, axis) {
@@ -20,6 +21,7 @@
     const title = axis ? { text: axis } : chart.layout.xaxis.title;
     return {
       ...chart.layout,
+      dragmode: touch ? false : "zoom", // a finger on a chart scrolls the page
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
       font: { color: colour("--text"), size: 12 },
@@ -37,7 +39,12 @@
     for (const button of figures[n].querySelectorAll("button")) {
       button.setAttribute("aria-pressed", button.dataset.axis === axis);
     }
-    const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
+    const config = {
+      responsive: true,
+      displaylogo: false,
+      displayModeBar: touch ? false : "hover",
+      modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
+    };
     return Plotly.react(figures[n].querySelector(".plot"), traces, layout(chart, axis), config);
   }
 

@@ -63,12 +63,13 @@ class Facts:
 
 @dataclass(frozen=True)
 class Table:
-    """A row for each run; the first column names it."""
+    """A row for each run; the first column names it. `words`: it holds text more than numbers."""
 
     title: str
     head: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     note: str = ""
+    words: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def _section(section: Section, numbers: Sequence[int]) -> str:
     match section:
         case Facts():
             rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>\n" for name, value in section.rows)
-            return f"<section>{title}\n<dl>\n{rows}</dl></section>"
+            return f'<section class="facts">{title}\n<dl>\n{rows}</dl></section>'
         case Table():
             return f"<section>{title}\n{_table(section)}</section>"
         case Charts():
@@ -137,9 +138,11 @@ def _section(section: Section, numbers: Sequence[int]) -> str:
 
 def _table(table: Table) -> str:
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.head)
+    head = f"<thead><tr>{head}</tr></thead>"
     body = "".join(f"<tr>{_cells(row)}</tr>\n" for row in table.rows)
     note = f"<p>{escape(table.note)}</p>" if table.note else ""
-    return f'<div class="scroll"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>{note}'
+    kind = ' class="words"' if table.words else ""
+    return f'<div class="scroll"><table{kind}>\n{head}\n<tbody>\n{body}</tbody></table></div>{note}'
 
 
 def _cells(row: Sequence[Cell]) -> str:
