@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from primus.launch.config.request import Request
+from primus.node import rundir
 from primus.node.plan import Plan
 from primus.node.secrets import redact_url
 
@@ -33,13 +34,14 @@ def incomplete(directory: Path) -> str:
 
 
 def summary(plan: Plan, request: Request, result: Mapping[str, Any]) -> str:
-    """The four closing lines."""
-    where = short(Path(plan.directory))
+    """The closing lines."""
+    where, report = short(Path(plan.directory)), Path(plan.directory) / rundir.REPORT
     value, step = loss(result), result.get("step")
     reached = f"{value:.4f} at step {step}" if value is not None else "none reported"
     rows = [
         ("run", f"{where}  ({str(result['status']).lower()})"),
         ("loss", reached),
+        *([("report", short(report))] if report.is_file() else []),
         ("browse", browse(request)),
         ("replay", f"primus replay={shlex.quote(where)}"),
     ]

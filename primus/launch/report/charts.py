@@ -111,7 +111,13 @@ def bar_chart(title: str, unit: str, bars: Sequence[tuple[str, float | None, str
     layout["hovermode"] = "closest"
     layout["height"] = max(layout["height"], 110 + 30 * len(bars))
     layout["xaxis"]["range"] = [0, _short(1.2 * max((value or 0.0 for _, value, *_ in bars), default=0.0))]
-    layout["yaxis"] |= {"autorange": "reversed", "tickvals": trace["y"], "ticktext": [_cut(n) for n in names]}
+    layout["bargap"] = 0.4
+    layout["yaxis"] |= {
+        "autorange": "reversed",
+        "showgrid": False,
+        "tickvals": trace["y"],
+        "ticktext": [_cut(n) for n in names],
+    }
     return Chart(title, (trace,), layout)
 
 

@@ -8,7 +8,7 @@ from primus.launch.report import words
 from primus.launch.report.curves import Curve, steady
 from primus.launch.report.reading import Run
 
-_VERSIONS = ("torch", "jax", "transformer-engine", "flash-attn", "numpy")
+_VERSIONS = ("torch", "jax", "transformer-engine", "flash-attn")
 """Packages of the ranks' interpreter that say much about a result, beside that of the backend; packages.txt has all."""
 
 

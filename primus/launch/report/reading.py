@@ -8,7 +8,7 @@ from typing import Any
 
 from primus.launch import closing
 from primus.launch.config.terms.model import Model
-from primus.launch.record import files, sweep, tail
+from primus.launch.record import files, tail
 from primus.launch.report.curves import Curve, curves
 from primus.launch.snapshot import REVISION
 from primus.node import rundir
@@ -90,11 +90,6 @@ def run(directory: Path) -> Run:
         hosts={node: curves(_lines(path)) for node, path in files.host_files(directory).items()},
         last_words=closing.last_words(directory / str(log)) if log else [],
     )
-
-
-def jobs(directory: Path) -> list[Run]:
-    """The runs of a sweep that have started, in order."""
-    return [run(folder) for folder in sweep.jobs(directory)]
 
 
 def _rank_metrics(directory: Path) -> dict[str, Curve]:
