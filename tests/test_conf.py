@@ -1,5 +1,6 @@
 """Every YAML file under conf/ can be chosen, and its plan can be shown."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,13 @@ CONF = catalog.conf_dir()
 EVERY = [(group, choice) for group in catalog.GROUPS for choice in catalog.choices(group, [CONF]).values()]
 IDS = [f"{group}={choice.name}" for group, choice in EVERY]
 # What a choice cannot do without.
-NEEDS = {"task=command": ["task.command=[echo]"], "task=export": ["run=a", "to=b.tar.gz"], "task=diff": ["run_a=a"]}
+NEEDS = {
+    "task=command": ["task.command=[echo]"],
+    "task=export": ["run=a", "to=b.tar.gz"],
+    "task=diff": ["run_a=a"],
+    "task=train/evaluate": ["checkpoint=saved"],
+    "data=megatron": ["data.paths=tokens"],
+}
 HERE = Place(
     Path("/project"), Path("/opt/primus"), "/usr/bin/python3", {}, Code("/project", None), Devices("cpu", "", 0, (), "")
 )
@@ -39,16 +46,20 @@ def read(*overrides: str) -> tuple[dict[str, Any], Origins, Request]:
 
 
 @each
-def test_a_choice_composes_and_its_plan_is_shown(group: str, choice: Choice) -> None:
+def test_a_choice_composes_and_its_plan_is_shown(group: str, choice: Choice, tmp_path: Path) -> None:
+    for name in ("tokens.bin", "tokens.idx"):
+        (tmp_path / name).touch()
+    (tmp_path / "saved/step-1").mkdir(parents=True)
+    here = dataclasses.replace(HERE, directory=tmp_path)
     word = f"{group}={choice.name}"
     data, source, request = read(word, *NEEDS.get(word, []))
     task = member("task", request.task["name"])
     if hasattr(task, "act"):
         assert reading.typed(task.Settings, request.task, "task", source)
         return
-    plan = planning.build(request, data, source, HERE, "20261121-093012-4f2a9c")
+    plan = planning.build(request, data, source, here, "20261121-093012-4f2a9c")
     assert from_json(to_json(plan)) == plan
-    assert f"task          {plan.task}" in show.text(plan, HERE)
+    assert f"task          {plan.task}" in show.text(plan, here)
 
 
 @each

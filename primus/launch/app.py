@@ -38,19 +38,19 @@ def execute(argv: Sequence[str]) -> int:
         if offered:
             print("\n".join(offered))
             return OK
-    run = original.named_by(arguments)
-    session = Session(directories, run)
-    config_name = original.register(run, arguments) if run else "config"
-    with _hydra_surroundings(arguments.without("replay").argv, directories):
+    begun = original.named_by(arguments)
+    session = Session(directories, begun)
+    config_name = original.register(begun, arguments) if begun else "config"
+    own = original.own_overrides(begun, arguments)
+    with _hydra_surroundings(own.argv, directories):
         main = _hydra_main(session, config_name)
         try:
-            config = None if arguments.options else _composed_once(config_name, arguments)
+            config = None if arguments.options else _composed_once(config_name, own)
             main(config) if config is not None else main()
         except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
             from primus.launch.config.explain import explain
 
-            typed = arguments.without("replay").overrides
-            raise explain(error, typed, directories, run.config if run else None) from error
+            raise explain(error, own.overrides, directories, begun.run.config if begun else None) from error
     return session.end()
 
 
@@ -62,8 +62,7 @@ def _composed_once(config_name: str, arguments: Arguments) -> DictConfig | None:
     config asks for any of it.
     """
     with hydra.initialize_config_dir(str(catalog.conf_dir()), version_base="1.3"):
-        overrides = list(arguments.without("replay").overrides)
-        config = hydra.compose(config_name, overrides, return_hydra_config=True)
+        config = hydra.compose(config_name, list(arguments.overrides), return_hydra_config=True)
     own = config.hydra
     if own.mode is not None or own.callbacks or own.job.chdir or own.job.env_set or own.searchpath:
         return None

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from primus.launch import closing, readiness, rundirectory, snapshot
+from primus.launch import attempts, closing, readiness, rundirectory, snapshot
 from primus.launch.config.request import Request
 from primus.launch.place import Place
 from primus.launch.problems import INTERRUPTED
-from primus.launch.replaying.finding import SavedRun
+from primus.launch.replaying.original import Original
 from primus.launch.running import Agent, Recorder
 from primus.node import rundir
 from primus.node.plan import Code, Plan
@@ -32,15 +32,15 @@ class Ended:
     loss: float | None
 
 
-def single(plan: Plan, request: Request, place: Place, secrets: Mapping[str, str], original: SavedRun | None) -> Ended:
+def single(plan: Plan, request: Request, place: Place, secrets: Mapping[str, str], original: Original | None) -> Ended:
     """Run one job on this machine, attached. Raises Complaint before anything is started."""
     if original:
         from primus.launch.replaying import drift
 
         drift.report(original, plan, place, request.replay_strict)
     readiness.check(plan)
-    with Interrupts() as interrupts:
-        directory = rundirectory.create(plan)
+    resumes = original is not None and original.purpose == "resume"
+    with Interrupts() as interrupts, attempts.opened(plan, again=resumes) as directory:
         agent = Agent(plan, directory, secrets)
         interrupts.forward_to(agent)
         asking_git = threading.Thread(target=_snapshot, args=(plan.code, directory))  # slow on a large tree

@@ -18,17 +18,22 @@ def create(plan: Plan) -> Path:
     try:
         directory.mkdir(parents=True)
         made = True
-        for file in plan.files:
-            rundir.write_text(directory / file.path, file.text)
-        rundir.write_text(directory / rundir.CONFIG, as_yaml(plan.config))
-        rundir.write_text(directory / rundir.OVERRIDES, as_yaml(list(plan.overrides)))
-        rundir.write_text(directory / rundir.PLAN, to_json(plan))
+        write(plan, directory)
     except OSError as error:
         if made:
             shutil.rmtree(directory, ignore_errors=True)
         reason = error.strerror or str(error)
         raise BadRequest(f"output.root: cannot write the run directory {directory}: {reason}") from None
     return directory
+
+
+def write(plan: Plan, directory: Path) -> None:
+    """Write what is known before the start, the plan last: its presence means that the rest is there."""
+    for file in plan.files:
+        rundir.write_text(directory / file.path, file.text)
+    rundir.write_text(directory / rundir.CONFIG, as_yaml(plan.config))
+    rundir.write_text(directory / rundir.OVERRIDES, as_yaml(list(plan.overrides)))
+    rundir.write_text(directory / rundir.PLAN, to_json(plan))
 
 
 def as_yaml(value: object) -> str:

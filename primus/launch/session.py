@@ -4,7 +4,7 @@ import gc
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from primus.launch.config.origin import Origins
 from primus.launch.config.request import Request
 from primus.launch.members import member
 from primus.launch.problems import INTERRUPTED, OK, BadRequest
-from primus.launch.replaying.finding import SavedRun
+from primus.launch.replaying.original import Original
 from primus.node.plan import Plan
 from primus.node.typed import plain
 
@@ -44,7 +44,7 @@ class SweepBatch:
 class Session:
     """One command. Hydra calls `take` with what it composed; `end` gives the exit code or raises what went wrong."""
 
-    def __init__(self, directories: Sequence[Path], original: SavedRun | None) -> None:
+    def __init__(self, directories: Sequence[Path], original: Original | None) -> None:
         self._directories = directories
         self._original = original
         self._exit_code = OK
@@ -75,7 +75,7 @@ class Session:
         if hasattr(task, "act"):
             self._act(task, asked)
             return None
-        surroundings = place.here(asked.request.gpu.name)
+        surroundings = self._here(asked.request)
         plan = self._plan(asked, surroundings)
         if asked.request.dry_run:
             self._show(plan, asked.request)
@@ -94,7 +94,7 @@ class Session:
             raise BadRequest(f"task={first.task['name']} runs where you type, once: leave out --multirun")
         from primus.launch.sweep import sweep
 
-        surroundings = place.here(first.gpu.name)
+        surroundings = self._here(first)
         jobs = [planning.recorded(overrides) for overrides in batch.overrides]
         self._sweep_directory = self._sweep_directory or sweep.directory(first, surroundings, jobs)
         directory = self._sweep_directory
@@ -116,16 +116,33 @@ class Session:
     def _plan(
         self, asked: Asked, surroundings: place.Place, sweep: Path | None = None, index: int | None = None
     ) -> Plan:
+        run_id = place.new_run_id() if index is None else str(index)
+        inside, name = sweep, sweep.name if sweep else None
+        before = self._original.run if self._original else None
+        if before and before.directory and self._resumes:
+            run_id, inside, name = before.plan.run_id, before.directory.parent, before.plan.sweep
         return planning.build(
             asked.request,
             asked.data,
             asked.source,
             surroundings,
-            place.new_run_id() if index is None else str(index),
-            inside=sweep,
-            sweep=sweep.name if sweep else None,
-            replay_of=self._original.run_id if self._original else None,
+            run_id,
+            inside=inside,
+            sweep=name,
+            replay_of=before.run_id if before and not self._resumes else None,
         )
+
+    def _here(self, request: Request) -> place.Place:
+        """This place; what belongs to an earlier run is looked for where that was started."""
+        here = place.here(request.gpu.name)
+        if self._original and self._original.purpose != "replay":
+            directory = Path(self._original.run.plan.job.directory)
+            return replace(here, directory=directory) if directory.is_dir() else here
+        return here
+
+    @property
+    def _resumes(self) -> bool:
+        return self._original is not None and self._original.purpose == "resume"
 
     def _show(self, plans: Plan | Sequence[Plan], request: Request) -> None:
         if request.dry_run == "json":

@@ -14,12 +14,12 @@ def flops_per_token(model: Model, sequence_length: int) -> int:
     """Of a training step, forward and backward: 6 N + 12 L H Q T (Chowdhery et al. 2022, PaLM, appendix B,
     https://arxiv.org/abs/2204.02311).
 
-    N are the active parameters without the input embedding, L layers, H heads, Q head size, T the sequence length.
-    Recomputed activations do not count.
+    N are the active parameters without the input embedding, L layers, H heads, Q head size, T the sequence length;
+    where query and value heads differ in size, 2 Q is the sum of both. Recomputed activations do not count, and pairs
+    of tokens that a causal mask, a window or a chunk keeps apart do.
     """
-    embedding = 0 if model.tied_embeddings else model.vocabulary * model.hidden_size
-    attention = 12 * model.layers * model.attention_heads * (model.head_size or 0) * sequence_length
-    return 6 * (model.active_parameters - embedding) + attention
+    attention = 6 * model.layers * model.attention_heads * model.attended * sequence_length
+    return 6 * (model.active_parameters - model.input_embedding) + attention
 
 
 def peaks(gpu: Gpu) -> list[dict[str, Any]]:

@@ -11,18 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 import primus.rank
-from primus.launch.backend.settings import Settings
 from primus.launch.config.request import Gpu, Profile
-from primus.launch.config.terms.data import DATA, Data, MockData
+from primus.launch.config.terms.data import Data
 from primus.launch.config.terms.model import Model
 from primus.launch.task.train import job
 from primus.launch.task.train.pretrain import Settings as Pretrain
-from primus.node.typed import read
+from tests import neutral
 
-CONF = Path(__file__).parents[2] / "conf"
 RANK = Path(primus.rank.__file__).parent
 TIMEOUT = 120  # seconds; a run takes less than ten
 
@@ -50,18 +47,10 @@ Run = Callable[..., Ended]
 
 def tiny() -> tuple[Model, Pretrain]:
     """A model and a training that take no time."""
-    model = read(Model, yaml.safe_load((CONF / "model/tiny.yaml").read_text()))
-    training = read(Pretrain, yaml.safe_load((CONF / "task/train/pretrain.yaml").read_text()))
-    small = {"hidden_size": 32, "layers": 2, "attention_heads": 4, "kv_heads": 2, "head_size": 8, "ffn_size": 48}
     return (
-        dataclasses.replace(model, **small),
-        dataclasses.replace(training, steps=5, sequence_length=64, micro_batch=2),
+        neutral.model(hidden_size=32, layers=2, attention_heads=4, kv_heads=2, head_size=8, ffn_size=48),
+        neutral.training(steps=5, sequence_length=64, micro_batch=2),
     )
-
-
-def data(name: str, **changes: Any) -> Data:
-    """One of `conf/data`, with changes."""
-    return read(DATA[name], yaml.safe_load((CONF / f"data/{name}.yaml").read_text()) | changes)
 
 
 def start(
@@ -96,11 +85,6 @@ def start(
     ]
 
 
-def settings(backend: str, **changes: Any) -> Settings:
-    """One of `conf/backend`, with changes."""
-    return read(Settings, yaml.safe_load((CONF / f"backend/{backend}.yaml").read_text()) | changes)
-
-
 def runner(base: Path) -> Run:
     """Runs ranks to their end, each time in a new folder. What is not given is `tiny` on made-up data, on one rank.
 
@@ -127,9 +111,9 @@ def runner(base: Path) -> Run:
         directory.mkdir(exist_ok=True)
         small, pretrain = tiny()
         content = job.rank_file(
-            settings(backend, args=args or {}),
+            neutral.backend(backend, args=args or {}),
             model or small,
-            data or MockData(name="mock", tokenizer="bytes", held_out=0.02),
+            data or neutral.data("mock"),
             dataclasses.replace(pretrain, **training),
             gpu=Gpu("auto", {}),
             profile=Profile(profile),

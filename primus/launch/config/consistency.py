@@ -1,5 +1,6 @@
 """What the neutral terms must be to each other, whatever the backend: arithmetic that needs no job to be checked."""
 
+from primus.launch.config import architecture
 from primus.launch.config.terms.data import BYTES, BYTES_VOCABULARY, Data
 from primus.launch.config.terms.model import Model
 from primus.launch.config.terms.training import Training
@@ -11,7 +12,8 @@ def check(model: Model, data: Data, training: Training, world_size: int | None) 
     """Raise DataError (a ValueError) that names each key at fault. `world_size` None: only known on the nodes."""
     problems = [
         *_world(training, world_size),
-        *_model(model, training),
+        *architecture.problems(model),
+        *_shares(model, training),
         *_positions(model, training),
         *_tokens(model, data),
         *_training(training, world_size),
@@ -28,17 +30,9 @@ def _world(training: Training, world_size: int | None) -> list[Problem]:
     return []
 
 
-def _model(model: Model, training: Training) -> list[Problem]:
+def _shares(model: Model, training: Training) -> list[Problem]:
     problems = []
-    tensor = training.parallel.tensor
-    if model.attention_heads % model.kv_heads:
-        problems.append(
-            Problem(
-                "model.kv_heads",
-                f"{model.attention_heads} attention heads cannot share {model.kv_heads} "
-                "key/value heads evenly: it must divide model.attention_heads",
-            )
-        )
+    tensor, expert = training.parallel.tensor, training.parallel.expert
     for name, heads in (("attention_heads", model.attention_heads), ("kv_heads", model.kv_heads)):
         if heads % tensor:
             problems.append(Problem("task.parallel.tensor", f"{tensor} does not divide model.{name} {heads}"))
@@ -46,29 +40,22 @@ def _model(model: Model, training: Training) -> list[Problem]:
         problems.append(
             Problem("task.parallel.tensor", f"{tensor} does not divide task.sequence_length {training.sequence_length}")
         )
+    if expert > 1 and model.moe is None:
+        problems.append(Problem("task.parallel.expert", f"{expert}, but the model has no experts: model.moe is null"))
+    elif model.moe and model.moe.experts % expert:
+        problems.append(
+            Problem("task.parallel.expert", f"{expert} does not divide model.moe.experts {model.moe.experts}")
+        )
     return problems
 
 
 def _positions(model: Model, training: Training) -> list[Problem]:
-    problems = []
-    if model.head_size and model.head_size % 2:
-        problems.append(
-            Problem("model.head_size", f"{model.head_size} is odd: rotary positions turn pairs of elements")
-        )
-    length, scaling = training.sequence_length, model.rope_scaling
+    length = training.sequence_length
     if length > model.context:
-        problems.append(
+        return [
             Problem("task.sequence_length", f"{length} is more than the {model.context} positions of model.context")
-        )
-    low, high = (scaling.low_frequency_factor, scaling.high_frequency_factor) if scaling else (None, None)
-    if low and high and high <= low:
-        problems.append(
-            Problem(
-                "model.rope_scaling.high_frequency_factor",
-                f"{high} must be above model.rope_scaling.low_frequency_factor {low}",
-            )
-        )
-    return problems
+        ]
+    return []
 
 
 def _tokens(model: Model, data: Data) -> list[Problem]:

@@ -27,6 +27,7 @@ class RunRecord(Recording):
         self._report: dict[str, Any] = {}
         self._revision: dict[str, Any] = {}
         super().__init__(directory, store)
+        self._goes_on = self.record.run_id is not None and not self.ended()  # resumed, or another recorder's
 
     def ended(self) -> bool:
         """Whether the run is over."""
@@ -44,6 +45,9 @@ class RunRecord(Recording):
         traceback = self._traceback(result)
         started = (self.directory / rundir.PLAN).stat().st_mtime
         self.create(self._plan.config["experiment"]["name"], self._name(), started, self._tags(result, traceback))
+        if self._goes_on:
+            self.store.reopen(str(self.record.run_id))
+            self._goes_on = False
         self._log(self._tags(result, traceback))
         self.upload(files.early_artifacts(self.directory))
         if result:

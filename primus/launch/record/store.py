@@ -146,6 +146,11 @@ class Store:
         with self._translated():
             self._client().log_text(run_id, text, name)
 
+    def reopen(self, run_id: str) -> None:
+        """Say that a run goes on. Raises Unavailable and Refused."""
+        with self._translated():
+            self._client().update_run(run_id, status="RUNNING")
+
     def finish(self, run_id: str, status: str, ended: float) -> None:
         """Close a run as FINISHED, FAILED or KILLED; `ended` in seconds since the epoch."""
         with self._translated():

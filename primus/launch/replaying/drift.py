@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from primus.launch.place import Place
 from primus.launch.problems import Unfit
 from primus.launch.replaying import surroundings
-from primus.launch.replaying.finding import SavedRun
+from primus.launch.replaying.original import Original
 from primus.launch.replaying.surroundings import Surroundings
 from primus.node.plan import Plan
 
@@ -50,14 +50,18 @@ def compare(then: Surroundings, now: Surroundings) -> list[Drift]:
     return found
 
 
-def report(run: SavedRun, plan: Plan, place: Place, strict: bool) -> None:
-    """Print what has drifted since `run`. Raises Unfit (exit code 3) when `strict` and something that matters has."""
+def report(original: Original, plan: Plan, place: Place, strict: bool) -> None:
+    """Print what has drifted since the run was recorded.
+
+    Raises Unfit (exit code 3) when `strict` and something that matters has.
+    """
+    run, purpose = original.run, original.purpose
     found = compare(surroundings.recorded(run), surroundings.here(plan, place))
     matters = [d for d in found if d.matters]
     if not found:
-        print(f"replay of {run.where}: nothing has changed since", file=sys.stderr)
+        print(f"{purpose} of {run.where}: nothing has changed since", file=sys.stderr)
         return
-    lines = [f"replay of {run.where}: changed since:"]
+    lines = [f"{purpose} of {run.where}: changed since:"]
     for kind in dict.fromkeys(d.kind for d in found):
         of_kind = [d for d in found if d.kind == kind]
         lines += [f"  {d}" for d in of_kind[:_SHOWN]]

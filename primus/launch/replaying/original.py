@@ -1,8 +1,13 @@
-"""The run that `replay=` names, and the config that Hydra composes from it. What is read is data, never code."""
+"""The run that a command begins with (`replay=`, `resume=`), and the config that Hydra composes from it.
+
+What is read is data, never code.
+"""
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 import yaml
 from hydra.core.config_store import ConfigStore
@@ -11,33 +16,82 @@ from omegaconf import OmegaConf
 from primus.launch.config import catalog
 from primus.launch.config.arguments import Arguments, key_of
 from primus.launch.planning import OF_THE_COMMAND
+from primus.launch.problems import BadRequest
 from primus.launch.replaying import finding
 from primus.launch.replaying.finding import SavedRun
+from primus.node import rundir
 
 _NAME = "primus_replay"
 
 
-def named_by(arguments: Arguments) -> SavedRun | None:
-    """The saved run that `replay=` names, if the command line has it. Raises BadRequest."""
-    word = arguments.value("replay")
-    if not word or word == "null":
-        return None
+@dataclass(frozen=True)
+class Original:
+    """A recorded run that a command begins with, and what for.
+
+    `replay`: run it again, as a new run. `resume`: go on with it, in its directory and record. `evaluate`: measure its
+    checkpoint, on its model and data.
+    """
+
+    run: SavedRun
+    purpose: Literal["replay", "resume", "evaluate"]
+
+
+def named_by(arguments: Arguments) -> Original | None:
+    """The saved run that the command line names, if it does. Raises BadRequest."""
+    found = [(key, word) for key in ("replay", "resume") if (word := _word(arguments, key))]
+    if len(found) > 1:
+        raise BadRequest("replay= makes a new run of an old one, resume= goes on with it: give one of them")
     root = arguments.value("output.root") or "outputs"
     offline = (arguments.value("dry_run") or "false").lower() not in ("false", "no", "0")
-    return finding.find("replay", word.strip("'\""), root, arguments.value("tracking.uri"), offline)
+    if not found:
+        return _to_evaluate(arguments, root)
+    key, word = found[0]
+    run = finding.find(key, word, root, arguments.value("tracking.uri"), offline or key == "resume")
+    if key == "replay":
+        return Original(run, "replay")
+    _check_resumable(run, arguments)
+    return Original(run, "resume")
 
 
-def register(run: SavedRun, arguments: Arguments) -> str:
+def _word(arguments: Arguments, key: str) -> str:
+    word = (arguments.value(key) or "").strip("'\"")
+    return "" if word == "null" else word
+
+
+def _check_resumable(run: SavedRun, arguments: Arguments) -> None:
+    if run.directory is None:
+        raise BadRequest(
+            f"resume={run.where}: an exported run cannot go on, only its run directory; replay= runs it again"
+        )
+    if {"-m", "--multirun"} & set(arguments.options):
+        raise BadRequest("resume= goes on with one run: leave out --multirun")
+
+
+def _to_evaluate(arguments: Arguments, root: str) -> Original | None:
+    """The run whose checkpoint is to be evaluated; None where `checkpoint=` names a folder of checkpoints."""
+    word = _word(arguments, "checkpoint")
+    if arguments.value("task") != "train/evaluate" or not word:
+        return None
+    path = Path(word).expanduser()
+    if path.is_dir() and not (path / rundir.PLAN).is_file():
+        return None
+    return Original(finding.find("checkpoint", word, root, None, offline=True), "evaluate")
+
+
+def register(original: Original, arguments: Arguments) -> str:
     """Make the saved config Hydra's primary config; returns its name.
 
     Every group is left empty and its saved values are stated outright, so that a later change of a YAML file changes
     nothing. A group that the user chooses anew (`gpu=cpu`) takes its values from the YAML file, not from the run.
     """
+    run = original.run
     base = yaml.safe_load((catalog.conf_dir() / "config.yaml").read_text(encoding="utf-8"))
-    chosen_anew = {key_of(o) for o in arguments.overrides} & set(catalog.GROUPS)
+    chosen_anew = {key_of(o) for o in own_overrides(original, arguments).overrides} & set(catalog.GROUPS)
     saved = {k: _literal(v) for k, v in run.config.items() if k not in chosen_anew and k not in OF_THE_COMMAND}
     if "***@" in str(saved.get("tracking", {}).get("uri")):  # its password was not kept
         saved["tracking"]["uri"] = None
+    if original.purpose == "evaluate":
+        saved["task"] = {**saved["task"], "name": "train/evaluate"}
     defaults = [{group: None} for group in catalog.GROUPS]
     overrides = [
         d for d in base.pop("defaults") if isinstance(d, Mapping) and str(next(iter(d))).startswith("override ")
@@ -45,6 +99,14 @@ def register(run: SavedRun, arguments: Arguments) -> str:
     node = OmegaConf.create({"defaults": ["_self_", *defaults, *overrides], **base, **saved})
     ConfigStore.instance().store(name=_NAME, node=node, provider="replay")
     return _NAME
+
+
+def own_overrides(original: Original | None, arguments: Arguments) -> Arguments:
+    """The command line less what named the original: the rest changes its config."""
+    named = ("replay", "resume")
+    return (
+        arguments.without(*named, "task") if original and original.purpose == "evaluate" else arguments.without(*named)
+    )
 
 
 def _literal(value: Any) -> Any:

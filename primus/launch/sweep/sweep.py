@@ -14,7 +14,7 @@ from primus.launch.place import Place, new_run_id
 from primus.launch.planning import experiment_directory
 from primus.launch.problems import INTERRUPTED, JOB_FAILED, OK
 from primus.launch.replaying import drift
-from primus.launch.replaying.finding import SavedRun
+from primus.launch.replaying.original import Original
 from primus.launch.run import Interrupts, NewestMetrics, tracking_uri
 from primus.launch.running import Agent, Recorder
 from primus.launch.sweep import journal
@@ -63,7 +63,7 @@ def run(
     place: Place,
     secrets: Sequence[Mapping[str, str]],
     parallel: str | int,
-    original: SavedRun | None,
+    original: Original | None,
 ) -> Ended:
     """Run every job that has not finished yet. Raises Complaint before anything is started."""
     if original:

@@ -45,7 +45,8 @@ _Source = tuple[Dataset | IterableDataset, Callable[[_Row], str]]
 
 def _text(data: dict[str, Any], reading: Reading) -> _Source:
     per_token = 1 if data["tokenizer"] == "bytes" else BYTES_PER_TOKEN
-    text = Text(text_files(data["files"]), size=reading.sequence_length * per_token)  # a piece is about one sequence
+    globs = [data["files"]] if isinstance(data["files"], str) else data["files"]
+    text = Text(text_files(globs), size=reading.sequence_length * per_token)  # a piece is about one sequence
     return _numbered(len(text), reading.seed), lambda row: text.read(row["number"])
 
 
@@ -58,7 +59,7 @@ def _numbered(count: int, seed: int) -> Dataset:
 
 
 def _hub(data: dict[str, Any], reading: Reading) -> _Source:
-    path, key = os.path.expanduser(data["path"]), data["text_key"]
+    path, key = os.path.expanduser(data["dataset"]), data["text_key"]
     documents = load_dataset(path, name=data["subset"], split=data["split"], streaming=data["streaming"])
 
     def text(row: _Row) -> str:

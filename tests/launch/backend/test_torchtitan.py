@@ -5,40 +5,18 @@ import subprocess
 import sys
 
 from primus.launch.backend.torchtitan import rank_config
-from primus.launch.config.terms.data import HubData, MockData, TextData
-from primus.launch.config.terms.model import Model, RopeScaling
-from primus.launch.config.terms.training import Optimizer, Parallel, Schedule
-from primus.launch.task.train.pretrain import Settings as Pretrain
+from primus.node.typed import plain
+from tests import neutral
 
-MODEL = Model(
-    name="small",
-    hidden_size=256,
-    layers=4,
-    attention_heads=8,
-    kv_heads=4,
-    head_size=32,
-    ffn_size=688,
-    vocabulary=258,
-    context=4096,
-    norm_epsilon=1e-5,
-    rope_theta=10000.0,
-    rope_scaling=None,
-    tied_embeddings=False,
-)
-TRAINING = Pretrain(
-    name="train/pretrain",
-    steps=150,
+MODEL = neutral.model(name="small")
+TRAINING = neutral.training(
     seed=7,
     sequence_length=128,
-    micro_batch=4,
     global_batch=16,
-    optimizer=Optimizer(name="adamw", lr=2e-3, betas=(0.9, 0.95), epsilon=1e-8, weight_decay=0.1),
-    schedule=Schedule(name="cosine", warmup_steps=10, min_lr_ratio=0.1),
-    clip_grad_norm=1.0,
-    precision="auto",
-    parallel=Parallel(tensor=2, replicate=3),
+    schedule=plain(neutral.schedule(warmup_steps=10)),
+    parallel=plain(neutral.parallel(tensor=2, replicate=3)),
 )
-DATA = TextData(name="text", files="books/**/*.txt", tokenizer="bytes")
+DATA = neutral.data("text", files="books/**/*.txt")
 
 
 def trainer(**changes: object) -> dict[str, dict[str, object]]:
@@ -63,7 +41,6 @@ def test_every_neutral_term_has_its_name_in_torchtitan() -> None:
             "max_seq_len": 128,
             "enable_weight_tying": False,
         },
-        "data": {"name": "text", "files": ["books/**/*.txt"], "tokenizer": "bytes"},
         "trainer": {
             "training": {
                 "steps": 150,
@@ -94,7 +71,7 @@ def test_every_neutral_term_has_its_name_in_torchtitan() -> None:
 
 
 def test_a_stretch_of_positions_has_torchtitans_names() -> None:
-    scaling = RopeScaling(factor=32.0, low_frequency_factor=1.0, high_frequency_factor=4.0, original_context=8192)
+    scaling = neutral.llama3_scaling(factor=32.0)
     model = dataclasses.replace(MODEL, rope_scaling=scaling)
     assert rank_config(model, DATA, TRAINING)["model"]["rope_scaling"] == {
         "scaling_factor": 32.0,
@@ -114,28 +91,9 @@ def test_a_precision_that_was_asked_for_is_not_chosen_by_the_device() -> None:
 
 
 def test_a_constant_schedule_never_decays() -> None:
-    schedule = trainer(schedule=Schedule(name="constant", warmup_steps=5, min_lr_ratio=0.1))["lr_scheduler"]
+    schedule = trainer(schedule=neutral.schedule(name="constant", warmup_steps=5))["lr_scheduler"]
     assert schedule["decay_ratio"] == 0.0
     assert schedule["warmup_steps"] == 5
-
-
-def test_each_kind_of_data_keeps_all_its_keys() -> None:
-    hub = HubData(
-        name="hf", dataset="allenai/c4", subset="en", split="train", text_key="text", streaming=True, tokenizer="bytes"
-    )
-    assert rank_config(MODEL, hub, TRAINING)["data"] == {
-        "name": "hf",
-        "path": "allenai/c4",
-        "subset": "en",
-        "split": "train",
-        "text_key": "text",
-        "streaming": True,
-        "tokenizer": "bytes",
-    }
-    mock = MockData(name="mock", tokenizer="bytes", held_out=0.02)
-    assert rank_config(MODEL, mock, TRAINING)["data"] == {"name": "mock", "tokenizer": "bytes"}
-    library = TextData(name="text", files=None, tokenizer="bytes")
-    assert rank_config(MODEL, library, TRAINING)["data"]["files"] is None
 
 
 def test_the_translation_imports_neither_torch_nor_torchtitan() -> None:

@@ -1,23 +1,17 @@
 """What does not go together is refused before anything starts, by key and with the arithmetic."""
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from primus.launch.config.consistency import check
-from primus.launch.config.terms.data import MockData
-from primus.launch.config.terms.model import Model, RopeScaling
-from primus.launch.config.terms.training import Optimizer, Parallel, Schedule
-from primus.launch.task.train.pretrain import Settings as Pretrain
-from primus.node.typed import DataError, read
+from primus.node.typed import DataError
+from tests import neutral
 
-CONF = Path(__file__).parents[3] / "conf"
-MODEL = read(Model, yaml.safe_load((CONF / "model/tiny.yaml").read_text()))
-TRAINING = read(Pretrain, yaml.safe_load((CONF / "task/train/pretrain.yaml").read_text()))
-DATA = MockData(name="mock", tokenizer="bytes", held_out=0.02)
+MODEL = neutral.model()
+TRAINING = neutral.training()
+DATA = neutral.data("mock")
 
 
 def refusal(world_size: int | None = None, model: dict[str, Any] | None = None, **training: Any) -> str:
@@ -36,13 +30,13 @@ def test_query_heads_must_share_key_value_heads_evenly() -> None:
 
 
 def test_tensor_parallelism_must_divide_both_kinds_of_heads() -> None:
-    message = refusal(parallel=Parallel(tensor=8, replicate=1), world_size=8)
+    message = refusal(parallel=neutral.parallel(tensor=8), world_size=8)
     assert "task.parallel.tensor: 8 does not divide model.kv_heads 4" in message
     assert "attention_heads" not in message
 
 
 def test_tensor_parallelism_must_divide_the_sequence() -> None:
-    message = refusal(parallel=Parallel(tensor=4, replicate=1), sequence_length=30)
+    message = refusal(parallel=neutral.parallel(tensor=4), sequence_length=30)
     assert "4 does not divide task.sequence_length 30" in message
 
 
@@ -58,7 +52,7 @@ def test_a_sequence_cannot_be_longer_than_the_models_context() -> None:
 
 
 def test_the_factors_of_a_stretch_of_positions_must_be_apart() -> None:
-    scaling = RopeScaling(factor=8.0, low_frequency_factor=4.0, high_frequency_factor=4.0, original_context=8192)
+    scaling = neutral.llama3_scaling(low=4.0)
     assert (
         "model.rope_scaling.high_frequency_factor: 4.0 must be above model.rope_scaling.low_frequency_factor 4.0"
         in refusal(model={"rope_scaling": scaling})
@@ -72,23 +66,23 @@ def test_a_vocabulary_must_hold_all_tokens_of_the_tokenizer() -> None:
 
 
 def test_another_tokenizer_is_left_to_the_rank_which_can_read_it() -> None:
-    check(dataclasses.replace(MODEL, vocabulary=100), MockData(name="mock", tokenizer="/a/tokenizer.json"), TRAINING, 1)
+    check(dataclasses.replace(MODEL, vocabulary=100), neutral.data("mock", tokenizer="/a/tokenizer.json"), TRAINING, 1)
 
 
 def test_a_warm_up_cannot_outlast_the_training() -> None:
-    schedule = Schedule(name="cosine", warmup_steps=20, min_lr_ratio=0.1)
+    schedule = neutral.schedule(warmup_steps=20)
     assert "task.schedule.warmup_steps: 20 is more than task.steps 10" in refusal(steps=10, schedule=schedule)
 
 
 def test_betas_are_two_and_below_one() -> None:
-    optimizer = Optimizer(name="adamw", lr=1e-3, betas=(0.9, 1.0), epsilon=1e-8, weight_decay=0.0)
+    optimizer = neutral.optimizer(betas=(0.9, 1.0))
     assert "task.optimizer.betas: [0.9, 1.0]" in refusal(optimizer=optimizer)
 
 
 def test_a_global_batch_is_whole_micro_batches_on_every_data_parallel_rank() -> None:
-    message = refusal(global_batch=20, parallel=Parallel(tensor=2, replicate=1), world_size=4)
+    message = refusal(global_batch=20, parallel=neutral.parallel(tensor=2), world_size=4)
     assert "task.global_batch: 20 is not a multiple of task.micro_batch 4 x 2 data-parallel ranks" in message
-    check(MODEL, DATA, dataclasses.replace(TRAINING, global_batch=24, parallel=Parallel(tensor=2, replicate=1)), 4)
+    check(MODEL, DATA, dataclasses.replace(TRAINING, global_batch=24, parallel=neutral.parallel(tensor=2)), 4)
 
 
 def test_a_global_batch_is_checked_against_the_micro_batch_while_the_ranks_are_not_known() -> None:
@@ -96,6 +90,6 @@ def test_a_global_batch_is_checked_against_the_micro_batch_while_the_ranks_are_n
 
 
 def test_every_fault_is_told_at_once() -> None:
-    message = refusal(steps=5, schedule=Schedule(name="cosine", warmup_steps=9, min_lr_ratio=0), model={"head_size": 3})
+    message = refusal(steps=5, schedule=neutral.schedule(warmup_steps=9), model={"head_size": 3})
     assert "warmup_steps" in message
     assert "head_size" in message

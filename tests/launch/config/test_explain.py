@@ -242,7 +242,7 @@ def test_a_users_own_file_that_is_no_yaml_is_named_with_the_line(refused: Refuse
 
 def test_a_users_own_key_that_is_wrong_is_named_with_file_and_line(refused: Refused, work: Path) -> None:
     (work / "conf/data").mkdir(parents=True)
-    (work / "conf/data/books.yaml").write_text("# Books.\nname: text\nfiles: null\ntokenizer: [bytes]\n")
+    (work / "conf/data/books.yaml").write_text("# Books.\nname: text\nfiles: null\ntokenizer: [bytes]\nheld_out: 0\n")
     assert refused("--config-dir", "conf", "data=books").endswith("(conf/data/books.yaml:4)")
 
 

@@ -81,7 +81,7 @@ def test_a_group_that_is_chosen_anew_has_the_values_of_its_file(replayed: Any, p
     edit(pretraining, model={"name": "saved"}, data={"name": "saved"})
     plan = replayed(pretraining, "model=tiny", "data=mock")
     assert plan.config["model"] == yaml.safe_load((catalog.conf_dir() / "model/tiny.yaml").read_text())
-    assert plan.config["data"] == {"name": "mock", "tokenizer": "bytes"}
+    assert plan.config["data"] == {"name": "mock", "tokenizer": "bytes", "held_out": 0.02}
     assert plan.config["task"]["steps"] == 3
 
 
@@ -123,7 +123,7 @@ def test_a_saved_key_that_primus_does_not_know_any_more_is_named(primus: Primus,
     edit(recorded, gpu={"name": "auto", "environment": {}, "old": 1})
     said = primus(f"replay={recorded}")
     assert said.code == 2
-    assert said.err.startswith("primus: gpu.old: no such key; there are: name, environment.")
+    assert said.err.startswith("primus: gpu.old: no such key; there are: name, environment,")
     assert "conf/" not in said.err
 
 

@@ -8,14 +8,12 @@ import sys
 from typing import Any
 
 import pytest
-import yaml
 
 from primus.launch.backend.torchtitan import rank_config
-from primus.launch.config.terms.data import MockData
 from primus.launch.config.terms.model import Model, RopeScaling
-from primus.node.typed import read
+from tests import neutral
 
-from ..conftest import CONF, tiny
+from ..conftest import tiny
 
 pytestmark = pytest.mark.torch
 
@@ -39,7 +37,7 @@ for dimensions in json.load(sys.stdin):
 
 def built(models: list[Model]) -> list[dict[str, Any]]:
     """The number of parameters and the RoPE frequencies (radians per position) that TorchTitan makes of each."""
-    mock, training = MockData(name="mock", tokenizer="bytes", held_out=0.02), tiny()[1]
+    mock, training = neutral.data("mock"), tiny()[1]
     done = subprocess.run(
         [sys.executable, "-c", BUILD],
         input=json.dumps([rank_config(model, mock, training)["model"] for model in models]),
@@ -50,10 +48,6 @@ def built(models: list[Model]) -> list[dict[str, Any]]:
     )
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def preset(name: str) -> Model:
-    return read(Model, yaml.safe_load((CONF / f"model/{name}.yaml").read_text()))
 
 
 def stretched(frequency: float, scaling: RopeScaling) -> float:
@@ -67,7 +61,7 @@ def stretched(frequency: float, scaling: RopeScaling) -> float:
 def test_the_parameters_of_every_model_are_those_of_the_closed_form() -> None:
     small = tiny()[0]
     models = [
-        *(preset(path.stem) for path in sorted((CONF / "model").glob("*.yaml"))),
+        *(neutral.model(path.stem) for path in sorted((neutral.CONF / "model").glob("*.yaml"))),
         dataclasses.replace(small, tied_embeddings=True),
         dataclasses.replace(small, kv_heads=4, vocabulary=300),
         dataclasses.replace(small, head_size=16),  # not hidden_size / attention_heads
@@ -76,7 +70,7 @@ def test_the_parameters_of_every_model_are_those_of_the_closed_form() -> None:
 
 
 def test_positions_are_stretched_as_llama_3_1_defines_it() -> None:
-    models = [dataclasses.replace(preset(n), layers=1) for n in ("llama3_8b", "llama3.1_8b", "llama3.2_1b")]
+    models = [dataclasses.replace(neutral.model(n), layers=1) for n in ("llama3_8b", "llama3.1_8b", "llama3.2_1b")]
     for model, torchtitan in zip(models, built(models), strict=True):
         plain = [model.rope_theta ** (-2 * i / model.head_size) for i in range(model.head_size // 2)]
         scaling = model.rope_scaling

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from primus.launch.config.terms.training import Parallel
+from tests import neutral
 
-from ..conftest import Ended, Run, data, runner
+from ..conftest import Ended, Run, runner
 
 pytestmark = [pytest.mark.torch, pytest.mark.slow]
 
@@ -32,7 +32,7 @@ def files(tmp_path: Path) -> str:
 
 
 def test_a_rank_trains_and_writes_every_step(run: Run, files: str) -> None:
-    ended = run(data=data("text", files=files), steps=20)
+    ended = run(data=neutral.data("text", files=files), steps=20)
     assert ended.exit_codes == [0], ended.logs
     metrics = ended.metrics()
     assert [line["step"] for line in metrics] == list(range(1, 21))
@@ -55,17 +55,17 @@ def test_the_same_seed_gives_the_same_losses_to_the_last_bit(run: Run, one_rank:
 
 
 def test_two_ranks_that_shard_the_weights_read_twice_as_much(run: Run, files: str) -> None:
-    ended = run(data=data("text", files=files), ranks=2)
+    ended = run(data=neutral.data("text", files=files), ranks=2)
     assert ended.exit_codes == [0, 0], ended.logs
     assert [line["tokens"] for line in ended.metrics()] == [2 * 2 * 64 * step for step in range(1, 6)]
     assert ended.metrics()[-1]["tokens_per_second"] == pytest.approx(2 * 2 * 64 / ended.metrics()[-1]["step_time"])
     assert ended.metrics(rank=1) == []
-    whole_copies = run(data=data("text", files=files), ranks=2, parallel=Parallel(tensor=1, replicate=2))
+    whole_copies = run(data=neutral.data("text", files=files), ranks=2, parallel=neutral.parallel(replicate=2))
     assert ended.losses() == pytest.approx(whole_copies.losses(), rel=1e-4)
 
 
 def test_tensor_parallel_ranks_come_to_the_losses_of_one_rank(run: Run, one_rank: Ended) -> None:
-    two = run(ranks=2, parallel=Parallel(tensor=2, replicate=1))
+    two = run(ranks=2, parallel=neutral.parallel(tensor=2))
     assert two.exit_codes == [0, 0], two.logs
     assert two.losses() == pytest.approx(one_rank.losses(), rel=1e-4)
     assert [line["tokens"] for line in two.metrics()] == [line["tokens"] for line in one_rank.metrics()]
@@ -77,10 +77,10 @@ def test_a_local_folder_serves_as_a_hub_data_set(run: Run, tmp_path: Path) -> No
     rows = [{"body": f"document {number} " * 20} for number in range(20)]
     (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     hub = {"dataset": str(folder), "subset": None}
-    ended = run(data=data("hf", text_key="body", **hub), steps=2)
+    ended = run(data=neutral.data("hf", text_key="body", **hub), steps=2)
     assert ended.exit_codes == [0], ended.logs
     assert len(ended.losses()) == 2
-    ended = run(data=data("hf", text_key="text", **hub), steps=2)
+    ended = run(data=neutral.data("hf", text_key="text", **hub), steps=2)
     assert ended.exit_codes == [2]
     assert "primus: data.text_key: the data set has no column 'text'; it has body" in ended.logs[0]
 

@@ -6,8 +6,8 @@ Pure; TorchTitan need not be installed where this runs.
 from typing import Any
 
 from primus.launch.backend.settings import Settings as Settings
-from primus.launch.backend.torchtitan.model import dimensions
-from primus.launch.config.terms.data import Data, HubData, TextData
+from primus.launch.backend.torchtitan import model as model_terms
+from primus.launch.config.terms.data import Data
 from primus.launch.config.terms.model import Model
 from primus.launch.config.terms.training import Optimizer, Schedule, Training
 from primus.node.typed import Problem
@@ -18,17 +18,16 @@ PACKAGES = ("torch", "torchtitan")  # whose versions say what ran
 
 def lacks(model: Model, data: Data, training: Training) -> list[Problem]:
     """What TorchTitan cannot express: the key and the part that it lacks."""
-    return []
+    return model_terms.lacks(model, training)
 
 
 def rank_config(model: Model, data: Data, training: Training) -> dict[str, Any]:
-    """The content of `rank.json`: `trainer` by the field names of `torchtitan.trainer.Trainer.Config`, model and data.
+    """The content of `rank.json`: `trainer` by the field names of `torchtitan.trainer.Trainer.Config`, and model.
 
     `training.mixed_precision_param` is `auto` where the rank is to choose by its device.
     """
     return {
-        "model": dimensions(model, training.sequence_length),
-        "data": _data(data),
+        "model": model_terms.dimensions(model, training.sequence_length),
         "trainer": {
             "training": {
                 "steps": training.steps,
@@ -51,23 +50,6 @@ def rank_config(model: Model, data: Data, training: Training) -> dict[str, Any]:
 
 
 _PRECISION = {"auto": "auto", "fp32": "float32", "bf16": "bfloat16", "fp8": "bfloat16"}
-
-
-def _data(data: Data) -> dict[str, Any]:
-    if isinstance(data, TextData):
-        files = [data.files] if isinstance(data.files, str) else data.files and list(data.files)
-        return {"name": data.name, "files": files, "tokenizer": data.tokenizer}
-    if isinstance(data, HubData):
-        return {
-            "name": data.name,
-            "path": data.dataset,
-            "subset": data.subset,
-            "split": data.split,
-            "text_key": data.text_key,
-            "streaming": data.streaming,
-            "tokenizer": data.tokenizer,
-        }
-    return {"name": data.name, "tokenizer": data.tokenizer}
 
 
 def _optimizer(optimizer: Optimizer) -> dict[str, Any]:

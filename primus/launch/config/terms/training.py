@@ -89,8 +89,8 @@ class Training:
     """What training and evaluation share; `micro_batch` is that of one rank."""
 
     name: str
-    seed: int = bounded(least=0, most=2**32 - 1)
     steps: int = bounded(least=1)
+    seed: int = bounded(least=0, most=2**32 - 1)
     sequence_length: int = bounded(least=2)
     micro_batch: int = bounded(least=1)
     global_batch: int | None = bounded(least=1)

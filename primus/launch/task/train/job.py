@@ -69,6 +69,7 @@ def rank_file(
     """The content of rank.json: the backend's translation, and what every backend's ranks are told alike."""
     return {
         **member("backend", settings.name).rank_config(model, data, training),
+        "data": plain(data),
         "path": settings.path,
         "args": settings.args,
         "throughput": {

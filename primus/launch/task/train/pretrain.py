@@ -1,8 +1,9 @@
 """`task=train/pretrain`: train a model from scratch with the framework of the chosen backend."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from primus.launch import checkpoints
 from primus.launch.config.origin import Origins
 from primus.launch.config.request import Request
 from primus.launch.config.terms.training import Training
@@ -19,5 +20,10 @@ class Settings(Training):
 
 
 def work(task: Settings, request: Request, source: Origins, place: Place) -> Work:
-    """The backend's work for this training. Raises BadRequest for values that cannot go together."""
-    return job.work(task, request, source, place, evaluate_only=False)
+    """The backend's work for this training. Raises BadRequest for values that do not fit, and for missing files."""
+    load = task.checkpoint.load
+    if load:
+        backend = str(request.backend.get("name"))
+        load = checkpoints.folder("task.checkpoint.load", load, backend, request.output.root, place.directory)
+    training = replace(task, checkpoint=replace(task.checkpoint, load=load))
+    return job.work(training, request, source, place, evaluate_only=False)

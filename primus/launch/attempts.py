@@ -1,0 +1,77 @@
+"""The starts of a run: the first, and with `resume=<run>` another in its own directory and record."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from primus.launch import rundirectory
+from primus.launch.problems import BadRequest
+from primus.launch.record import state
+from primus.launch.record.files import read_json
+from primus.node import rundir
+from primus.node.plan import Plan
+
+ATTEMPTS = "attempts"
+"""Folder of a run directory: `<n>/` holds what earlier start n left that the next one writes anew."""
+
+_WRITTEN_ANEW = (rundir.PLAN, rundir.CONFIG, rundir.OVERRIDES, rundir.RESULT, "nodes")
+
+
+@contextlib.contextmanager
+def opened(plan: Plan, again: bool) -> Iterator[Path]:
+    """The run directory of `plan`, ready for a start, and known as running until the end of the context.
+
+    `again`: the directory is that of an earlier start; logs and metrics go on where they are. Raises BadRequest where
+    the directory cannot be written, or the run is running already.
+    """
+    directory = Path(plan.directory) if again else rundirectory.create(plan)
+    with _running(directory):
+        if again:
+            _set_aside(directory)
+            _reopen_record(directory)
+            rundirectory.write(plan, directory)
+            rundirectory.log(directory, "INFO", f"start {count(directory) + 1} of this run")
+        yield directory
+
+
+@contextlib.contextmanager
+def _running(directory: Path) -> Iterator[None]:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise BadRequest(f"resume: {directory} is still running") from None
+    except OSError:  # a file system that has no locks on folders, such as NFS
+        pass
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _set_aside(directory: Path) -> None:
+    earlier = directory / ATTEMPTS / str(count(directory) + 1)
+    earlier.mkdir(parents=True)
+    for name in _WRITTEN_ANEW:
+        if (directory / name).exists():
+            shutil.move(directory / name, earlier / name)
+
+
+def count(directory: Path) -> int:
+    """How many earlier starts the run has had."""
+    folder = directory / ATTEMPTS
+    return sum(1 for path in folder.iterdir() if path.name.isdigit()) if folder.is_dir() else 0
+
+
+def _reopen_record(directory: Path) -> None:
+    """The MLflow run goes on; its files are sent once more, for they are others now."""
+    path = directory / rundir.RECORD
+    if path.is_file():
+        with state.lock(directory):
+            uri = str(read_json(path).get("tracking_uri", ""))
+            state.save(directory, replace(state.load(directory, uri), complete=False, artifacts=(), errors=()))
