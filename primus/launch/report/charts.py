@@ -115,6 +115,7 @@ def bar_chart(title: str, unit: str, bars: Sequence[tuple[str, float | None, str
     layout["yaxis"] |= {
         "autorange": "reversed",
         "showgrid": False,
+        "zeroline": False,
         "tickvals": trace["y"],
         "ticktext": [_cut(n) for n in names],
     }
