@@ -20,6 +20,8 @@ COLOURS = ("#2f80ed", "#e8710a", "#12a07f", "#c2409b", "#8a6df0", "#7f9100", "#d
 _DASHES = ("solid", "dash", "dot", "dashdot")
 _LEGEND = 30
 """Curves whose names fit beside each other; more are told by pointing at them."""
+_TICKS = 8
+"""Values of a swept number that have room below an axis."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +124,10 @@ def bar_chart(title: str, unit: str, bars: Sequence[tuple[str, float | None, str
     return Chart(title, (trace,), layout)
 
 
-def point_chart(title: str, x: str, y: str, series: Sequence[tuple[str, Sequence[float], Sequence[float]]]) -> Chart:
-    """Points with a line between them for each (name, xs, ys); x is logarithmic where it spans a factor of 8."""
+def point_chart(
+    title: str, x: str, y: str, series: Sequence[tuple[str, Sequence[float], Sequence[float]]], joined: bool = True
+) -> Chart:
+    """Points for each (name, xs, ys), `joined` by a line; x is logarithmic where it spans a factor of 8."""
     traces = tuple(
         _trace(Line(name, ys, {}, style, markers=True), [_short(v) for v in ys], list(xs))
         for style, (name, xs, ys) in enumerate(series)
@@ -132,7 +136,12 @@ def point_chart(title: str, x: str, y: str, series: Sequence[tuple[str, Sequence
     every = [value for _, xs, _ in series for value in xs]
     if min(every) > 0 and max(every) >= 8 * min(every):
         ticks = sorted(set(every))
-        layout["xaxis"] |= {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
+        layout["xaxis"] |= {"type": "log", "exponentformat": "e"}
+        if len(ticks) <= _TICKS:
+            layout["xaxis"] |= {"tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
+    if not joined:
+        for trace in traces:
+            trace["mode"] = "markers"
     return Chart(title, traces, layout)
 
 

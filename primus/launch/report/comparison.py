@@ -10,8 +10,8 @@ from primus.launch.report.differences import Differences, between
 from primus.launch.report.page import Cell, Charts, Page, Section, Table
 from primus.launch.report.reading import Run
 
-_BARS = 40
-"""Jobs that bars are drawn for; the table has them all."""
+_BARS = 20
+"""Runs up to which bars are drawn; of more the table tells better."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ def _results(runs: Sequence[Run], found: Differences) -> Table:
             value = best(figure, values, runs)
             columns += [(figure, [figure.say(v) for v in values], "" if value is None else figure.say(value))]
     rows = [
-        [Cell(found.names[n]), Cell(run.status.lower())]
-        + [Cell(said[n], said[n] == winner) for _, said, winner in columns]
+        [Cell(found.names[n]), Cell(run.status.lower(), run.status.lower())]
+        + [Cell(said[n], "best" if said[n] == winner else "") for _, said, winner in columns]
         for n, run in enumerate(runs)
     ]
     note = (
@@ -110,7 +110,7 @@ def _losses(runs: Sequence[Run], found: Differences) -> list[Chart]:
 
 
 def _against(runs: Sequence[Run], found: Differences) -> list[Chart]:
-    """The last loss over every swept number."""
+    """The last loss over every swept number; points are joined where nothing else differs."""
     charts = []
     for key in found.keys:
         numbers = found.numbers(key)
@@ -120,12 +120,18 @@ def _against(runs: Sequence[Run], found: Differences) -> list[Chart]:
         for figure in (LOSS, VALIDATION):
             pairs = sorted((x, y) for x, run in zip(numbers, runs, strict=True) if (y := figure.of(run)) is not None)
             series += [(f"last {figure.name}", [x for x, _ in pairs], [y for _, y in pairs])] if pairs else []
-        charts += [point_chart(f"Loss against {key}", key, "nats per token", series)] if series else []
+        charts += (
+            [point_chart(f"Loss against {key}", key, "nats per token", series, joined=len(found.keys) == 1)]
+            if series
+            else []
+        )
     return charts
 
 
 def _bars(runs: Sequence[Run], found: Differences) -> list[Chart]:
-    charts = []
+    charts: list[Chart] = []
+    if len(runs) > _BARS:
+        return charts
     for figure, title, unit, scale in (
         (SPEED, "Throughput", "tokens/s", 1.0),
         (MFU, "Model FLOPs utilisation", "% of the peak", 100.0),
@@ -135,7 +141,7 @@ def _bars(runs: Sequence[Run], found: Differences) -> list[Chart]:
         values = [figure.of(run) for run in runs]
         bars = [
             (found.names[n], None if value is None else scale * value, figure.say(value), n)
-            for n, value in enumerate(values[:_BARS])
+            for n, value in enumerate(values)
         ]
         charts += [bar_chart(title, unit, bars)] if any(value is not None for value in values) else []
     return charts
@@ -143,7 +149,11 @@ def _bars(runs: Sequence[Run], found: Differences) -> list[Chart]:
 
 def _places(runs: Sequence[Run], found: Differences) -> Table:
     """With what and where each ran."""
-    head = ["", "run", *found.keys, "backend", "devices", "ranks", "versions", "git commit"]
+    keys = [(n, key) for n, key in enumerate(found.keys) if key != "backend"]  # its version is told anyway
+    head = ["", "run", *(key for _, key in keys), "backend", "devices", "ranks", "versions", "git commit"]
     said = (facts.backend, facts.devices, facts.ranks, facts.versions, facts.commit)
-    rows = [[found.names[n], run.name, *found.values[n], *(say(run) for say in said)] for n, run in enumerate(runs)]
+    rows = [
+        [found.names[n], run.name, *(found.values[n][k] for k, _ in keys), *(say(run) for say in said)]
+        for n, run in enumerate(runs)
+    ]
     return Table("What ran", head, [[Cell(text) for text in row] for row in rows], words=True)

@@ -47,10 +47,10 @@ $script</script>
 
 @dataclass(frozen=True)
 class Cell:
-    """A value in a table; `best` among its column."""
+    """A value in a table. `kind`: `best` of its column, or the status (finished, failed, killed) that it says."""
 
     text: str
-    best: bool = False
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,8 @@ def _table(table: Table) -> str:
 
 def _cells(row: Sequence[Cell]) -> str:
     first, *rest = row
-    marked = "".join(f"<td{' class=best' if cell.best else ''}>{escape(cell.text)}</td>" for cell in rest)
+    kinds = (f' class="{cell.kind}"' if cell.kind else "" for cell in rest)
+    marked = "".join(f"<td{kind}>{escape(cell.text)}</td>" for kind, cell in zip(kinds, rest, strict=True))
     return f'<th scope="row">{escape(first.text)}</th>{marked}'
 
 

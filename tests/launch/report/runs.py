@@ -53,7 +53,7 @@ def training(step: int, speed: float, fall: float) -> dict[str, float]:
         "step_time": 0.5,
         "tokens": 1024.0 * step,
         "tokens_per_second": speed * slow,
-        "mfu": speed * slow / 2500,
+        "mfu": speed * slow / 40_000,
         "memory_peak": 2.0**31,
     }
 

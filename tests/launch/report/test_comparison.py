@@ -39,7 +39,8 @@ def charts(page: Page) -> dict[str, Chart]:
 def table(page: Page, title: str) -> list[dict[str, str]]:
     """Rows by column; a best value ends in a star."""
     found = next(s for s in page.sections if isinstance(s, Table) and s.title == title)
-    return [{n: c.text + "*" * c.best for n, c in zip(found.head, row, strict=True)} for row in found.rows]
+    assert len(set(found.head)) == len(found.head)
+    return [{n: c.text + "*" * (c.kind == "best") for n, c in zip(found.head, row, strict=True)} for row in found.rows]
 
 
 def test_three_frameworks_stand_in_one_table_with_the_best_values_marked(tmp_path: Path) -> None:
@@ -71,7 +72,23 @@ def test_a_swept_number_is_drawn_against_the_loss(tmp_path: Path) -> None:
     ]
     drawn = charts(comparison.page("exp sweep", "FINISHED", runs))
     last = drawn["Loss against task.optimizer.lr"].traces[0]
-    assert (last["x"], last["y"]) == ([0.001, 0.01], [0.541341, 1.47152])
+    assert (last["x"], last["y"], last["mode"]) == ([0.001, 0.01], [0.541341, 1.47152], "lines+markers")
+
+
+def test_points_of_a_grid_are_not_joined(tmp_path: Path) -> None:
+    runs = [
+        reading.run(recorded(tmp_path / f"{lr}-{seed}", overrides=(f"lr={lr}", f"seed={seed}"), steps=5))
+        for lr in (1, 2)
+        for seed in (1, 2)
+    ]
+    drawn = charts(comparison.page("exp sweep", "FINISHED", runs))
+    assert drawn["Loss against lr"].traces[0]["mode"] == "markers"
+
+
+def test_bars_are_left_to_the_table_where_there_are_many(tmp_path: Path) -> None:
+    runs = [reading.run(recorded(tmp_path / str(n), overrides=(f"seed={n}",), steps=2)) for n in range(21)]
+    assert "Throughput" not in charts(comparison.page("exp sweep", "FINISHED", runs))
+    assert "Throughput" in charts(comparison.page("exp sweep", "FINISHED", runs[:20]))
 
 
 def test_what_each_ran_on_is_told(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_the_final_figures_are_those_of_the_metrics(tmp_path: Path) -> None:
         "validation loss": "0.5549 (first 1.5083, lowest 0.5549)",
         "validation perplexity": "1.74",
         "tokens/s": "1,000 (median)",
-        "MFU": "40.0 % (median)",
+        "MFU": "2.5 % (median)",
         "step time": "0.500 s (median)",
         "memory, peak": "2.00 GiB",
         "start to end of first step": "3.5 s",

@@ -61,6 +61,6 @@ def test_a_report_with_charts_holds_plotly_and_their_data_once_and_links_to_noth
 
 
 def test_the_best_value_of_a_column_is_marked() -> None:
-    assert "<td class=best>1</td><td>2</td>" in page(
-        Table("t", ["", "a", "b"], [[Cell("x"), Cell("1", True), Cell("2")]])
+    assert '<td class="best">1</td><td>2</td>' in page(
+        Table("t", ["", "a", "b"], [[Cell("x"), Cell("1", "best"), Cell("2")]])
     )
