@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted([*ROOT.glob("primus/**/*.py"), *ROOT.glob("hydra_plugins/**/*.py")])
 
 FRAMEWORKS = {"torch", "torchtitan", "jax", "jaxlib", "megatron", "maxtext", "transformers", "datasets"}
-LAUNCH_ONLY = {"hydra", "omegaconf", "mlflow", "rich", "submitit", "yaml"}
+LAUNCH_ONLY = {"hydra", "omegaconf", "mlflow", "rich", "plotly", "submitit", "yaml"}
 # The names that start a process. Types and exceptions of subprocess, and its constants, may be used anywhere.
 STARTS = {
     "subprocess": {"Popen", "run", "call", "check_call", "check_output", "getoutput", "getstatusoutput"},

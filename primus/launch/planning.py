@@ -18,7 +18,19 @@ from primus.launch.task import Work
 from primus.node.plan import SCHEMA, Job, Layer, Plan, Variable
 
 # Keys that say what this one command does with the job; they are no part of the job, and no part of its record.
-OF_THE_COMMAND = ("dry_run", "debug", "replay", "replay_strict", "resume", "sweep", "run", "to", "run_a", "run_b")
+OF_THE_COMMAND = (
+    "dry_run",
+    "debug",
+    "replay",
+    "replay_strict",
+    "resume",
+    "sweep",
+    "run",
+    "to",
+    "run_a",
+    "run_b",
+    "runs",
+)
 
 
 def build(

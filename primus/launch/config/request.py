@@ -122,4 +122,5 @@ class Request:
     to: str | None
     run_a: str | None
     run_b: str | None
+    runs: tuple[str, ...] | None
     ranks_per_node: int | None = bounded(least=1)
