@@ -18,7 +18,8 @@ def text(plan: Plan, place: Place) -> str:
     job = plan.job
     world = environment.lay_out(job, place.devices, 0)
     found = place.devices
-    devices = f"{found.count} x {found.model}, driver {found.driver}" if found.count else "no GPU: the CPU"
+    none = "no GPU: the CPU" if job.gpu in ("auto", "cpu") else "no GPU: this job must run where there are some"
+    devices = f"{found.count} x {found.model}, driver {found.driver}" if found.count else none
     why = "" if job.ranks_per_node else "  (one per device; the nodes decide)"
     rows = [
         ("task", plan.task + (f" with {plan.backend}" if plan.backend else "")),
