@@ -6,6 +6,7 @@ Nothing is read but what is asked for, so start-up and memory do not grow with t
 import bisect
 import glob
 import itertools
+import math
 import os
 import random
 import sysconfig
@@ -68,6 +69,16 @@ def text_files(globs: Sequence[str] | None) -> list[str]:
             raise Refused(f"data.files: no file matches {pattern!r} (looked in {os.getcwd()})")
         found.update(names)
     return sorted(found)
+
+
+def held_out(number: int, share: float) -> bool:
+    """Whether the document of this number (from 0) is for validation alone; `share` 0: none is.
+
+    The rule needs neither the seed nor the count of documents: of the first n documents, for any n, n x share are held
+    out, rounded half up, spread evenly. So a document stays in its part when documents are added behind it, and one
+    document alone is for training.
+    """
+    return math.floor((number + 1) * share + 0.5) > math.floor(number * share + 0.5)
 
 
 def mock_text(seed: int) -> str:

@@ -1,11 +1,12 @@
 """Training text by number."""
 
+import itertools
 import sysconfig
 from pathlib import Path
 
 import pytest
 
-from primus.rank.documents import Text, mock_text, text_files
+from primus.rank.documents import Text, held_out, mock_text, text_files
 from primus.rank.problems import Refused
 
 
@@ -71,3 +72,17 @@ def test_no_glob_is_the_source_of_the_standard_library_alone() -> None:
 def test_a_made_up_document_is_the_same_for_the_same_number() -> None:
     assert mock_text(3) == mock_text(3)
     assert mock_text(3) != mock_text(4)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.02, 0.1, 0.29, 1 / 3, 0.5])
+def test_of_the_first_documents_the_share_is_held_out_and_spread_evenly(share: float) -> None:
+    numbers = [number for number in range(10_000) if held_out(number, share)]
+    assert all(
+        sum(number < count for number in numbers) == int(count * share + 0.5) for count in (1, 7, 100, 999, 10_000)
+    )
+    gaps = {after - before for before, after in itertools.pairwise(numbers)}
+    assert not gaps or max(gaps) - min(gaps) <= 1
+
+
+def test_a_single_document_is_for_training() -> None:
+    assert not held_out(0, 0.02)

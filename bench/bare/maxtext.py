@@ -1,0 +1,1 @@
+"""MaxText by its own entry and base.yml, on synthetic data."""
