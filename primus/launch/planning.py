@@ -68,6 +68,7 @@ def build(
         command=runtime.command(settings, place),
         sweep=sweep,
         replay_of=replay_of,
+        notes=work.notes,
     )
 
 

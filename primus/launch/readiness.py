@@ -12,7 +12,13 @@ from primus.node.plan import Plan
 
 
 def check(plan: Plan) -> None:
-    """Raise BadRequest, with the command that mends it, when the interpreter or the backend is missing."""
+    """Raise BadRequest, with what mends it, when nodes, the interpreter or the backend are missing."""
+    runtime, nodes = plan.config["runtime"]["name"], plan.job.nodes
+    if runtime == "direct" and nodes > 1:
+        raise BadRequest(
+            f"runtime.nodes: {nodes}, and runtime=direct runs on this machine alone. Here dry_run=true shows the plan; "
+            "to run on one node take runtime.nodes=1 and fewer ranks"
+        )
     program = plan.job.command[0]
     if not shutil.which(program, path=os.environ.get("PATH")):
         raise BadRequest(_no_program(plan, program))

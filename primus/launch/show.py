@@ -32,6 +32,7 @@ def text(plan: Plan, place: Place) -> str:
         ("command", shlex.join(plan.command)),
         ("each rank", shlex.join(job.command)),
         *([("replay of", plan.replay_of)] if plan.replay_of else []),
+        *((note.label, note.text) for note in plan.notes),
     ]
     lines = [f"{name:<{_LABEL}}{value}" for name, value in rows]
     return "\n".join([*lines, "", *_environment(plan, place, world), "", *_files(plan)])

@@ -69,6 +69,15 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Note:
+    """What planning worked out, for people to read; a warning where it speaks against the job."""
+
+    label: str
+    text: str
+    warning: bool = False
+
+
+@dataclass(frozen=True)
 class Plan:
     """One job, complete. `directory` is the run directory (absolute); `command` is what the launch side starts."""
 
@@ -86,6 +95,7 @@ class Plan:
     command: Tuple[str, ...]
     sweep: Optional[str] = None
     replay_of: Optional[str] = None
+    notes: Tuple[Note, ...] = ()
 
 
 class PlanError(ValueError):

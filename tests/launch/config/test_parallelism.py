@@ -20,9 +20,7 @@ def told(world_size: int | None, model: Model = TINY, training: dict[str, Any] |
 
 
 def test_the_world_is_a_multiple_of_all_degrees() -> None:
-    assert told(8, tensor=4, pipeline=4) == (
-        "task.parallel: 8 ranks in all is not a multiple of tensor 4 x pipeline 4"
-    )
+    assert told(8, tensor=4, pipeline=4) == ("task.parallel: 8 ranks in all is not a multiple of tensor 4 x pipeline 4")
     assert told(16, tensor=4, pipeline=4) == ""
     assert told(12, tensor=2, context=2, replicate=2) == (
         "task.parallel: 12 ranks in all is not a multiple of tensor 2 x context 2 x replicate 2"
