@@ -44,13 +44,20 @@ def _gathered(parameters: Parameters, split: Split) -> float:
 
 
 def everything(tokens: Tokens, index: int) -> float:
-    """With nothing computed again. TorchInductor computes the activation function again, which eager mode keeps."""
-    layer, width = tokens.layer(index), tokens.width
-    of_ffn = 3 if tokens.training.compile else 4  # gate, up, their product; eager: the activation of the gate
+    """With nothing computed again."""
+    layer, width, of_ffn = tokens.layer(index), tokens.width, _of_ffn(tokens)
     routed = layer.copies * (width * (layer.hidden + of_ffn * layer.routed) + 4 * layer.hidden)  # weighted in fp32
     split_up = width * (layer.attention + of_ffn * layer.ffn) / tokens.split.tensor
     experts = (routed + 8 * layer.experts) / tokens.split.tensor  # a sequence-parallel rank routes its own tokens
     return _norms(tokens, layer) + split_up + experts
+
+
+def _of_ffn(tokens: Tokens) -> int:
+    """Tensors of an FFN: gate, up and their product. Eager mode keeps those of the activation function as well, of
+    gpt-oss's both halves in one, clamped, the sigmoid and the gate; TorchInductor computes them again."""
+    if tokens.training.compile:
+        return 3
+    return 7 if tokens.model.activation == "clamped_swiglu" else 4
 
 
 def kept(tokens: Tokens, index: int) -> float:

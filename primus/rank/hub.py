@@ -1,0 +1,29 @@
+"""Data sets of the Hugging Face hub, or local folders of that form, by the `data` of `rank.json`."""
+
+import os
+from typing import Any
+
+from datasets import load_dataset
+
+from primus.rank.problems import UNFIT, Refused
+
+
+def load(data: dict[str, Any], split: str) -> Any:
+    """A `Dataset`, or an `IterableDataset` where `data.streaming`. Raises Refused when it cannot be had."""
+    path, token = os.path.expanduser(data["dataset"]), os.environ.get(data["token"])
+    try:
+        return load_dataset(path, name=data["subset"], split=split, streaming=data["streaming"], token=token)
+    except FileNotFoundError as error:  # or a gated one: without a token the hub does not tell them apart
+        unset = "" if token else f" (no access token: {data['token']}, which data.token names, is not set)"
+        raise Refused(f"data.dataset: {error}{unset}") from None
+    except ValueError as error:  # no such subset or split: says which there are
+        raise Refused(f"data.dataset: {path}: {error}") from None
+    except ConnectionError as error:
+        raise Refused(f"data.dataset: {path} cannot be reached: {error}", UNFIT) from None
+
+
+def text(row: dict[str, Any], key: str) -> str:
+    """The text of a row. Raises Refused when the data set has no such column."""
+    if key not in row:
+        raise Refused(f"data.text_key: the data set has no column {key!r}; it has {', '.join(sorted(row))}")
+    return str(row[key])
