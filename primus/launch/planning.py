@@ -62,6 +62,7 @@ def build(
         console_ranks=_console(request.console.ranks),
         grace_period=request.node.grace_period,
         metrics_interval=request.node.metrics_interval,
+        gpu_models=request.gpu.devices,
     )
     config = {key: value for key, value in data.items() if key not in OF_THE_COMMAND}
     return Plan(
@@ -79,6 +80,7 @@ def build(
         command=runtime.command(settings, place),
         sweep=sweep,
         replay_of=replay_of,
+        notes=work.notes,
     )
 
 
