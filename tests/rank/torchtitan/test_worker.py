@@ -117,10 +117,13 @@ def test_a_profile_is_a_trace_of_the_steps_that_were_asked_for(run: Run) -> None
     assert len(ended.losses()) == 4
 
 
-def test_what_needs_a_gpu_or_another_package_is_refused_in_one_line(run: Run) -> None:
+def test_what_cannot_be_on_these_ranks_is_refused_in_one_line(run: Run) -> None:
     ended = run(ranks=2, parallel=neutral.parallel(context=2), sequence_length=256)
     assert ended.exit_codes == [3, 3]
     assert ended.logs[0].splitlines()[-1].startswith("primus: task.parallel.context: there is no GPU")
+    ended = run(ranks=2, parallel=neutral.parallel(pipeline=2), global_batch=2)
+    assert ended.exit_codes == [2, 2]
+    assert "2 is 1 micro batches for each of 1 data-parallel ranks, and a pipeline of 2 stages needs 2" in ended.logs[0]
     ended = run(precision="fp8")
     assert ended.exit_codes == [3]
     assert "primus: task.precision=fp8: TorchTitan's float8 needs torchao" in ended.logs[0]

@@ -26,10 +26,13 @@ def trainer(**changes: Any) -> dict[str, Any]:
     return found
 
 
-def lacking(model: str = "tiny", sequence_length: int = 256, **degrees: int) -> list[str]:
+def lacking(
+    model: str = "tiny", sequence_length: int = 256, global_batch: int | None = 48, **degrees: int
+) -> list[str]:
     """What is refused, for degrees of parallelism."""
     training = dataclasses.replace(
-        neutral.training(sequence_length=sequence_length), parallel=neutral.parallel(**degrees)
+        neutral.training(sequence_length=sequence_length, global_batch=global_batch),
+        parallel=neutral.parallel(**degrees),
     )
     return [f"{problem.key}: {problem.message}" for problem in lacks(neutral.model(model), DATA, training)]
 
@@ -120,6 +123,11 @@ def test_what_torchtitan_can_do_is_not_refused() -> None:
             "task.parallel.pipeline: TorchTitan has no pipeline for tied embeddings: model.tied_embeddings is true",
         ),
         ({"context": 2, "sequence_length": 384}, "task.sequence_length: 384 is not a multiple of 128 x context 2"),
+        (
+            {"pipeline": 2, "global_batch": None},
+            "task.global_batch: null is one micro batch per rank, and a pipeline of 2 stages needs 2: "
+            "give 2 x task.micro_batch 4 x data-parallel ranks, or more",
+        ),
         ({"expert": 2}, "task.parallel.expert: 2, but tiny has no experts (model.moe is null)"),
         ({"expert": 3, "model": "mixtral_8x7b"}, "task.parallel.expert: 3 does not divide model.moe.experts 8"),
     ],
