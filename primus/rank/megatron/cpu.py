@@ -33,6 +33,7 @@ def before_pretrain() -> None:
     _allow_no_cuda()
     _fork_the_cpu_generator()
     _keep_the_generator()
+    _count_tokens_of_experts()
 
 
 def _check_version() -> None:
@@ -77,11 +78,16 @@ def _is_cuda(device: Any) -> bool:
 
 
 class _Stream:
-    """What Megatron does with streams, on a device that has one alone."""
+    """What Megatron does with streams and their events, on a device that does one thing after the other."""
 
     def __init__(self, *_: Any, **__: Any) -> None: ...
 
     def wait_stream(self, stream: Any) -> None: ...
+
+    def record_event(self, event: Any = None) -> Any:
+        return self
+
+    def synchronize(self) -> None: ...
 
 
 def _stand_in_for_cuda() -> None:
@@ -163,3 +169,17 @@ def _keep_the_generator() -> None:
             torch.set_rng_state(state)
 
     training.build_train_valid_test_data_iterators = build_and_restore
+
+
+def _count_tokens_of_experts() -> None:
+    """What goes to which expert is counted on the device; as numbers for gloo only when it comes from a GPU.
+
+    Upstream: megatron-core 0.19.2, `maybe_move_tensor_to_cpu` in core/transformer/moe/moe_utils.py. Can go when that
+    makes numbers of what is on the CPU already.
+    """
+    from megatron.core.transformer.moe import token_dispatcher
+
+    def numbers(tensor: Any, as_numpy: bool = False, record_stream: bool = False) -> Any:
+        return tensor.numpy() if as_numpy and torch.is_tensor(tensor) else tensor
+
+    token_dispatcher.maybe_move_tensor_to_cpu = numbers
