@@ -3,6 +3,7 @@
 `before_import` must be called before JAX or any part of MaxText is imported, `apply` before MaxText is given a config.
 """
 
+import contextlib
 import importlib.metadata
 import os
 from typing import Any
@@ -28,6 +29,7 @@ def before_import(own_checkout: bool) -> None:
 def apply(rank: dict[str, Any]) -> None:
     """Make the changes that `rank` needs."""
     keep_what_no_policy_names()
+    hand_on_errors()
     if rank["stretch"]:
         stretch_positions(**rank["stretch"])
 
@@ -67,6 +69,22 @@ def keep_what_no_policy_names() -> None:
         return own(self) if self.config.remat_policy else jax.checkpoint_policies.everything_saveable
 
     NNXDecoder.get_remat_policy = get_remat_policy
+
+
+def hand_on_errors() -> None:
+    """A config that is wrong ends the process there and then, and a batch that cannot be read ends the training well.
+
+    Upstream: maxtext 0.2.5, `_handle_config_exception` in configs/pyconfig.py, and `loader_exception_guard` in
+    common/data_loader.py, which makes of any error the sign that training is over. Can go when both raise.
+    """
+    from maxtext.common import data_loader
+    from maxtext.configs import pyconfig
+
+    def hand_on(error: Exception) -> None:
+        raise error
+
+    pyconfig._handle_config_exception = hand_on
+    data_loader.loader_exception_guard = contextlib.nullcontext
 
 
 def stretch_positions(

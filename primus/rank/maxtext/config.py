@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from maxtext.configs import types
+from maxtext.trainers.pre_train import train
 from maxtext.utils.globals import MAXTEXT_CONFIGS_DIR
+from pydantic import ValidationError
 
 from primus.node.typed import closest
 from primus.rank import checkpoints
@@ -55,6 +57,16 @@ def command_line(options: dict[str, Any]) -> list[str]:
     """The arguments of `python -m maxtext.trainers.pre_train.train` that mean these options."""
     base = str(Path(MAXTEXT_CONFIGS_DIR) / "base.yml")
     return ["train", base, *(f"{name}={json.dumps(value)}" for name, value in options.items())]
+
+
+def initialize(options: dict[str, Any]) -> tuple[Any, Any]:
+    """MaxText's config and recorder. Raises Refused for values that MaxText does not take."""
+    try:
+        found: tuple[Any, Any] = train.initialize(command_line(options))
+    except ValidationError as error:
+        said = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}".removeprefix(": ") for one in error.errors())
+        raise Refused(f"MaxText does not take these options (backend.args, by its own names): {'; '.join(said)}") from None
+    return found
 
 
 def place(config: Any, rank: dict[str, Any]) -> None:

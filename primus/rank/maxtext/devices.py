@@ -2,8 +2,12 @@
 
 import os
 import resource
+import sys
+import traceback
 
 import jax
+
+from primus.rank.problems import Refused
 
 
 def connect() -> None:
@@ -32,6 +36,24 @@ def disconnect() -> None:
     """Leave the others in order: rank 0 holds the service and goes last."""
     if jax.distributed.is_initialized():
         jax.distributed.shutdown()
+
+
+def abandon(error: BaseException) -> None:
+    """End this process for this error, at once, where there are other ranks.
+
+    On its way out JAX waits for them (`clean_up` in jax/_src/api.py, 0.12), for minutes, as they wait for this one in a
+    collective: the first to end would be one that has lost a peer, and not the one that failed.
+    """
+    if not jax.distributed.is_initialized():
+        return
+    if isinstance(error, Refused):
+        print(f"primus: {error}", file=sys.stderr)
+    elif not isinstance(error, SystemExit):
+        traceback.print_exception(error)
+    code = getattr(error, "exit_code", getattr(error, "code", 1))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 1)
 
 
 def on_cpu() -> bool:

@@ -12,6 +12,9 @@ _NO_NEWS = (
     "WARNING: 'base_output_directory' might be pointing",
     "Skipping jax distributed system",
     "Using num_slices=",
+    "Starting eval after train step",  # counted from 0; that it ended is said
+    "Waiting for step",
+    "Waited ",
     "Specifying dataset_type upon checkpointer creation",
     "TensorBoard disabled",
     "\nMemstats:",
@@ -21,9 +24,7 @@ _NO_NEWS = (
 
 class _News(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.levelno > logging.INFO:
-            return True
-        inner = "/orbax/" in record.pathname  # fifty lines for every checkpoint
+        inner = "/orbax/" in record.pathname and record.levelno <= logging.INFO  # fifty lines for every checkpoint
         return not inner and not record.getMessage().startswith(_NO_NEWS)
 
 

@@ -13,14 +13,16 @@ from absl import logging
 from maxtext.common import checkpointing, profiler
 from maxtext.trainers.pre_train import train
 
+from primus.rank.maxtext.metrics import Lines
+
 Iteration = Callable[[dict[str, Any], dict[str, Any], dict[str, Any]], Any]
 
 
-def install(rank: dict[str, Any], begin: Callable[[], None]) -> None:
-    """Save, evaluate and trace as `rank` says. `begin` is called at the start of every step."""
+def install(rank: dict[str, Any], lines: Lines) -> None:
+    """Save, evaluate and trace as `rank` says; `lines` are told of every step."""
     checkpointing.maybe_save_checkpoint = partial(_save, rank["checkpoint"]["interval"])
     train.training_loop_iteration = partial(
-        _iterate, train.training_loop_iteration, rank["evaluation"]["interval"], begin
+        _iterate, train.training_loop_iteration, rank["evaluation"]["interval"], lines
     )
     if rank["profile"]["steps"]:
         profiler.Profiler = partial(Profile, *rank["profile"]["steps"])
@@ -44,7 +46,7 @@ def _save(
 def _iterate(
     own: Iteration,
     interval: int | None,
-    begin: Callable[[], None],
+    lines: Lines,
     device_state: dict[str, Any],
     variables: dict[str, Any],
     constants: dict[str, Any],
@@ -53,10 +55,25 @@ def _iterate(
 
     Can go when MaxText does.
     """
-    begin()
+    lines.begin(variables["step"] + 1)
+    if not isinstance(device_state["p_train_step"], Told):
+        device_state["p_train_step"] = Told(device_state["p_train_step"], lines)
     if interval is not None and variables["step"] + 1 == constants["steps"]:
         constants = {**constants, "eval_interval": 1, "eval_start_step": 0}
     return own(device_state, variables, constants)
+
+
+class Told:
+    """MaxText's compiled step, which tells `lines` of its values as soon as it is on its way to the device."""
+
+    def __init__(self, step: Callable[..., Any], lines: Lines) -> None:
+        self._step = step
+        self._lines = lines
+
+    def __call__(self, *arguments: Any) -> Any:
+        state, metrics = self._step(*arguments)
+        self._lines.step(metrics["scalar"])
+        return state, metrics
 
 
 class Profile(profiler.Profiler):

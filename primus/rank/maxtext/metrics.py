@@ -5,6 +5,7 @@ import os
 import queue
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -19,9 +20,10 @@ from primus.rank.throughput import Throughput
 _SAID = 10  # every so-many-th step has a line in the log
 _NAMES = {
     "loss": "learning/lm_loss",  # without what balances experts
-    "lr": "learning/current_learning_rate",
     "grad_norm": "learning/raw_grad_norm",  # before clipping
 }
+
+_Step = tuple[int, float, Any, dict[str, Any]]  # its number, when it began, its learning rate, MaxText's values
 
 
 def install(rank: dict[str, Any], config: Any) -> "Lines":
@@ -46,20 +48,25 @@ class Lines:
         self._throughput = Throughput(
             rank["throughput"], jax.process_count(), devices.name(), "fp8" if config.quantization else precision
         )
+        self.schedule: Callable[[int], Any] = lambda step: math.nan  # of the learning rate, by steps from 0
+        self._number = 0
+        self._rate: Any = math.nan
         self._begun = self._ended = time.perf_counter()
-        self._steps: queue.Queue[tuple[int, float, dict[str, Any]] | None] = queue.Queue()
+        self._steps: queue.Queue[_Step | None] = queue.Queue()
         self._thread = threading.Thread(target=self._write_steps, name="metrics", daemon=True)
         if self._file is not None:
             self._thread.start()
 
-    def begin(self) -> None:
+    def begin(self, number: int) -> None:
         """A step begins now."""
+        self._number = number
         self._begun = time.perf_counter()
+        self._rate = self.schedule(number - 1)  # an operation of the device too: it must not queue behind the step
 
-    def step(self, number: int, scalars: dict[str, Any]) -> None:
-        """A step is on its way to the device, its values with it."""
+    def step(self, scalars: dict[str, Any]) -> None:
+        """The step is on its way to the device, its values with it."""
         if self._file is not None:
-            self._steps.put((number, self._begun, scalars))
+            self._steps.put((self._number, self._begun, self._rate, scalars))
 
     def validation(self, number: int, loss: float) -> None:
         """The mean loss of held-out data after this step."""
@@ -82,9 +89,9 @@ class Lines:
                 logging.error("no metrics of step %d: %s", item[0], error)
                 return
 
-    def _write(self, number: int, begun: float, scalars: dict[str, Any]) -> None:
+    def _write(self, number: int, begun: float, rate: Any, scalars: dict[str, Any]) -> None:
         assert self._file is not None
-        values = {name: float(scalars[own]) for name, own in _NAMES.items() if own in scalars}
+        values = {name: float(scalars[own]) for name, own in _NAMES.items() if own in scalars} | {"lr": float(rate)}
         now = time.perf_counter()
         seconds = now - max(begun, self._ended)  # saving and evaluation lie between
         self._ended = now
@@ -106,13 +113,7 @@ class Metrics(metric_logger.MetricLogger):
     def __init__(self, lines: Lines, config: Any, learning_rate_schedule: Any, start_step: int = 0) -> None:
         super().__init__(config, learning_rate_schedule, start_step=start_step)
         self._lines = lines
-
-    def buffer_and_write_metrics(
-        self, metrics: Any, step: int, step_time_delta: Any = None, is_training: bool = True
-    ) -> None:
-        super().buffer_and_write_metrics(metrics, step, step_time_delta, is_training)
-        if is_training:
-            self._lines.step(step + 1, metrics["scalar"])
+        lines.schedule = learning_rate_schedule
 
     def write_metrics(self, metrics: Any, step: int, metric_type: str = "train") -> None:
         super().write_metrics(metrics, step, metric_type)
@@ -122,4 +123,4 @@ class Metrics(metric_logger.MetricLogger):
     def log_metrics(self, metrics: Any, step: int, metric_type: str) -> None:
         number = step + 1
         if metric_type == "eval" or (metric_type == "train" and (number == 1 or number % _SAID == 0)):
-            super().log_metrics(metrics, step, metric_type)
+            super().log_metrics(metrics, number, metric_type)

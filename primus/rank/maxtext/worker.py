@@ -1,6 +1,7 @@
 """One rank of MaxText: its own pre-training from start to end."""
 
 import contextlib
+import importlib
 import importlib.util
 import io
 import sys
@@ -23,10 +24,14 @@ def run(rank: dict[str, Any]) -> None:
 
     log.open_log()
     devices.connect()
-    with contextlib.redirect_stdout(io.StringIO()):  # a line for every part of Google Cloud that is not there
-        from maxtext.trainers.pre_train import train as _  # noqa: F401
-    compatibility.apply(rank)
-    _train(rank)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # a line for every part of Google Cloud that is not there
+            importlib.import_module("maxtext.trainers.pre_train.train")
+        compatibility.apply(rank)
+        _train(rank)
+    except BaseException as error:
+        devices.abandon(error)
+        raise
     devices.disconnect()
 
 
@@ -36,7 +41,7 @@ def _train(rank: dict[str, Any]) -> None:
     from primus.rank.maxtext import checkpoints, config, data, evaluate, loop, metrics, schedule
 
     start, only = checkpoints.start(rank), rank["evaluation"]["only"]
-    hyperparameters, recorder = train.initialize(config.command_line(config.options(rank, start)))
+    hyperparameters, recorder = config.initialize(config.options(rank, start))
     config.place(hyperparameters, rank)
     if start.step >= hyperparameters.steps and not only:
         print(f"INFO nothing to do: {start.step} steps are done, and task.steps is {hyperparameters.steps}", flush=True)
@@ -44,7 +49,7 @@ def _train(rank: dict[str, Any]) -> None:
     data.install(rank)
     schedule.install()
     lines = metrics.install(rank, hyperparameters)
-    loop.install(rank, lines.begin)
+    loop.install(rank, lines)
     try:
         if only:
             evaluate.evaluate(hyperparameters, recorder, start.step, lines)
