@@ -78,11 +78,13 @@ def _parallelism(parallel: Parallel, micro_batch: int) -> dict[str, Any]:
 
 
 def _pipeline(model: Model, parallel: Parallel) -> list[Problem]:
-    """`_generate_llm_fqn_per_model_part` of torchtitan 0.3.0: the embedding and the head count as a layer each."""
-    stages = parallel.pipeline
-    if stages <= model.layers + 2:
-        return []
-    return [Problem("task.parallel.pipeline", f"{stages} stages are more than model.layers {model.layers} + 2")]
+    """`Decoder.update_from_config` and `_generate_llm_fqn_per_model_part` of torchtitan 0.3.0."""
+    key, stages, problems = "task.parallel.pipeline", parallel.pipeline, []
+    if stages > 1 and model.tied_embeddings:
+        problems.append(Problem(key, "TorchTitan has no pipeline for tied embeddings: model.tied_embeddings is true"))
+    if stages > model.layers + 2:  # the embedding and the head count as a layer each
+        problems.append(Problem(key, f"{stages} stages are more than model.layers {model.layers} + 2"))
+    return problems
 
 
 def _sequence(training: Training) -> list[Problem]:
