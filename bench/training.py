@@ -69,7 +69,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--skip", type=int, default=10)
     parser.add_argument("--json", type=Path)
     parser.add_argument("overrides", nargs="*")
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_intermixed_args(argv)
     settings = _settings(arguments)
     samples: dict[str, list[Sample]] = {"primus": [], "bare": []}
     for number in range(arguments.rounds):

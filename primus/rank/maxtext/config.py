@@ -65,7 +65,9 @@ def initialize(options: dict[str, Any]) -> tuple[Any, Any]:
         found: tuple[Any, Any] = train.initialize(command_line(options))
     except ValidationError as error:
         said = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}".removeprefix(": ") for one in error.errors())
-        raise Refused(f"MaxText does not take these options (backend.args, by its own names): {'; '.join(said)}") from None
+        raise Refused(
+            f"MaxText does not take these options (backend.args, by its own names): {'; '.join(said)}"
+        ) from None
     return found
 
 

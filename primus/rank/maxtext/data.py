@@ -71,7 +71,8 @@ class Encoder:
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         ids = tokenizer.vocabulary(folder)
         self._begin, self._end = (
-            [ids[token]] if (token := tokenizer.special(folder, name)) in ids else [] for name in ("bos_token", "eos_token")
+            [ids[token]] if (token := tokenizer.special(folder, name)) in ids else []
+            for name in ("bos_token", "eos_token")
         )
 
     def __call__(self, text: str) -> dict[str, Any]:
@@ -116,9 +117,7 @@ def _has_tokens(document: dict[str, Any]) -> bool:
 def _pack(dataset: Any, config: Any, *_: Any, **__: Any) -> Any:
     """Batches of whole sequences: documents one after the other, cut where a sequence is full, by MaxText's packing."""
     rows = data_processing_utils.get_local_batch_size(config)
-    batches = data_processing_utils.format_and_batch(
-        dataset, config, rows, 0, ("inputs", "targets"), None, shift=False
-    )
+    batches = data_processing_utils.format_and_batch(dataset, config, rows, 0, ("inputs", "targets"), None, shift=False)
     return ThreadPrefetchIterDataset(batches, prefetch_buffer_size=_AHEAD)
 
 
