@@ -79,8 +79,8 @@ def _training(options: dict[str, Any], parallelism: ParallelismConfig) -> Traini
         share = batch // readers
         if share < stages * micro_batch:  # Schedule1F1B of torch 2.13
             raise Refused(
-                f"task.global_batch: {batch} is {share // micro_batch} micro batches for each of {readers} data-parallel "
-                f"ranks, and a pipeline of {stages} stages needs {stages}"
+                f"task.global_batch: {batch} is {share // micro_batch} micro batches for each of {readers} "
+                f"data-parallel ranks, and a pipeline of {stages} stages needs {stages}"
             )
         options = options | {"local_batch_size": share}
     # Trainer.Config refuses CUDA graphs with pipelines, and with experts that are spread over ranks.
