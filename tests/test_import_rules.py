@@ -96,6 +96,11 @@ def test_hydra_plugins_are_thin_and_reach_primus_only_inside_functions() -> None
     assert offenders(below("hydra_plugins/"), lambda path: {i for i in at_start(path) if "primus" in i}) == []
 
 
+def test_plotly_is_imported_nowhere() -> None:
+    """Reports need plotly.js alone, which lies in its package."""
+    assert offenders(MODULES, lambda path: imports_of(path, "plotly")) == []
+
+
 def test_mlflow_is_imported_by_one_module_alone_and_there_inside_functions() -> None:
     store = ROOT / "primus/launch/record/store.py"
     assert offenders([path for path in MODULES if path != store], lambda path: imports_of(path, "mlflow")) == []

@@ -62,7 +62,7 @@ FIGURES = (
 def page(title: str, status: str, runs: Sequence[Run], left_out: int = 0) -> Page:
     """The comparison. `left_out`: jobs of a sweep that were never started."""
     found = between([run.plan for run in runs], [run.name for run in runs]) if runs else Differences((), (), (), ())
-    said = [f"{len(runs)} runs" + (f", {left_out} never started" if left_out else "")]
+    said = [f"{len(runs)} run{'s' * (len(runs) != 1)}" + (f", {left_out} never started" if left_out else "")]
     said += [f"differing in {', '.join(found.keys)}"] if found.keys else []
     said += [f"all with {' '.join(found.shared)}"] if found.shared else []
     sections: list[Section] = []
@@ -156,4 +156,6 @@ def _places(runs: Sequence[Run], found: Differences) -> Table:
         [found.names[n], run.name, *(found.values[n][k] for k, _ in keys), *(say(run) for say in said)]
         for n, run in enumerate(runs)
     ]
-    return Table("What ran", head, [[Cell(text) for text in row] for row in rows], words=True)
+    told = [n for n, name in enumerate(head) if not name or any(row[n] for row in rows)]
+    cells = [[Cell(row[n]) for n in told] for row in rows]
+    return Table("What ran", [head[n] for n in told], cells, words=True)

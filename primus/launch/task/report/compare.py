@@ -23,7 +23,7 @@ class Settings:
 def describe(task: Settings, request: Request) -> str:
     """What `act` would do; looks for the runs, and writes nothing."""
     directories = _directories(request)
-    return "\n".join([f"compare {len(directories)} runs in {_target(request)}", *map(str, directories)])
+    return "\n".join([f"compare in {_target(request)}", *map(str, directories)])
 
 
 def act(task: Settings, request: Request) -> int:
@@ -34,7 +34,7 @@ def act(task: Settings, request: Request) -> int:
         rundir.write_text(to, page.html(comparison.page(to.stem, "", runs)))
     except OSError as error:
         raise BadRequest(f"to={to}: cannot be written: {error.strerror or error}") from None
-    print(f"report  {closing.short(to)}  ({len(runs)} runs)")
+    print(f"report  {closing.short(to)}  (runs: {len(runs)})")
     return OK
 
 
@@ -49,10 +49,7 @@ def _directories(request: Request) -> list[Path]:
     """The run directories that `runs` names, each once."""
     if not request.runs:
         raise BadRequest("task=report/compare needs runs: runs=[<run directory or id>,<another>,...]")
-    found = dict.fromkeys(directory for word in request.runs for directory in _named(word, request))
-    if len(found) < 2:
-        raise BadRequest(f"runs: {', '.join(request.runs)} is a single run: name what it is to be compared with")
-    return list(found)
+    return list(dict.fromkeys(directory for word in request.runs for directory in _named(word, request)))
 
 
 def _named(word: str, request: Request) -> list[Path]:
