@@ -1,6 +1,6 @@
-"""Throughput under Primus beside the same framework started bare, alternating in one session on the GPUs that there are.
+"""Throughput under Primus beside the same framework started bare, alternating in one session.
 
-    python bench/training.py torchtitan --model llama3.2_1b --gpus 1 [--rounds 3] [--steps 40] [--json FILE] [key=value ...]
+    python bench/training.py torchtitan --model llama3.2_1b --gpus 1 [--rounds 3] [--steps 40] [key=value ...]
 
 `key=value` are overrides of `primus` (task.micro_batch=4 task.compile=true ...); those that a bare command knows are
 given to it as well, any other is refused. A round is one run of each, each beginning with the other. The figure of a

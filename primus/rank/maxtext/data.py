@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import grain.python as grain
+import jax
 import numpy as np
 from grain.experimental import ThreadPrefetchIterDataset
 from maxtext.input_pipeline import data_processing_utils, grain_data_processing
@@ -61,7 +62,7 @@ def install(rank: dict[str, Any]) -> None:
         return
     encode = Encoder(tokenizer.folder(rank["data"]["tokenizer"]))
     grain_data_processing.get_datasets = partial(_read, rank, encode)
-    grain_data_processing.pretrain_preprocessing_pipeline = _pack
+    grain_data_processing.pretrain_preprocessing_pipeline = partial(_pack, rank["batch"]["per_sequence"])
 
 
 class Encoder:
@@ -71,8 +72,7 @@ class Encoder:
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         ids = tokenizer.vocabulary(folder)
         self._begin, self._end = (
-            [ids[token]] if (token := tokenizer.special(folder, name)) in ids else []
-            for name in ("bos_token", "eos_token")
+            [ids[token]] if (token := tokenizer.special(folder, name)) in ids else [] for name in ("bos_token", "eos_token")
         )
 
     def __call__(self, text: str) -> dict[str, Any]:
@@ -93,19 +93,24 @@ def _read(
     grain_prefetch_buffer_size: int,
     **__: Any,
 ) -> Any:
-    """Documents of this rank, again and again: in place of `get_datasets`, called by the names of its parameters."""
+    """Documents of this rank, again and again: in place of `get_datasets`, called by the names of its parameters.
+
+    Ranks that work on one micro batch together read the same ones, so that what is read does not hang on how many do.
+    """
+    together = rank["batch"]["per_sequence"]
+    reader, readers = dataloading_host_index // together, dataloading_host_count // together
     validation = split == "eval"
     found = documents.read(rank["data"], rank["options"]["max_target_length"], validation=validation)
     if not isinstance(found, documents.Documents):
-        return Stream(found, dataloading_host_index, dataloading_host_count).map(encode).filter(_has_tokens)
-    if len(found) < dataloading_host_count:
+        return Stream(found, reader, readers).map(encode).filter(_has_tokens)
+    if len(found) < readers:
         raise Refused(
             f"data.held_out: {len(found)} documents for {'validation' if validation else 'training'} are too few for "
-            f"{dataloading_host_count} ranks"
+            f"{readers} data-parallel ranks"
         )
     dataset = grain.MapDataset.source(found)
     dataset = dataset if validation else dataset.shuffle(seed=shuffle_seed)
-    dataset = dataset[dataloading_host_index::dataloading_host_count].repeat(None).map(encode)
+    dataset = dataset[reader::readers].repeat(None).map(encode)
     reading = grain.ReadOptions(num_threads=grain_num_threads, prefetch_buffer_size=grain_prefetch_buffer_size)
     return dataset.to_iter_dataset(read_options=reading).filter(_has_tokens)
 
@@ -114,11 +119,18 @@ def _has_tokens(document: dict[str, Any]) -> bool:
     return len(document["inputs"]) > 0
 
 
-def _pack(dataset: Any, config: Any, *_: Any, **__: Any) -> Any:
-    """Batches of whole sequences: documents one after the other, cut where a sequence is full, by MaxText's packing."""
+def _pack(together: int, dataset: Any, config: Any, *_: Any, **__: Any) -> Any:
+    """Batches of whole sequences: documents one after the other, cut where a sequence is full, by MaxText's packing.
+
+    MaxText wants the rows of its own from every rank: of the batch that ranks read together, each takes its share.
+    """
     rows = data_processing_utils.get_local_batch_size(config)
-    batches = data_processing_utils.format_and_batch(dataset, config, rows, 0, ("inputs", "targets"), None, shift=False)
-    return ThreadPrefetchIterDataset(batches, prefetch_buffer_size=_AHEAD)
+    batches = data_processing_utils.format_and_batch(
+        dataset, config, rows * together, 0, ("inputs", "targets"), None, shift=False
+    )
+    first = jax.process_index() % together * rows
+    share = batches.map(lambda batch: {name: values[first : first + rows] for name, values in batch.items()})
+    return ThreadPrefetchIterDataset(share, prefetch_buffer_size=_AHEAD)
 
 
 def _sized(own: Callable[..., Any], config: Any, *, num_samples: int | None, split_index: int, **given: Any) -> Any:
