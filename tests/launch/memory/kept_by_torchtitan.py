@@ -7,7 +7,6 @@ import gc
 import json
 import sys
 import weakref
-from types import SimpleNamespace
 from typing import Any
 
 from primus.rank.torchtitan import cpu
@@ -18,6 +17,7 @@ import torch  # noqa: E402  (TorchTitan must find the CPU as its device)
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 from torch.utils._pytree import tree_leaves  # noqa: E402
 from torchtitan.distributed.activation_checkpoint import FullAC, SelectiveAC  # noqa: E402
+from torchtitan.models.common.attention import ScaledDotProductAttention  # noqa: E402
 
 from primus.node.typed import read  # noqa: E402
 from primus.rank.torchtitan.model import Dimensions, model_spec  # noqa: E402
@@ -50,7 +50,8 @@ def kept(dimensions: dict[str, Any], layers: int, recomputation: str) -> int:
     """Bytes after the forward pass of a model of so many layers, all of the same kind."""
     sparse = dimensions["moe"] and {**dimensions["moe"], "layers": list(range(layers))}
     config = model_spec(read(Dimensions, {**dimensions, "n_layers": layers, "moe": sparse})).model
-    cpu._take_sdpa_attention(SimpleNamespace(model_spec=SimpleNamespace(model=config)))
+    for layer in config.layers:
+        layer.attention.inner_attention = ScaledDotProductAttention.Config()  # flex attention is for GPUs
     model = config.build()
     model.init_states(buffer_device=torch.device("cpu"))
     for parameter in model.parameters():
