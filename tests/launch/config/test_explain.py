@@ -34,7 +34,7 @@ def refused(primus: Primus, work: Path) -> Refused:
 def test_an_unknown_choice_is_answered_with_the_closest_and_with_all_there_are(refused: Refused) -> None:
     assert refused("backend=torchtitn") == (
         "backend=torchtitn: there is no backend of that name. Did you mean 'torchtitan'?\n"
-        "There are: megatron, torchtitan"
+        "There are: maxtext, megatron, torchtitan"
     )
 
 
