@@ -47,7 +47,11 @@ def ignore_warnings() -> None:
         "Transformer Engine and Apex are not installed",
         "absl.logging is not installed",
         "Only transformer-engine>=1.7.0 supports MoE experts",
+        "MimoModelConfig is experimental",
         "`torch.distributed.* is deprecated",
+        "torch.distributed is disabled, unavailable or uninitialized",
+        "The argument order of load has been changed",
+        "Please use DTensor instead",
     ):
         warnings.filterwarnings("ignore", message=message)
 

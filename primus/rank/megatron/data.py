@@ -47,6 +47,7 @@ class Provider:
             GPTDataset, samples, lambda: True, _config(args, self._files)
         ).build()
         _Index.complete()
+        args.consumed_valid_samples = 0  # each evaluation begins at the first sample, see evaluation.py
         if args.eval_iters and self.validation is None:
             raise Refused("data.split: the second number, the share of validation, leaves no document for evaluation")
         return training, self.validation, None

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import subprocess
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from primus.launch.backend.megatron import rank_config
-from primus.launch.config.terms.model import Model
+from primus.launch.config.terms.model import Model, RopeScaling
 from tests import neutral
 
 pytestmark = [pytest.mark.megatron, pytest.mark.slow]
@@ -66,6 +67,31 @@ def built(python: str, directory: Path, models: list[Model]) -> list[dict[str, A
     )
     assert done.returncode == 0, done.stderr + done.stdout[-2000:]
     return [json.loads(line.removeprefix("BUILT")) for line in done.stdout.splitlines() if line.startswith("BUILT")]
+
+
+def stretched(frequency: float, scaling: RopeScaling) -> float:
+    """Llama 3.1's rule for one frequency, written from the `llama3` rule of Hugging Face."""
+    low, high = scaling.low_frequency_factor, scaling.high_frequency_factor
+    assert low
+    assert high
+    length = 2 * math.pi / frequency
+    if length < scaling.original_context / high:
+        return frequency
+    if length > scaling.original_context / low:
+        return frequency / scaling.factor
+    smooth = (scaling.original_context / length - low) / (high - low)
+    return (1 - smooth) * frequency / scaling.factor + smooth * frequency
+
+
+def test_positions_are_stretched_as_llama_defines_it(megatron_python: str, tmp_path: Path) -> None:
+    names = ("llama3_8b", "llama3.1_8b", "llama3.2_1b", "llama4_scout")
+    models = [dataclasses.replace(neutral.model(name), layers=1) for name in names]
+    for model, found in zip(models, built(megatron_python, tmp_path, models), strict=True):
+        assert model.head_size
+        plain = [model.rope_theta ** (-2 * i / model.head_size) for i in range(model.head_size // 2)]
+        scaling = model.rope_scaling
+        expected = [stretched(frequency, scaling) for frequency in plain] if scaling else plain
+        assert found["frequencies"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_parameters_of_every_model_are_those_of_the_closed_form(megatron_python: str, tmp_path: Path) -> None:
