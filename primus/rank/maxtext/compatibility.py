@@ -29,6 +29,7 @@ def before_import(own_checkout: bool) -> None:
 def apply(rank: dict[str, Any]) -> None:
     """Make the changes that `rank` needs."""
     keep_what_no_policy_names()
+    draw_shared_embeddings_small()
     hand_on_errors()
     if rank["stretch"]:
         stretch_positions(**rank["stretch"])
@@ -60,15 +61,39 @@ def keep_what_no_policy_names() -> None:
     Upstream: maxtext 0.2.5, `_prepare_for_pydantic` in configs/pyconfig.py ("none" is None) and `get_remat_policy` in
     layers/nnx_decoders.py. Can go when "none" leaves `jax.checkpoint` out.
     """
-    import jax
+    import jax.numpy as jnp
     from maxtext.layers.nnx_decoders import NNXDecoder
 
     own = NNXDecoder.get_remat_policy
 
+    def keep(operation: Any, *values: Any, new_dtype: Any = None, **_: Any) -> bool:
+        # JAX 0.12 cannot keep complex numbers (yarn's positions): they are computed again.
+        kinds = [*(value.dtype for value in values), *([new_dtype] if new_dtype else [])]
+        return operation.name != "complex" and not any(jnp.issubdtype(kind, jnp.complexfloating) for kind in kinds)
+
     def get_remat_policy(self: Any) -> Any:
-        return own(self) if self.config.remat_policy else jax.checkpoint_policies.everything_saveable
+        return own(self) if self.config.remat_policy else keep
 
     NNXDecoder.get_remat_policy = get_remat_policy
+
+
+def draw_shared_embeddings_small() -> None:
+    """Embeddings that are the output's weights too begin with a deviation of 1: the first loss is near 23, not ln(V).
+
+    Upstream: maxtext 0.2.5, `token_embedder` in models/models.py; its own way out, `normalize_embedding_logits`, makes
+    another model. Can go when the deviation is a parameter. Here it is that of an output layer of its own.
+    """
+    import jax
+    from maxtext.models import models
+
+    own = models.Embed
+
+    def embed(*, config: Any, num_features: int, embedding_init: Any, **rest: Any) -> Any:
+        if config.logits_via_embedding and not config.normalize_embedding_logits:
+            embedding_init = jax.nn.initializers.normal(stddev=num_features**-0.5)
+        return own(config=config, num_features=num_features, embedding_init=embedding_init, **rest)
+
+    models.Embed = embed
 
 
 def hand_on_errors() -> None:

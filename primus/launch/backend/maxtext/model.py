@@ -12,6 +12,9 @@ from primus.node.typed import Problem
 _DEEPSEEK_3 = "deepseek3-671b"
 
 
+_EXPERTS_ALONE = ("mixtral", "qwen3_moe", "gpt_oss")  # both sizes of an FFN must be that of an expert
+
+
 def options(model: Model) -> dict[str, Any]:
     """MaxText's parameters of a model that MaxText does not lack (`lacks`)."""
     found = blocks.block(model)
@@ -36,6 +39,7 @@ def options(model: Model) -> dict[str, Any]:
         **_positions(model),
         **(_latent_attention(model.mla) if model.mla else {}),
         **(_experts(model.moe) if model.moe else {}),
+        **({"base_mlp_dim": model.moe.ffn_size} if model.moe and found.name in _EXPERTS_ALONE else {}),
         **(_gpt_oss(model) if found.name == "gpt_oss" else {}),
         **(_llama4(model) if found.name == "llama4" else {}),
     }
@@ -145,9 +149,7 @@ def _experts(moe: Moe) -> dict[str, Any]:
 
 
 def _gpt_oss(model: Model) -> dict[str, Any]:
-    assert model.moe is not None
     return {
-        "base_mlp_dim": model.moe.ffn_size,  # what its experts are sized by
         "attention_sink": model.attention_sinks,
         "sliding_window_size": model.window,
         "mlp_activations": ["sigmoid", "linear"],
