@@ -8,6 +8,7 @@ run is the median over its steps after the first `--skip`, in tokens per second 
 """
 
 import argparse
+import itertools
 import json
 import os
 import re
@@ -110,10 +111,12 @@ def _primus(arguments: argparse.Namespace, settings: Settings, folder: Path) -> 
     _run([sys.executable, "-m", "primus", *words], folder, {})
     (metrics,) = folder.glob("default/*/metrics/rank-*.jsonl")
     lines = [json.loads(line) for line in metrics.read_text().splitlines()]
-    steady = [line for line in lines if line["step"] > arguments.skip]
+    steady = [line for line in lines if line["step"] >= arguments.skip]
     mfu = [line["mfu"] for line in steady if "mfu" in line]
+    # From line to line, as the bare framework's own figure is: with all that comes between two steps.
+    seconds = statistics.median(after["time"] - line["time"] for line, after in itertools.pairwise(steady))
     return Sample(
-        statistics.median(line["tokens_per_second_per_device"] for line in steady),
+        settings.micro_batch * settings.sequence_length / seconds,
         statistics.median(mfu) if mfu else None,
         max(line["memory_peak"] for line in lines),
     )

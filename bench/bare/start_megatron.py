@@ -58,6 +58,7 @@ def command(settings: Any, folder: Path) -> tuple[list[str], dict[str, str]]:
     }
     flags = ["mock-data", "swiglu", "disable-bias-linear", "group-query-attention", "bf16"]
     flags += ["no-persist-layer-norm", "no-gradient-accumulation-fusion", "no-masked-softmax-fusion"]
+    flags += ["no-rope-fusion"]  # both need Transformer Engine or Apex
     flags += [] if settings.model in _TIED else ["untie-embeddings-and-output-weights"]
     flags += ["use-distributed-optimizer"] if settings.gpus > 1 else []
     argv = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(settings.gpus)]
