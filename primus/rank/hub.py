@@ -5,12 +5,23 @@ from typing import Any
 
 from datasets import load_dataset
 
+from primus.rank.indexed import Part
 from primus.rank.problems import UNFIT, Refused
 
 
-def load(data: dict[str, Any], split: str) -> Any:
-    """A `Dataset`, or an `IterableDataset` where `data.streaming`. Raises Refused when it cannot be had."""
+def load(data: dict[str, Any], part: Part) -> Any:
+    """A `Dataset`, or an `IterableDataset` where `data.streaming`; of both parts where validation has no split.
+
+    Raises Refused when it cannot be had.
+    """
+    own_split = data["validation_split"]
+    if data["streaming"] and not own_split and (data["held_out"] or part == "validation"):
+        raise Refused(
+            "data.validation_split: null keeps a share of the documents by their numbers, and a streamed data set has "
+            "none: name a split, or give data.streaming=false, or data.held_out=0 to train without evaluation"
+        )
     path, token = os.path.expanduser(data["dataset"]), os.environ.get(data["token"])
+    split = own_split if own_split and part == "validation" else data["split"]
     try:
         return load_dataset(path, name=data["subset"], split=split, streaming=data["streaming"], token=token)
     except FileNotFoundError as error:  # or a gated one: without a token the hub does not tell them apart
