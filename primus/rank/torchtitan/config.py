@@ -83,7 +83,9 @@ def _training(options: dict[str, Any], parallelism: ParallelismConfig) -> Traini
 def _readers(parallelism: ParallelismConfig) -> int:
     """The number of data-parallel ranks."""
     per_sequence = (
-        parallelism.tensor_parallel_degree * parallelism.pipeline_parallel_degree * parallelism.context_parallel_degree
+        parallelism.tensor_parallel_degree
+        * parallelism.pipeline_parallel_degree
+        * parallelism.context_parallel_degree
     )
     return int(os.environ["WORLD_SIZE"]) // per_sequence
 
