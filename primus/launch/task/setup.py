@@ -44,6 +44,7 @@ def describe(task: Settings, request: Request) -> str:
 def act(task: Settings, request: Request) -> int:
     """Make it, unless it is there. Raises Unfit where it cannot be made, BadRequest for a wrong `backend.setup`."""
     backend, here, goal = _asked(request)
+    module = member("backend", backend.name)
     made = goal.made()
     if made:
         print(_ready(goal, made))
@@ -54,7 +55,7 @@ def act(task: Settings, request: Request) -> int:
             made = make(goal, base, display)
         took = f"{len(made.packages)} packages, {made.seconds:.0f} s"
         print(f"python  {goal.python}  (Python {made.python}, {took})\nlog     {goal.log}")
-    serves = interpreter.choose(backend, member("backend", backend.name), here)
+    serves = interpreter.choose(backend, module, here)
     if serves.python != str(goal.python):
         print(f"Jobs take {serves.python}, {serves.why}. This one serves with backend.python={goal.python}")
     return OK

@@ -130,6 +130,7 @@ def test_an_environment_is_made_with_exactly_what_is_asked_for(primus: Primus, i
     assert "pip --no-input --disable-pip-version-check install --progress-bar=off --no-deps -- needy==1.0\n" in log
 
 
+@pytest.mark.slow
 def test_it_is_made_once_and_again_only_for_other_requirements(primus: Primus, index: Index, kept: Path) -> None:
     assert primus(*asks_for("tiny==1.0")).code == 0
     before = {path: path.stat().st_mtime_ns for path in kept.rglob("*")}
@@ -182,6 +183,7 @@ def test_a_folder_that_cannot_be_written_is_named(primus: Primus, index: Index, 
     assert f"{work}/file/in: Not a directory. Environments are kept where backend.setup.directory or the" in said.err
 
 
+@pytest.mark.slow
 def test_a_setup_that_was_killed_does_not_count_and_the_next_begins_anew(
     primus: Primus, start: Start, index: Index, kept: Path
 ) -> None:
@@ -214,6 +216,7 @@ def test_a_setup_that_is_interrupted_ends_pip_and_leaves_nothing(start: Start, i
     assert environments(kept) == []
 
 
+@pytest.mark.slow
 def test_of_two_at_once_one_waits_and_takes_what_the_other_made(start: Start, index: Index, kept: Path) -> None:
     index.gate.clear()
     first = start(*asks_for("tiny==1.0"))
@@ -230,6 +233,7 @@ def test_of_two_at_once_one_waits_and_takes_what_the_other_made(start: Start, in
     assert (kept / f"{made.name}.log").read_text().count("pip --no-input") == 1, "pip ran twice"
 
 
+@pytest.mark.slow
 def test_where_the_first_of_two_is_killed_the_other_makes_it(start: Start, index: Index, kept: Path) -> None:
     index.gate.clear()
     first = start(*asks_for("tiny==1.0"))
