@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import math
 import os
 import sys
 from argparse import Namespace
@@ -17,6 +18,8 @@ from primus.rank.megatron.options import Options
 from primus.rank.problems import UNFIT, Refused
 
 ENGINE = "transformer_engine"
+_SPLIT = ("tensor_model_parallel_size", "pipeline_model_parallel_size", "context_parallel_size")
+"""Their product is the number of ranks that hold one copy of the model."""
 
 
 @dataclass(frozen=True)
@@ -66,21 +69,18 @@ def placed(rank: dict[str, Any], place: Place) -> dict[str, Any]:
     implementation = arguments.get("transformer_impl") or (ENGINE if place.engine else "local")
     native = implementation == "local"
     precision = rank["precision"] if rank["precision"] != "auto" else "bf16" if place.gpu else "fp32"
-    _check(rank, arguments, precision, native)
+    _check(rank, precision, native)
     tensor = arguments["tensor_model_parallel_size"]
+    sequence = not native if rank["sequence_parallel"] is None else rank["sequence_parallel"]
     return {
         "transformer_impl": implementation,
-        "sequence_parallel": tensor > 1
-        and (not native if rank["sequence_parallel"] is None else rank["sequence_parallel"]),
+        "sequence_parallel": sequence and tensor > 1,
         "bf16": precision in ("bf16", "fp8"),
         # Scaled by each tensor's own largest value: the recipe that needs neither history nor a newer GPU than Hopper.
         **({"fp8": "hybrid", "fp8_recipe": "tensorwise"} if precision == "fp8" else {}),
-        **(
-            _native(place)
-            if native
-            else {"moe_grouped_gemm": "num_experts" in arguments, "moe_permute_fusion": "num_experts" in arguments}
-        ),
-        **_data_parallel(rank, arguments, place),
+        **(_native(place) if native else {}),
+        **({"moe_grouped_gemm": True, "moe_permute_fusion": True} if "num_experts" in arguments and not native else {}),
+        **_data_parallel(rank, place),
         "cross_entropy_loss_fusion": place.gpu,
         "distributed_backend": "nccl" if place.gpu else "gloo",
         "use_cpu_initialization": not place.gpu,
@@ -102,14 +102,10 @@ def _native(place: Place) -> dict[str, Any]:
     }
 
 
-def _data_parallel(rank: dict[str, Any], arguments: dict[str, Any], place: Place) -> dict[str, Any]:
+def _data_parallel(rank: dict[str, Any], place: Place) -> dict[str, Any]:
     """Ranks beyond whole copies shard the optimizer's state. On GPUs its communication hides behind computation."""
-    per_copy = 1
-    for axis in ("tensor", "pipeline", "context"):
-        name = f"{axis}_model_parallel_size" if axis != "context" else "context_parallel_size"
-        per_copy *= int(arguments[name])
-    data_parallel = place.ranks // per_copy
-    shards = data_parallel // int(rank["replicate"])
+    data_parallel = place.ranks // math.prod(rank["arguments"][name] for name in _SPLIT)
+    shards = data_parallel // rank["replicate"]
     return {
         "use_distributed_optimizer": shards > 1,
         "num_distributed_optimizer_instances": rank["replicate"] if shards > 1 else 1,
@@ -118,10 +114,11 @@ def _data_parallel(rank: dict[str, Any], arguments: dict[str, Any], place: Place
     }
 
 
-def _check(rank: dict[str, Any], arguments: dict[str, Any], precision: str, native: bool) -> None:
+def _check(rank: dict[str, Any], precision: str, native: bool) -> None:
     """Refuse what only Transformer Engine can do, where it is not."""
     if not native:
         return
+    arguments = rank["arguments"]
     tensor = arguments["tensor_model_parallel_size"]
     wanted = {
         "task.precision=fp8": precision == "fp8",

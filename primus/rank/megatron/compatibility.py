@@ -52,6 +52,7 @@ def ignore_warnings() -> None:
         "torch.distributed is disabled, unavailable or uninitialized",
         "The argument order of load has been changed",
         "Please use DTensor instead",
+        "The .grad attribute of a Tensor that is not a leaf Tensor",
     ):
         warnings.filterwarnings("ignore", message=message)
 

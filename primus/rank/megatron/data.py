@@ -46,7 +46,7 @@ class Provider:
         training, self.validation, _ = BlendedMegatronDatasetBuilder(
             GPTDataset, samples, lambda: True, _config(args, self._files)
         ).build()
-        _Index.complete()
+        _mark_index_complete()
         args.consumed_valid_samples = 0  # each evaluation begins at the first sample, see evaluation.py
         if args.eval_iters and self.validation is None:
             raise Refused("data.split: the second number, the share of validation, leaves no document for evaluation")
@@ -55,7 +55,7 @@ class Provider:
 
 def files(rank: dict[str, Any], args: Namespace) -> Files:
     """The token files of `data`, made from text where they are not there. Raises Refused when there are none."""
-    _Index.discard_incomplete()
+    _discard_incomplete_index()
     data, only = rank["data"], rank["evaluation"]["only"]
     if data["name"] == "megatron":
         prefixes = [data["paths"]] if isinstance(data["paths"], str) else list(data["paths"])
@@ -103,21 +103,20 @@ def _config(args: Namespace, files: Files) -> GPTDatasetConfig:
     )
 
 
-class _Index:
-    """The folder of Megatron's indices of samples. One that a killed start left behind is cut short, and Megatron would
-    read it.
-    """
+def _discard_incomplete_index() -> None:
+    """Megatron would read an index of samples that a killed start left cut short."""
+    if os.environ["RANK"] != "0":
+        return
+    try:
+        _marker().unlink()  # until this start has written what it lacks
+    except FileNotFoundError:
+        shutil.rmtree(directory() / "index", ignore_errors=True)
 
-    @staticmethod
-    def discard_incomplete() -> None:
-        if os.environ["RANK"] == "0" and not _Index._marker().exists():
-            shutil.rmtree(directory() / "index", ignore_errors=True)
 
-    @staticmethod
-    def complete() -> None:
-        if os.environ["RANK"] == "0":
-            _Index._marker().touch()
+def _mark_index_complete() -> None:
+    if os.environ["RANK"] == "0":
+        _marker().touch()
 
-    @staticmethod
-    def _marker() -> Path:
-        return directory() / "index.complete"
+
+def _marker() -> Path:
+    return directory() / "index.complete"

@@ -5,13 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from tests import neutral
+
 from ..conftest import Run, runner
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, megatron_python: str) -> Run:
     """`runner` for Megatron: for a module, so that what one test trained another can go on with."""
-    return partial(runner(tmp_path_factory.mktemp("megatron")), backend="megatron", python=megatron_python)
+    environment = neutral.backend("megatron").environment
+    ranks = runner(tmp_path_factory.mktemp("megatron"))
+    return partial(ranks, backend="megatron", python=megatron_python, environment=environment)
 
 
 @pytest.fixture(scope="module")
