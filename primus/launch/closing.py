@@ -35,11 +35,9 @@ def incomplete(directory: Path) -> str:
 def summary(plan: Plan, request: Request, result: Mapping[str, Any]) -> str:
     """The four closing lines."""
     where = short(Path(plan.directory))
-    value, step = loss(result), result.get("step")
-    reached = f"{value:.4f} at step {step}" if value is not None else "none reported"
     rows = [
         ("run", f"{where}  ({str(result['status']).lower()})"),
-        ("loss", reached),
+        ("loss", reached(result)),
         ("browse", browse(request)),
         ("replay", f"primus replay={shlex.quote(where)}"),
     ]
@@ -55,6 +53,21 @@ def browse(request: Request) -> str:
         return redact_url(uri)
     store = uri or f"sqlite:///{Path(request.output.root).expanduser().resolve()}/mlflow.db"
     return f"mlflow ui --backend-store-uri {shlex.quote(redact_url(store))}"
+
+
+def reached(result: Mapping[str, Any]) -> str:
+    """The last losses: of the training, and on held-out data where that was measured."""
+    metrics = result.get("metrics") or {}
+    said = []
+    if metrics.get("loss") is not None:
+        said.append(f"{float(metrics['loss']):.4f}")
+    if metrics.get("validation_loss") is not None:
+        perplexity = metrics.get("validation_perplexity")
+        said.append(
+            f"{float(metrics['validation_loss']):.4f} on held-out data"
+            + (f" (perplexity {float(perplexity):.2f})" if perplexity is not None else "")
+        )
+    return f"{', '.join(said)} at step {result.get('step')}" if said else "none reported"
 
 
 def loss(result: Mapping[str, Any]) -> float | None:

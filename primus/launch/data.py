@@ -4,7 +4,8 @@ import glob
 import os
 from pathlib import Path
 
-from primus.launch.config.terms.data import BYTES, Data, MegatronData, TextData
+from primus.launch.config.terms.data import BYTES, Data, HubData, MegatronData, TextData
+from primus.node.typed import closest
 
 
 def check_data(data: Data, directory: Path) -> None:
@@ -12,7 +13,9 @@ def check_data(data: Data, directory: Path) -> None:
     if isinstance(data, TextData):
         check_files(data.files, directory)
     if isinstance(data, MegatronData):
-        check_token_files(data.paths, directory)
+        check_token_files(data, directory)
+    if isinstance(data, HubData):
+        check_hub(data)
     check_tokenizer(data.tokenizer, directory)
 
 
@@ -24,12 +27,37 @@ def check_files(files: str | tuple[str, ...] | None, directory: Path) -> None:
             raise ValueError(f"data.files: no file matches {pattern!r} (looked in {directory})")
 
 
-def check_token_files(paths: str | tuple[str, ...], directory: Path) -> None:
-    """Raise ValueError when a prefix of `data.paths` lacks its .bin or its .idx."""
-    for prefix in (paths,) if isinstance(paths, str) else paths:
+def check_token_files(data: MegatronData, directory: Path) -> None:
+    """Raise ValueError when a prefix of `data.paths` lacks its .bin or its .idx, or `data.split` weighs no part."""
+    for prefix in (data.paths,) if isinstance(data.paths, str) else data.paths:
         for suffix in (".bin", ".idx"):
-            if not (directory / Path(prefix + suffix).expanduser()).is_file():
-                raise ValueError(f"data.paths: there is no {prefix}{suffix} (looked in {directory})")
+            path = directory / Path(prefix + suffix).expanduser()
+            if not path.is_file():
+                raise ValueError(
+                    f"data.paths: there is no {prefix}{suffix} (looked in {directory}).{_near(prefix, path)}"
+                )
+    if not 1 <= len(data.split) <= 3 or min(data.split) < 0 or sum(data.split) <= 0:
+        raise ValueError(
+            f"data.split: {list(data.split)} must be the weights of training, validation and test, as in [98, 2, 0]"
+        )
+
+
+def check_hub(data: HubData) -> None:
+    """Raise ValueError when a share of a streamed data set is to be held out: its documents have no numbers."""
+    if data.streaming and data.held_out and not data.validation_split:
+        raise ValueError(
+            "data.validation_split: null keeps a share of the documents by their numbers, and a streamed data set has "
+            "none: name a split, or give data.streaming=false, or data.held_out=0 to train without evaluation"
+        )
+
+
+def _near(prefix: str, path: Path) -> str:
+    """The pair in the same folder that may have been meant."""
+    plain = prefix.removesuffix(".bin").removesuffix(".idx")
+    if plain != prefix and path.with_name(Path(prefix).name).is_file():
+        return f" Did you mean {plain!r}, without the ending?"
+    pairs = (found.with_suffix("") for found in path.parent.glob("*.idx") if found.with_suffix(".bin").is_file())
+    return closest(prefix, [str(Path(prefix).with_name(found.name)) for found in pairs])
 
 
 def check_tokenizer(tokenizer: str, directory: Path) -> None:

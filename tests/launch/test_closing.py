@@ -88,3 +88,16 @@ def test_how_to_browse_can_be_typed(words: list[str], said: str, monkeypatch: py
 
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert closing.browse(reading.request(*composed(*COMMAND, *words))) == said
+
+
+@pytest.mark.parametrize(
+    ("metrics", "said"),
+    [
+        ({}, "none reported"),
+        ({"loss": 2.5}, "2.5000 at step 7"),
+        ({"validation_loss": 2, "validation_perplexity": 7.4}, "2.0000 on held-out data (perplexity 7.40) at step 7"),
+        ({"loss": 2.5, "validation_loss": 2.0}, "2.5000, 2.0000 on held-out data at step 7"),
+    ],
+)
+def test_the_last_losses_are_said_with_their_step(metrics: dict[str, float], said: str) -> None:
+    assert closing.reached({"step": 7, "metrics": metrics}) == said

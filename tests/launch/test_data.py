@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from primus.launch.data import check_files, check_tokenizer
+from primus.launch.data import check_data, check_files, check_tokenizer
+from tests import neutral
 
 
 def test_globs_that_match_files_pass(tmp_path: Path) -> None:
@@ -35,3 +36,47 @@ def test_a_tokenizer_is_bytes_or_a_file_or_its_folder(tmp_path: Path) -> None:
         check_tokenizer(tokenizer, tmp_path)
     with pytest.raises(ValueError, match=r"data\.tokenizer: 'byte' is neither"):
         check_tokenizer("byte", tmp_path)
+
+
+def pair(prefix: Path) -> None:
+    for suffix in (".bin", ".idx"):
+        prefix.with_name(prefix.name + suffix).touch()
+
+
+def test_token_files_are_pairs_named_by_their_prefix(tmp_path: Path) -> None:
+    pair(tmp_path / "corpus.v1")
+    pair(tmp_path / "more")
+    check_data(neutral.data("megatron", paths=["corpus.v1", str(tmp_path / "more")]), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("paths", "message"),
+    [
+        ("corpus.v1.bin", r"there is no corpus\.v1\.bin\.bin .* Did you mean 'corpus\.v1', without the ending\?"),
+        ("corpus.v2", r"there is no corpus\.v2\.bin .* Did you mean 'corpus\.v1'\?"),
+        ("half", r"there is no half\.idx \(looked in .*\)\.$"),
+        (["corpus.v1", "sub/corpus"], r"there is no sub/corpus\.bin"),
+    ],
+)
+def test_a_missing_token_file_is_named_with_the_one_that_may_be_meant(
+    tmp_path: Path, paths: str | list[str], message: str
+) -> None:
+    pair(tmp_path / "corpus.v1")
+    (tmp_path / "half.bin").touch()
+    with pytest.raises(ValueError, match=r"^data\.paths: " + message):
+        check_data(neutral.data("megatron", paths=paths), tmp_path)
+
+
+@pytest.mark.parametrize("split", [[], [0, 0, 0], [98, -2], [1, 1, 1, 1]])
+def test_a_split_that_weighs_nothing_is_refused(tmp_path: Path, split: list[float]) -> None:
+    pair(tmp_path / "a")
+    with pytest.raises(ValueError, match=r"data\.split: .* must be the weights of training, validation and test"):
+        check_data(neutral.data("megatron", paths="a", split=split), tmp_path)
+
+
+def test_a_share_of_a_streamed_data_set_cannot_be_held_out(tmp_path: Path) -> None:
+    check_data(neutral.data("hf"), tmp_path)
+    check_data(neutral.data("hf", validation_split=None, held_out=0), tmp_path)
+    check_data(neutral.data("hf", validation_split=None, streaming=False), tmp_path)
+    with pytest.raises(ValueError, match=r"data\.validation_split: null .* name a split"):
+        check_data(neutral.data("hf", validation_split=None), tmp_path)

@@ -39,7 +39,7 @@ class Ended:
 
     def losses(self) -> list[float]:
         """Of every step."""
-        return [line["loss"] for line in self.metrics()]
+        return [line["loss"] for line in self.metrics() if "loss" in line]
 
 
 Run = Callable[..., Ended]

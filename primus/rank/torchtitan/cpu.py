@@ -33,12 +33,12 @@ def before_import() -> None:
 
 
 def adapt(config: Any) -> None:
-    """Change a `Trainer.Config` to what a CPU can do."""
+    """Change a `Trainer.Config` to what a CPU can do. Raises Refused for what it cannot."""
+    _refuse_context_parallel(config)
     _take_sdpa_attention(config)
     _draw_whole_weights(config)
     _sum_gradients(config)
     config.training.disable_cuda_graphs = True
-    config.activation_checkpoint = None  # it computes twice to save the memory of a GPU
     config.comm.trace_buf_size = 0  # NCCL's flight recorder: there is none to write a trace
 
 
@@ -116,6 +116,20 @@ def _make_the_cpu_the_device() -> None:
     )
     utils.device_type, utils.device_module = "cpu", module
     utils.get_peak_flops = lambda device_name: math.nan  # unknown; TorchTitan would warn and take that of an A100
+
+
+def _refuse_context_parallel(config: Any) -> None:
+    """Plain attention on a CPU has no rule by which ranks share a sequence.
+
+    Upstream: torch 2.13 (`_scaled_dot_product_flash_attention_for_cpu` is missing in the attention of context parallel,
+    `distributed/tensor/experimental/_context_parallel/_attention.py`). Can go when it is there.
+    """
+    if config.parallelism.context_parallel_degree > 1:
+        raise Refused(
+            "task.parallel.context: there is no GPU, and PyTorch cannot share a sequence among ranks on a CPU. "
+            "Mend it with: task.parallel.context=1",
+            UNFIT,
+        )
 
 
 def _take_sdpa_attention(config: Any) -> None:

@@ -1,4 +1,4 @@
-"""The data of `rank.json` as a data set of TorchTitan's own text loader."""
+"""The data of `rank.json` in TorchTitan's own loaders."""
 
 import os
 from collections.abc import Callable
@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from datasets import Dataset, IterableDataset, load_dataset
+from torchtitan.components.dataloader import BaseDataLoader
 from torchtitan.hf_datasets import DatasetConfig
 from torchtitan.hf_datasets.text_datasets import DATASETS, HuggingFaceTextDataLoader
 
-from primus.rank.documents import Text, mock_text, text_files
-from primus.rank.problems import Refused
+from primus.rank.documents import Text, held_out, mock_text, text_files
+from primus.rank.indexed import Part
+from primus.rank.problems import UNFIT, Refused
+from primus.rank.torchtitan.tokens import Documents, TokenDataLoader
 
-NAME = "primus"  # lower case, as the loader looks it up
+NAME = "primus"  # lower case, as the loader looks it up; with the part
 BYTES_PER_TOKEN = 4  # about what a vocabulary learnt from text takes together
 MOCK_DOCUMENTS = 100_000  # then they come again, in another order
 
@@ -26,41 +29,67 @@ class Reading:
     readers: int
 
 
-def dataloader(data: dict[str, Any], reading: Reading) -> HuggingFaceTextDataLoader.Config:
-    """The loader's config, once the data set is registered with TorchTitan.
+def dataloader(data: dict[str, Any], reading: Reading, part: Part = "train") -> BaseDataLoader.Config:
+    """The config of the loader of a part; a data set of text is registered with TorchTitan for it.
 
-    Raises Refused when files are missing or there are fewer documents than readers.
+    Raises Refused when files are missing, or when there are fewer documents than readers.
     """
-    documents, text = _SOURCES[data["name"]](data, reading)
-    if isinstance(documents, Dataset) and len(documents) < reading.readers:
-        # A reader without a document would look for the next one for ever.
-        raise Refused(f"data: {len(documents)} documents are too few for {reading.readers} data-parallel ranks")
-    DATASETS[NAME] = DatasetConfig(path=data["name"], loader=lambda path: documents, sample_processor=text)
-    return HuggingFaceTextDataLoader.Config(dataset=NAME)
+    if data["name"] == "megatron":
+        return _tokens(data, reading, part)
+    documents, text = _SOURCES[data["name"]](data, reading, part)
+    if isinstance(documents, Dataset):
+        _check_count(len(documents), reading, part, "data.held_out")
+    name = f"{NAME}-{part}"
+    DATASETS[name] = DatasetConfig(path=data["name"], loader=lambda path: documents, sample_processor=text)
+    return HuggingFaceTextDataLoader.Config(dataset=name)
+
+
+def _check_count(documents: int, reading: Reading, part: Part, key: str) -> None:
+    # A reader without a document would look for the next one for ever.
+    if documents < reading.readers:
+        raise Refused(f"{key}: {documents} documents for {part} are too few for {reading.readers} data-parallel ranks")
+
+
+def _tokens(data: dict[str, Any], reading: Reading, part: Part) -> TokenDataLoader.Config:
+    given = [data["paths"]] if isinstance(data["paths"], str) else data["paths"]
+    paths = [os.path.expanduser(path) for path in given]
+    _check_count(len(Documents(paths, data["split"], part)), reading, part, "data.split")
+    return TokenDataLoader.Config(paths=paths, split=data["split"], part=part, seed=reading.seed)
 
 
 _Row = dict[str, Any]
 _Source = tuple[Dataset | IterableDataset, Callable[[_Row], str]]
 
 
-def _text(data: dict[str, Any], reading: Reading) -> _Source:
+def _text(data: dict[str, Any], reading: Reading, part: Part) -> _Source:
     per_token = 1 if data["tokenizer"] == "bytes" else BYTES_PER_TOKEN
     globs = [data["files"]] if isinstance(data["files"], str) else data["files"]
     text = Text(text_files(globs), size=reading.sequence_length * per_token)  # a piece is about one sequence
-    return _numbered(len(text), reading.seed), lambda row: text.read(row["number"])
+    return _numbered(len(text), data, reading, part), lambda row: text.read(row["number"])
 
 
-def _mock(data: dict[str, Any], reading: Reading) -> _Source:
-    return _numbered(MOCK_DOCUMENTS, reading.seed), lambda row: mock_text(row["number"])
+def _mock(data: dict[str, Any], reading: Reading, part: Part) -> _Source:
+    return _numbered(MOCK_DOCUMENTS, data, reading, part), lambda row: mock_text(row["number"])
 
 
-def _numbered(count: int, seed: int) -> Dataset:
-    return Dataset.from_dict({"number": range(count)}).shuffle(seed=seed)
+def _numbered(count: int, data: dict[str, Any], reading: Reading, part: Part) -> Dataset:
+    return Dataset.from_dict({"number": _part(count, data, part)}).shuffle(seed=reading.seed)
 
 
-def _hub(data: dict[str, Any], reading: Reading) -> _Source:
-    path, key = os.path.expanduser(data["dataset"]), data["text_key"]
-    documents = load_dataset(path, name=data["subset"], split=data["split"], streaming=data["streaming"])
+def _part(count: int, data: dict[str, Any], part: Part) -> list[int]:
+    return [number for number in range(count) if held_out(number, data["held_out"]) == (part == "validation")]
+
+
+def _hub(data: dict[str, Any], reading: Reading, part: Part) -> _Source:
+    key, own_split = data["text_key"], data["validation_split"]
+    if data["streaming"] and not own_split and (data["held_out"] or part == "validation"):
+        raise Refused(
+            "data.validation_split: null keeps a share of the documents by their numbers, and a streamed data set has "
+            "none: name a split, or give data.streaming=false, or data.held_out=0 to train without evaluation"
+        )
+    documents = _loaded(data, own_split if own_split and part == "validation" else data["split"])
+    if not own_split and data["held_out"]:
+        documents = documents.select(_part(len(documents), data, part))
 
     def text(row: _Row) -> str:
         if key not in row:
@@ -70,4 +99,17 @@ def _hub(data: dict[str, Any], reading: Reading) -> _Source:
     return documents, text
 
 
-_SOURCES: dict[str, Callable[[dict[str, Any], Reading], _Source]] = {"text": _text, "hf": _hub, "mock": _mock}
+def _loaded(data: dict[str, Any], split: str) -> Dataset | IterableDataset:
+    path, token = os.path.expanduser(data["dataset"]), os.environ.get(data["token"])
+    try:
+        return load_dataset(path, name=data["subset"], split=split, streaming=data["streaming"], token=token)
+    except FileNotFoundError as error:  # or a gated one: without a token the hub does not tell them apart
+        unset = "" if token else f" (no access token: {data['token']}, which data.token names, is not set)"
+        raise Refused(f"data.dataset: {error}{unset}") from None
+    except ValueError as error:  # no such subset or split: says which there are
+        raise Refused(f"data.dataset: {path}: {error}") from None
+    except ConnectionError as error:
+        raise Refused(f"data.dataset: {path} cannot be reached: {error}", UNFIT) from None
+
+
+_SOURCES: dict[str, Callable[[dict[str, Any], Reading, Part], _Source]] = {"text": _text, "hf": _hub, "mock": _mock}

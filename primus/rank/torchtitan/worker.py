@@ -2,50 +2,64 @@
 
 import importlib.util
 import logging
+import os
 import sys
-import time
 from typing import Any
 
 from primus.rank.problems import UNFIT, Refused
 
 
 def run(rank: dict[str, Any]) -> None:
-    """Train as `rank` says, the content of `rank.json`. Raises Refused when this environment or a file does not fit."""
+    """Train or evaluate as `rank` says, the content of `rank.json`. Raises Refused when something does not fit."""
+    _need_packages()
+    import torch
+
+    from primus.rank.torchtitan import compatibility, cpu
+
+    on_cpu = not torch.cuda.is_available()
+    compatibility.before_import()
+    if on_cpu:
+        cpu.before_import()
+    from primus.rank.torchtitan.arguments import overlay
+    from primus.rank.torchtitan.config import trainer_config
+
+    _use_its_log()
+    config = trainer_config(rank)
+    compatibility.adapt(config)
+    if on_cpu:
+        cpu.adapt(config)
+    overlay(config, rank["args"])
+    _work(config, evaluate_only=rank["evaluation"]["only"])
+
+
+def _need_packages() -> None:
     for package in ("torch", "torchtitan"):
         if importlib.util.find_spec(package) is None:
             raise Refused(
                 f"{sys.executable} cannot import {package}. Mend it with: pip install 'primus[torchtitan]'", UNFIT
             )
-    import torch
 
-    on_cpu = not torch.cuda.is_available()
-    from primus.rank.torchtitan import compatibility, cpu
 
-    compatibility.name_set_timeout()
-    compatibility.ignore_deprecation()
-    if on_cpu:
-        cpu.before_import()
+def _use_its_log() -> None:
     from torchtitan.tools.logging import init_logger, logger
 
-    from primus.rank.torchtitan.config import trainer_config
-
     init_logger()
+    # TorchTitan warns of ranks that its own starter does not show; here each rank has a log.
+    os.environ["LOG_RANK"] = ",".join(str(rank) for rank in range(int(os.environ["WORLD_SIZE"])))
     for handler in logger.handlers:  # the node agent puts time, node and rank before every line
         handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
-    config = trainer_config(rank)
-    compatibility.take_dtensor(config)
-    if on_cpu:
-        cpu.adapt(config)
-    _train(config)
 
 
-def _train(config: Any) -> None:
+def _work(config: Any, *, evaluate_only: bool) -> None:
     import torch
 
     trainer = config.build()
     try:
-        trainer.metrics_processor.time_last_log = time.perf_counter()  # else the first step's time has the set-up in it
-        trainer.train()
+        if evaluate_only:
+            trainer.checkpointer.load()
+            trainer.validator.validate(trainer.model_parts, trainer.checkpointer.loaded_step)
+        else:
+            trainer.train()
     finally:
         trainer.close()
     torch.distributed.destroy_process_group()
