@@ -12,8 +12,22 @@ from pathlib import Path
 
 import pytest
 
+from . import backends
+
 PATIENCE = 60.0
 """Seconds to wait for something that happens soon, before a test fails instead of hanging."""
+
+
+@pytest.fixture(scope="session")
+def megatron_python() -> str:
+    """An interpreter that has Megatron."""
+    return backends.python("megatron")
+
+
+@pytest.fixture(scope="session")
+def maxtext_python() -> str:
+    """An interpreter that has MaxText."""
+    return backends.python("maxtext")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """A dry run tells everything and does nothing."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -186,6 +187,32 @@ def test_a_person_is_told_what_runs_where_with_which_environment_and_files(primu
     assert "HF_TOKEN=***" in said
     assert "hf_abcdefgh" not in said
     assert said.endswith("  rank.json\n")
+
+
+def test_a_person_is_told_which_interpreter_serves_and_why(primus: Primus) -> None:
+    said = primus("dry_run=true").out
+    assert f"interpreter   {sys.executable}  (that of Primus itself, which has torch 2." in said
+    assert "warning" not in said
+    assert "interpreter" not in primus("dry_run=true", "task=command", "task.command=[echo]").out
+
+
+def test_a_plan_that_no_interpreter_here_can_run_is_shown_with_a_warning(watch: Watch, work: Path) -> None:
+    """It may be meant for another machine."""
+    watched = watch("dry_run=true", "backend.setup.python=3.99", "backend.setup.directory=kept")
+    assert (watched.code, watched.err, watched.does) == (0, "", [])
+    python = r"/kept/torchtitan-\w+/bin/python"
+    assert re.search(f"each rank +{work}{python} ", watched.out)
+    assert re.search(f"interpreter +{work}{python}  .to be made by task=setup backend=torchtitan.", watched.out)
+    assert "warning       backend=torchtitan: no interpreter has torch, torchtitan: " in watched.out
+    assert (
+        "  primus task=setup backend=torchtitan backend.setup.python=3.99 backend.setup.directory=kept" in watched.out
+    )
+
+
+def test_the_plan_of_a_setup_is_told_without_starting_anything(watch: Watch, work: Path) -> None:
+    watched = watch("task=setup", "backend.setup.directory=kept", "dry_run=true")
+    assert (watched.code, watched.err, watched.does) == (0, "", [])
+    assert watched.out.startswith(f"make {work}/kept/torchtitan-")
 
 
 def test_a_run_without_tracking_never_imports_mlflow_and_starts_no_recorder(

@@ -1,33 +1,20 @@
 """Whether a plan can run at all on this machine: asked just before the start, when nothing has been written yet."""
 
-import importlib.util
-import os
 import shutil
-import sys
-from pathlib import Path
 
-from primus.launch.members import member
+from primus.launch.backend import interpreter
+from primus.launch.place import Place
 from primus.launch.problems import BadRequest
 from primus.node.plan import Plan
 
 
-def check(plan: Plan) -> None:
-    """Raise BadRequest, with the command that mends it, when the interpreter or the backend is missing."""
+def check(plan: Plan, place: Place) -> None:
+    """Raise BadRequest for a program that is missing, and Unfit, with the command that mends it, for a backend."""
+    choice = interpreter.of_plan(plan, place)
+    if choice and choice.problem:
+        raise choice.problem
     program = plan.job.command[0]
-    if not shutil.which(program, path=os.environ.get("PATH")):
-        raise BadRequest(_no_program(plan, program))
-    if not plan.backend or Path(program) != Path(sys.executable):
-        return  # another interpreter: its ranks say what it lacks
-    backend = member("backend", plan.backend)
-    missing = [name for name in backend.PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
+    if not shutil.which(program, path=place.environ.get("PATH")):
         raise BadRequest(
-            f"backend={plan.backend} is not installed here ({', '.join(missing)} cannot be imported). "
-            "Install it with:\n"
-            f"  {sys.executable} -m pip install '{backend.EXTRA}'"
+            f"{'backend.python' if plan.backend else 'task.command'}: there is no program {program!r} that can be run"
         )
-
-
-def _no_program(plan: Plan, program: str) -> str:
-    key = "backend.python" if plan.backend else "task.command"
-    return f"{key}: there is no program {program!r} that can be run"

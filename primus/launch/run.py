@@ -38,7 +38,7 @@ def single(plan: Plan, request: Request, place: Place, secrets: Mapping[str, str
         from primus.launch.replaying import drift
 
         drift.report(original, plan, place, request.replay_strict)
-    readiness.check(plan)
+    readiness.check(plan, place)
     resumes = original is not None and original.purpose == "resume"
     with Interrupts() as interrupts, attempts.opened(plan, again=resumes) as directory:
         agent = Agent(plan, directory, secrets)

@@ -3,6 +3,7 @@
 import shlex
 from pathlib import Path
 
+from primus.launch.backend import interpreter
 from primus.launch.confidential import REDACTED
 from primus.launch.place import Place
 from primus.node import environment, host
@@ -19,6 +20,7 @@ def text(plan: Plan, place: Place) -> str:
     world = environment.lay_out(job, place.devices, 0)
     found = place.devices
     devices = f"{found.count} x {found.model}, driver {found.driver}" if found.count else "no GPU: the CPU"
+    choice = interpreter.of_plan(plan, place)
     why = "" if job.ranks_per_node else "  (one per device; the nodes decide)"
     rows = [
         ("task", plan.task + (f" with {plan.backend}" if plan.backend else "")),
@@ -30,9 +32,12 @@ def text(plan: Plan, place: Place) -> str:
         ("code", f"git {plan.code.commit}" if plan.code.commit else "not in a git checkout"),
         ("command", shlex.join(plan.command)),
         ("each rank", shlex.join(job.command)),
+        *([("interpreter", f"{choice.python}  ({choice.why})")] if choice else []),
         *([("replay of", plan.replay_of)] if plan.replay_of else []),
     ]
     lines = [f"{name:<{_LABEL}}{value}" for name, value in rows]
+    if choice and choice.problem:
+        lines.append(f"{'warning':<{_LABEL}}{choice.problem}")
     return "\n".join([*lines, "", *_environment(plan, place, world), "", *_files(plan)])
 
 

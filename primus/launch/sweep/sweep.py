@@ -68,7 +68,7 @@ def run(
     if original:
         drift.report(original, plans[0], place, request.replay_strict)
     for plan in plans:
-        readiness.check(plan)
+        readiness.check(plan, place)
     pool = Pool(place.devices.visible, tuple(sorted(os.sched_getaffinity(0))), parallel)
     first = int(plans[0].run_id)  # above 0 for the later batches of a sweeper that goes by earlier results
     earlier = journal.read(where) if first else None

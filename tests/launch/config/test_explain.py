@@ -218,14 +218,16 @@ def test_an_interpreter_that_is_not_there_is_named(refused: Refused) -> None:
     assert refused("backend.python=/no/python") == "backend.python: there is no program '/no/python' that can be run"
 
 
-def test_a_backend_that_is_not_installed_comes_with_the_command_that_installs_it(
-    refused: Refused, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert refused() == (
-        "backend=torchtitan is not installed here (torch, torchtitan cannot be imported). Install it with:\n"
-        f"  {sys.executable} -m pip install 'primus[torchtitan]'"
+def test_a_backend_that_no_interpreter_has_comes_with_the_command_that_sets_it_up(primus: Primus, work: Path) -> None:
+    said = primus("backend.setup.python=3.99", "task.steps=3", "backend.setup.directory=here")
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert (said.code, said.out) == (3, "")
+    assert said.err == (
+        f"primus: backend=torchtitan: no interpreter has torch, torchtitan: that of Primus itself is Python {own}, "
+        "not 3.99, and none has been set up. Mend it with:\n"
+        "  primus task=setup backend=torchtitan backend.setup.python=3.99 backend.setup.directory=here\n"
     )
+    assert everything(work) == []
 
 
 def test_a_config_directory_that_is_not_there_is_named(refused: Refused) -> None:

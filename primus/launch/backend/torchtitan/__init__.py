@@ -13,8 +13,7 @@ from primus.launch.config.terms.model import Model
 from primus.launch.config.terms.training import Training
 from primus.node.typed import Problem
 
-EXTRA = "primus[torchtitan]"  # what to install for the ranks
-PACKAGES = ("torch", "torchtitan")  # whose versions say what ran
+PACKAGES = ("torch", "torchtitan")  # distributions that the ranks need
 
 
 def lacks(model: Model, data: Data, training: Training) -> list[Problem]:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from primus.launch import throughput
+from primus.launch.backend import interpreter
 from primus.launch.backend.settings import Settings
 from primus.launch.config import consistency
 from primus.launch.config.origin import Origins
@@ -47,8 +48,9 @@ def work(training: Training, request: Request, source: Origins, place: Place, *,
         profile=request.profile,
         evaluate_only=evaluate_only,
     )
+    python = interpreter.choose(settings, backend, place).python
     return Work(
-        command=(settings.python or place.python, "{primus.package}/rank", settings.name, "{primus.run_dir}/rank.json"),
+        command=(python, "{primus.package}/rank", settings.name, "{primus.run_dir}/rank.json"),
         backend=settings.name,
         files=(File("rank.json", json.dumps(content, indent=2) + "\n"),),
         environment=settings.environment,
