@@ -65,7 +65,9 @@ def initialize(options: dict[str, Any]) -> tuple[Any, Any]:
         found: tuple[Any, Any] = train.initialize(command_line(options))
     except ValidationError as error:
         said = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}".removeprefix(": ") for one in error.errors())
-        raise Refused(f"MaxText does not take these options (backend.args, by its own names): {'; '.join(said)}") from None
+        raise Refused(
+            f"MaxText does not take these options (backend.args, by its own names): {'; '.join(said)}"
+        ) from None
     return found
 
 
@@ -94,7 +96,8 @@ def _batches(batch: dict[str, Any], world: int) -> dict[str, Any]:
     if passes % pipeline:
         raise Refused(
             f"task.global_batch: MaxText's pipeline needs a multiple of {pipeline} micro batches in a step, and "
-            f"{rows * passes} sequences are {passes} of task.micro_batch {batch['micro']} on {readers} data-parallel ranks"
+            f"{rows * passes} sequences are {passes} of task.micro_batch {batch['micro']} on {readers} data-parallel "
+            "ranks"
         )
     return {"per_device_batch_size": _dealt(rows * passes, world), "num_pipeline_microbatches": passes}
 

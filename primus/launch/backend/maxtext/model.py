@@ -58,7 +58,9 @@ def lacks(model: Model) -> list[Problem]:
             Problem("model.moe.shared_ffn_size", "MaxText's shared experts are as large as the others: not a multiple")
         )
     if name == "llama4" and model.moe and model.moe.first_layer != model.moe.interval - 1:
-        found.append(Problem("model.moe.first_layer", "MaxText's llama4 has experts in the last layer of each interval"))
+        found.append(
+            Problem("model.moe.first_layer", "MaxText's llama4 has experts in the last layer of each interval")
+        )
     cycle = _cycle(model) if name in ("llama4", "gpt_oss") else 1
     if model.layers % cycle:
         found.append(Problem("model.layers", f"MaxText's {name} repeats {cycle} layers: it must be a multiple of that"))
@@ -130,7 +132,9 @@ def _experts(moe: Moe) -> dict[str, Any]:
         "base_moe_mlp_dim": moe.ffn_size,
         "shared_experts": moe.shared_ffn_size // moe.ffn_size,
         "first_num_dense_layers": moe.first_layer if moe.interval == 1 else 0,
-        "routed_score_func": "" if router.before_experts or (router.score, router.normalize) == ("softmax", True) else router.score,
+        "routed_score_func": ""
+        if router.before_experts or (router.score, router.normalize) == ("softmax", True)
+        else router.score,
         "norm_topk_prob": False,  # MaxText's softmax over the chosen experts sums to 1 already
         "routed_scaling_factor": router.scale,
         "routed_bias": router.bias or by_bias,
