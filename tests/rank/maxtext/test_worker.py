@@ -145,9 +145,7 @@ def test_a_global_batch_is_accumulated(run: Run, files: str) -> None:
 
 
 @pytest.mark.parametrize("keeping", ["selective", "full"])
-def test_what_is_computed_again_does_not_change_the_losses(
-    run: Run, files: str, one_rank: Ended, keeping: str
-) -> None:
+def test_what_is_computed_again_does_not_change_the_losses(run: Run, files: str, one_rank: Ended, keeping: str) -> None:
     data = neutral.data("text", files=files)
     again = run(data=data, steps=3, schedule=neutral.schedule(steps=20), activation_checkpointing=keeping)
     assert losses(again) == pytest.approx(losses(one_rank)[:3], rel=1e-5)
