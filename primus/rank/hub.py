@@ -1,39 +1,27 @@
-"""Data sets of the Hugging Face hub, or of a folder that `datasets` reads."""
+"""Data sets of the Hugging Face hub, or local folders of that form, by the `data` of `rank.json`."""
 
 import os
-from collections.abc import Callable
 from typing import Any
 
-from datasets import Dataset, IterableDataset, load_dataset
+from datasets import load_dataset
 
+from primus.rank.indexed import Part
 from primus.rank.problems import UNFIT, Refused
 
-Text = Callable[[dict[str, Any]], str]
 
+def load(data: dict[str, Any], part: Part) -> Any:
+    """A `Dataset`, or an `IterableDataset` where `data.streaming`; of both parts where validation has no split.
 
-def read(data: dict[str, Any], *, validation: bool) -> tuple[Dataset | IterableDataset, Text]:
-    """The data set of the neutral terms `data`, and how to get the text of a row.
-
-    It is the split for validation where that is asked for and named, else the one for training with all its documents.
-    Raises Refused when it is not there, and when a stream would have to be parted.
+    Raises Refused when it cannot be had.
     """
-    split, key = data["validation_split"], data["text_key"]
-    if data["streaming"] and not split and (data["held_out"] or validation):
+    own_split = data["validation_split"]
+    if data["streaming"] and not own_split and (data["held_out"] or part == "validation"):
         raise Refused(
             "data.validation_split: null keeps a share of the documents by their numbers, and a streamed data set has "
             "none: name a split, or give data.streaming=false, or data.held_out=0 to train without evaluation"
         )
-
-    def text(row: dict[str, Any]) -> str:
-        if key not in row:
-            raise Refused(f"data.text_key: the data set has no column {key!r}; it has {', '.join(sorted(row))}")
-        return str(row[key])
-
-    return _loaded(data, split if split and validation else data["split"]), text
-
-
-def _loaded(data: dict[str, Any], split: str) -> Dataset | IterableDataset:
     path, token = os.path.expanduser(data["dataset"]), os.environ.get(data["token"])
+    split = own_split if own_split and part == "validation" else data["split"]
     try:
         return load_dataset(path, name=data["subset"], split=split, streaming=data["streaming"], token=token)
     except FileNotFoundError as error:  # or a gated one: without a token the hub does not tell them apart
@@ -43,3 +31,10 @@ def _loaded(data: dict[str, Any], split: str) -> Dataset | IterableDataset:
         raise Refused(f"data.dataset: {path}: {error}") from None
     except ConnectionError as error:
         raise Refused(f"data.dataset: {path} cannot be reached: {error}", UNFIT) from None
+
+
+def text(row: dict[str, Any], key: str) -> str:
+    """The text of a row. Raises Refused when the data set has no such column."""
+    if key not in row:
+        raise Refused(f"data.text_key: the data set has no column {key!r}; it has {', '.join(sorted(row))}")
+    return str(row[key])

@@ -1,5 +1,6 @@
 """What a start begins with: nothing, this run's newest checkpoint, or the weights of another."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ def start(rank: dict[str, Any]) -> Start:
     own = newest(checkpoints.directory(rank))
     load = rank["checkpoint"]["load"]
     if own is not None and not rank["evaluation"]["only"]:
+        _check_ranks(own)
         return Start(_steps(own), "", resumed=True)
     if load is None:
         return Start(0, "", resumed=False)
@@ -41,6 +43,16 @@ def newest(folder: Path) -> Path | None:
     """
     numbers = [int(path.name) for path in folder.glob("*") if path.name.isdigit() and (path / _STATE).is_dir()]
     return folder / str(max(numbers)) if numbers else None
+
+
+def _check_ranks(checkpoint: Path) -> None:
+    """Every rank has its own place in the data. Upstream: maxtext 0.2.5, `for_restore` in common/grain_utility.py."""
+    written, world = len(list((checkpoint / "iter").glob("process_*-of-*.json"))), int(os.environ["WORLD_SIZE"])
+    if written != world:
+        raise Refused(
+            f"{checkpoint} was written by {written} ranks, and there are {world} now: their places in the data cannot "
+            "be dealt out anew. Begin a run of its own with its weights: task.checkpoint.load"
+        )
 
 
 def _steps(checkpoint: Path) -> int:

@@ -96,7 +96,8 @@ def _batches(batch: dict[str, Any], world: int) -> dict[str, Any]:
     if passes % pipeline:
         raise Refused(
             f"task.global_batch: MaxText's pipeline needs a multiple of {pipeline} micro batches in a step, and "
-            f"{rows * passes} sequences are {passes} of task.micro_batch {batch['micro']} on {readers} data-parallel ranks"
+            f"{rows * passes} sequences are {passes} of task.micro_batch {batch['micro']} on {readers} data-parallel "
+            "ranks"
         )
     return {"per_device_batch_size": _dealt(rows * passes, world), "num_pipeline_microbatches": passes}
 

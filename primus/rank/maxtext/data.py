@@ -72,7 +72,8 @@ class Encoder:
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         ids = tokenizer.vocabulary(folder)
         self._begin, self._end = (
-            [ids[token]] if (token := tokenizer.special(folder, name)) in ids else [] for name in ("bos_token", "eos_token")
+            [ids[token]] if (token := tokenizer.special(folder, name)) in ids else []
+            for name in ("bos_token", "eos_token")
         )
 
     def __call__(self, text: str) -> dict[str, Any]:

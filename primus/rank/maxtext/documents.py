@@ -5,10 +5,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from datasets import Dataset, IterableDataset
+from datasets import IterableDataset
 
 from primus.rank import hub
 from primus.rank.documents import Text, mock_text, text_files
+from primus.rank.problems import Refused
 
 BYTES_PER_TOKEN = 4  # about what a vocabulary learnt from text takes together
 MOCK_DOCUMENTS = 100_000  # then they come again, in another order
@@ -56,9 +57,14 @@ def read(data: dict[str, Any], sequence_length: int, *, validation: bool) -> Doc
 
 
 def _of_hub(data: dict[str, Any], *, validation: bool) -> Documents | IterableDataset:
-    found, text = hub.read(data, validation=validation)
-    if not isinstance(found, Dataset):
-        return found.map(lambda row: {"text": text(row)})
-    split = data["validation_split"]
+    split, key = data["validation_split"], data["text_key"]
+    if data["streaming"] and not split and (data["held_out"] or validation):
+        raise Refused(
+            "data.validation_split: null keeps a share of the documents by their numbers, and a streamed data set has "
+            "none: name a split, or give data.streaming=false, or data.held_out=0 to train without evaluation"
+        )
+    found = hub.load(data, split if split and validation else data["split"])
+    if isinstance(found, IterableDataset):
+        return found.map(lambda row: {"text": hub.text(row, key)})
     share = float(validation) if split else data["held_out"]  # a split of its own is all for validation
-    return Documents(len(found), lambda number: text(found[number]), share, validation=validation)
+    return Documents(len(found), lambda number: hub.text(found[number], key), share, validation=validation)

@@ -8,7 +8,7 @@ from datasets import IterableDataset
 from datasets.distributed import split_dataset_by_node
 
 
-class Stream(grain.IterDataset[str]):  # type: ignore[misc] # Grain has no types
+class Stream(grain.IterDataset[str]):
     """The texts (column `text`) that reader `rank` of `ranks` gets, again and again."""
 
     def __init__(self, documents: IterableDataset, rank: int, ranks: int) -> None:
@@ -19,7 +19,7 @@ class Stream(grain.IterDataset[str]):  # type: ignore[misc] # Grain has no types
         return _Texts(self._documents)
 
 
-class _Texts(grain.DatasetIterator[str]):  # type: ignore[misc] # Grain has no types
+class _Texts(grain.DatasetIterator[str]):
     def __init__(self, documents: IterableDataset) -> None:
         super().__init__()
         self._documents = documents

@@ -85,7 +85,7 @@ def lacks(model: Model) -> list[Problem]:
         return []
     parts = _parts(model)
     near = min(_BLOCKS, key=lambda b: len(parts - b.has - b.can) + len(b.has - parts))
-    missing = [(part, "has no") for part in _PARTS if part in parts - near.has - near.can]
+    missing = [(part, "lacks") for part in _PARTS if part in parts - near.has - near.can]
     besides = [(part, "cannot do without") for part in _PARTS if part in near.has - parts]
     return [
         Problem(f"model.{key}", f"MaxText's nearest decoder block, {near.name}, {how} {what}")
