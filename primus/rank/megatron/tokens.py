@@ -120,11 +120,12 @@ def _hub(data: dict[str, Any], wanted: Wanted, part: Part) -> Iterator[str]:
     """A streamed data set is read in its own order."""
     from primus.rank import hub  # here: `datasets` takes seconds to import
 
-    rows, text = hub.read(data, validation=part == "validation")
+    rows, key = hub.load(data, part), data["text_key"]
     if data["streaming"]:
-        return (text(row) for row in rows)
-    numbers = _shuffled(len(rows), wanted) if data["validation_split"] else _numbered(len(rows), data, wanted, part)
-    return (text(rows[number]) for number in numbers)
+        return (hub.text(row, key) for row in rows)
+    own_split = data["validation_split"]
+    numbers = _shuffled(len(rows), wanted) if own_split else _numbered(len(rows), data, wanted, part)
+    return (hub.text(rows[number], key) for number in numbers)
 
 
 _SOURCES: dict[str, Callable[[dict[str, Any], Wanted, Part], Iterator[str]]] = {

@@ -82,10 +82,10 @@ def _part(count: int, data: dict[str, Any], part: Part) -> list[int]:
 
 
 def _hub(data: dict[str, Any], reading: Reading, part: Part) -> _Source:
-    documents, text = hub.read(data, validation=part == "validation")
-    if isinstance(documents, Dataset) and not data["validation_split"] and data["held_out"]:
+    documents = hub.load(data, part)
+    if not data["validation_split"] and data["held_out"]:
         documents = documents.select(_part(len(documents), data, part))
-    return documents, text
+    return documents, lambda row: hub.text(row, data["text_key"])
 
 
 _SOURCES: dict[str, Callable[[dict[str, Any], Reading, Part], _Source]] = {"text": _text, "hf": _hub, "mock": _mock}
