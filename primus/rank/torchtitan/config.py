@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torchtitan.components.loss import ChunkedLossWrapper, CrossEntropyLoss
-from torchtitan.components.optimizer import LRSchedulersContainer, OptimizersContainer, ParamGroupConfig
+from torchtitan.components.optimizer import OptimizersContainer, ParamGroupConfig
 from torchtitan.config import CompileConfig, DebugConfig, ParallelismConfig, TrainingConfig
 from torchtitan.distributed.activation_checkpoint import FullAC, SelectiveAC
 from torchtitan.tools.profiler import Profiler
@@ -20,6 +20,7 @@ from primus.rank.torchtitan import checkpoints, data, quantization
 from primus.rank.torchtitan.evaluation import Evaluation
 from primus.rank.torchtitan.metrics import Metrics
 from primus.rank.torchtitan.model import Dimensions, model_spec
+from primus.rank.torchtitan.schedule import Schedule
 
 _LOSS_CHUNKS = 8  # TorchTitan's own default
 _RECOMPUTATION = {"none": None, "selective": SelectiveAC.Config, "full": FullAC.Config}
@@ -46,7 +47,7 @@ def trainer_config(rank: dict[str, Any]) -> Trainer.Config:
         dump_folder=os.path.join(os.environ["PRIMUS_RUN_DIR"], "torchtitan"),
         training=training,
         optimizer=OptimizersContainer.Config(param_groups=[ParamGroupConfig(pattern=".*", **options["optimizer"])]),
-        lr_scheduler=LRSchedulersContainer.Config(**options["lr_scheduler"]),
+        lr_scheduler=Schedule(**options["lr_scheduler"]),
         parallelism=parallelism,
         activation_checkpoint=recomputation and recomputation(),
         compile=CompileConfig(**options["compile"]),
