@@ -1,6 +1,6 @@
-"""Throughput under Primus beside the same framework started bare, alternating in one session on the GPUs that there are.
+"""Throughput under Primus beside the same framework started bare, alternating in one session.
 
-    python bench/training.py torchtitan --model llama3.2_1b --gpus 1 [--rounds 3] [--steps 40] [--json FILE] [key=value ...]
+    python bench/training.py torchtitan --model llama3.2_1b --gpus 1 [--rounds 3] [--steps 40] [key=value ...]
 
 `key=value` are overrides of `primus` (task.micro_batch=4 task.compile=true ...); those that a bare command knows are
 given to it as well, any other is refused. A round is one run of each, each beginning with the other. The figure of a
@@ -8,6 +8,7 @@ run is the median over its steps after the first `--skip`, in tokens per second 
 """
 
 import argparse
+import itertools
 import json
 import os
 import re
@@ -69,7 +70,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--skip", type=int, default=10)
     parser.add_argument("--json", type=Path)
     parser.add_argument("overrides", nargs="*")
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_intermixed_args(argv)
     settings = _settings(arguments)
     samples: dict[str, list[Sample]] = {"primus": [], "bare": []}
     for number in range(arguments.rounds):
@@ -110,10 +111,12 @@ def _primus(arguments: argparse.Namespace, settings: Settings, folder: Path) -> 
     _run([sys.executable, "-m", "primus", *words], folder, {})
     (metrics,) = folder.glob("default/*/metrics/rank-*.jsonl")
     lines = [json.loads(line) for line in metrics.read_text().splitlines()]
-    steady = [line for line in lines if line["step"] > arguments.skip]
+    steady = [line for line in lines if line["step"] >= arguments.skip]
     mfu = [line["mfu"] for line in steady if "mfu" in line]
+    # From line to line, as the bare framework's own figure is: with all that comes between two steps.
+    seconds = statistics.median(after["time"] - line["time"] for line, after in itertools.pairwise(steady))
     return Sample(
-        statistics.median(line["tokens_per_second_per_device"] for line in steady),
+        settings.micro_batch * settings.sequence_length / seconds,
         statistics.median(mfu) if mfu else None,
         max(line["memory_peak"] for line in lines),
     )

@@ -44,9 +44,9 @@ def test_info_tells_how_it_was_composed(start: Start, what: str) -> None:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("primus data=", ["data=hf", "data=mock", "data=text"]),
+        ("primus data=", ["data=hf", "data=megatron", "data=mock", "data=text"]),
         ("primus backend=torch", ["backend=torchtitan"]),
-        ("primus task=tr", ["task=train/pretrain"]),
+        ("primus task=tr", ["task=train/evaluate", "task=train/pretrain"]),
         ("primus task.st", ["task.steps="]),
         ("primus experi", ["experiment.", "experiment="]),
     ],

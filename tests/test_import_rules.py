@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted([*ROOT.glob("primus/**/*.py"), *ROOT.glob("hydra_plugins/**/*.py")])
 
 FRAMEWORKS = {"torch", "torchtitan", "jax", "jaxlib", "megatron", "maxtext", "transformers", "datasets"}
-LAUNCH_ONLY = {"hydra", "omegaconf", "mlflow", "rich", "submitit", "zstandard", "yaml"}
+LAUNCH_ONLY = {"hydra", "omegaconf", "mlflow", "rich", "plotly", "submitit", "yaml"}
 # The names that start a process. Types and exceptions of subprocess, and its constants, may be used anywhere.
 STARTS = {
     "subprocess": {"Popen", "run", "call", "check_call", "check_output", "getoutput", "getstatusoutput"},
@@ -94,6 +94,11 @@ def test_the_launch_side_never_imports_a_framework_or_the_rank_side() -> None:
 def test_hydra_plugins_are_thin_and_reach_primus_only_inside_functions() -> None:
     """Hydra imports every plugin at each start."""
     assert offenders(below("hydra_plugins/"), lambda path: {i for i in at_start(path) if "primus" in i}) == []
+
+
+def test_plotly_is_imported_nowhere() -> None:
+    """Reports need plotly.js alone, which lies in its package."""
+    assert offenders(MODULES, lambda path: imports_of(path, "plotly")) == []
 
 
 def test_mlflow_is_imported_by_one_module_alone_and_there_inside_functions() -> None:

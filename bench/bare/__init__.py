@@ -1,5 +1,8 @@
-"""The frameworks as their own users start them: command, environment, and where their output says the throughput."""
+"""The frameworks as their own users start them: command, environment, and where their output says the throughput.
 
-from bare import maxtext, megatron, torchtitan
+This folder is on the path of their ranks: no module here may have the name of a framework.
+"""
 
-FRAMEWORKS = {"torchtitan": torchtitan, "megatron": megatron, "maxtext": maxtext}
+from bare import start_maxtext, start_megatron, start_torchtitan
+
+FRAMEWORKS = {"torchtitan": start_torchtitan, "megatron": start_megatron, "maxtext": start_maxtext}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from primus.launch.config.request import Request
+from primus.node import rundir
 from primus.node.plan import Plan
 from primus.node.secrets import redact_url
 
@@ -33,11 +34,12 @@ def incomplete(directory: Path) -> str:
 
 
 def summary(plan: Plan, request: Request, result: Mapping[str, Any]) -> str:
-    """The four closing lines."""
-    where = short(Path(plan.directory))
+    """The closing lines."""
+    where, report = short(Path(plan.directory)), Path(plan.directory) / rundir.REPORT
     rows = [
         ("run", f"{where}  ({str(result['status']).lower()})"),
         ("loss", reached(result)),
+        *([("report", short(report))] if report.is_file() else []),
         ("browse", browse(request)),
         ("replay", f"primus replay={shlex.quote(where)}"),
     ]
@@ -81,10 +83,15 @@ def failure(directory: Path, result: Mapping[str, Any]) -> str:
     cause = result.get("root_cause")
     if not cause:
         return f"primus: the job is {str(result['status']).lower()}: {result.get('message') or 'no rank said why'}"
-    ended = f"was killed by {cause['signal']}" if cause.get("signal") else f"ended with exit code {cause['exit_code']}"
-    head = f"primus: rank {cause['rank']} on node {cause.get('node_rank', 0)} failed first: it {ended}."
+    head = f"primus: {first_to_fail(cause)}"
     log = directory / cause["log"]
     return "\n".join([head, *(f"  {line}" for line in last_words(log)), f"primus: its whole log: {short(log)}"])
+
+
+def first_to_fail(cause: Mapping[str, Any]) -> str:
+    """The root cause in a sentence."""
+    ended = f"was killed by {cause['signal']}" if cause.get("signal") else f"ended with exit code {cause['exit_code']}"
+    return f"rank {cause['rank']} on node {cause.get('node_rank', 0)} failed first: it {ended}."
 
 
 def last_words(log: Path) -> list[str]:

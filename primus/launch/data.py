@@ -19,12 +19,12 @@ def check_data(data: Data, directory: Path) -> None:
     check_tokenizer(data.tokenizer, directory)
 
 
-def check_files(files: str | tuple[str, ...] | None, directory: Path) -> None:
-    """Raise ValueError when a glob of `data.files`, relative to `directory`, matches no file."""
+def check_files(files: str | tuple[str, ...] | None, directory: Path, key: str = "data.files") -> None:
+    """Raise ValueError, naming the `key`, when a glob, relative to `directory`, matches no file."""
     for pattern in (files,) if isinstance(files, str) else files or ():
         full = os.path.join(glob.escape(str(directory)), os.path.expanduser(pattern))
         if not any(os.path.isfile(path) for path in glob.iglob(full, recursive=True)):
-            raise ValueError(f"data.files: no file matches {pattern!r} (looked in {directory})")
+            raise ValueError(f"{key}: no file matches {pattern!r} (looked in {directory})")
 
 
 def check_token_files(data: MegatronData, directory: Path) -> None:
@@ -60,13 +60,13 @@ def _near(prefix: str, path: Path) -> str:
     return closest(prefix, [str(Path(prefix).with_name(found.name)) for found in pairs])
 
 
-def check_tokenizer(tokenizer: str, directory: Path) -> None:
-    """Raise ValueError unless `data.tokenizer` is `bytes`, a tokenizer.json or a folder that holds one."""
+def check_tokenizer(tokenizer: str, directory: Path, key: str = "data.tokenizer") -> None:
+    """Raise ValueError, naming the `key`, unless it is `bytes`, a tokenizer.json or a folder that holds one."""
     if tokenizer == BYTES:
         return
     path = directory / Path(tokenizer).expanduser()
     if not ((path.is_file() and path.name == "tokenizer.json") or (path / "tokenizer.json").is_file()):
         raise ValueError(
-            f"data.tokenizer: {tokenizer!r} is neither 'bytes' nor a tokenizer.json nor a folder with one "
+            f"{key}: {tokenizer!r} is neither 'bytes' nor a tokenizer.json nor a folder with one "
             f"(looked in {directory})"
         )

@@ -14,7 +14,10 @@ from primus.node.plan import Code
 
 @dataclass(frozen=True)
 class Place:
-    """The surroundings of one command. `primus` is the package's directory, `python` the interpreter that runs it."""
+    """The surroundings of one command. `primus` is the package's directory, `python` the interpreter that runs it.
+
+    `cores`: how many this process may use.
+    """
 
     directory: Path
     primus: Path
@@ -22,6 +25,7 @@ class Place:
     environ: Mapping[str, str]
     code: Code
     devices: Devices
+    cores: int = 1
 
 
 def here(gpu: str) -> Place:
@@ -34,6 +38,7 @@ def here(gpu: str) -> Place:
         environ=dict(os.environ),
         code=code(directory),
         devices=detect(gpu, os.environ),
+        cores=len(os.sched_getaffinity(0)),
     )
 
 

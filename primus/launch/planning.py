@@ -18,7 +18,19 @@ from primus.launch.task import Work
 from primus.node.plan import SCHEMA, Job, Layer, Plan, Variable
 
 # Keys that say what this one command does with the job; they are no part of the job, and no part of its record.
-OF_THE_COMMAND = ("dry_run", "debug", "replay", "replay_strict", "resume", "sweep", "run", "to", "run_a", "run_b")
+OF_THE_COMMAND = (
+    "dry_run",
+    "debug",
+    "replay",
+    "replay_strict",
+    "resume",
+    "sweep",
+    "run",
+    "to",
+    "run_a",
+    "run_b",
+    "runs",
+)
 
 
 def build(
@@ -42,7 +54,7 @@ def build(
     settings = typed(runtime.Settings, request.runtime, "runtime", source)
     job = Job(
         nodes=settings.nodes,
-        ranks_per_node=request.ranks_per_node,
+        ranks_per_node=request.ranks_per_node or work.ranks_per_node,
         command=work.command,
         directory=str(place.directory),
         gpu=request.gpu.name,
@@ -50,6 +62,7 @@ def build(
         console_ranks=_console(request.console.ranks),
         grace_period=request.node.grace_period,
         metrics_interval=request.node.metrics_interval,
+        gpu_models=request.gpu.devices,
     )
     config = {key: value for key, value in data.items() if key not in OF_THE_COMMAND}
     return Plan(
@@ -67,6 +80,7 @@ def build(
         command=runtime.command(settings, place),
         sweep=sweep,
         replay_of=replay_of,
+        notes=work.notes,
     )
 
 

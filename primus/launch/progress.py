@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 _PLAIN_INTERVAL = 10.0
@@ -21,13 +22,56 @@ class Display(Protocol):
         """Leave the terminal as it was found."""
 
 
+@dataclass(frozen=True)
+class Way:
+    """How far a job is: `done` of `whole`, and the same in words."""
+
+    done: float
+    whole: float
+    words: str
+
+
+def way(values: dict[str, Any], steps: int | None) -> Way | None:
+    """By the newest metrics: `bytes` of `bytes_total`, else the step of `steps`; None where they do not say it."""
+    done, whole, step = values.get("bytes"), values.get("bytes_total"), values.get("step")
+    if done is not None and whole:
+        return Way(done, whole, f"{done / 1e6:,.1f}/{whole / 1e6:,.1f} MB")
+    if steps and isinstance(step, int):
+        return Way(step, steps, f"step {step}/{steps}")
+    return None
+
+
 def display(steps: int | None) -> Display:
     """The display that fits the output; `steps` is the number of steps of the job, where it has steps."""
-    if sys.stdout.isatty() and steps:
-        from primus.launch.terminal import Terminal  # rich takes 40 ms to import
+    if not sys.stdout.isatty():
+        return Plain(steps)
+    return _terminal(steps) if steps else OnceKnown()
 
-        return Terminal(steps)
-    return Plain(steps)
+
+def _terminal(steps: int | None) -> Display:
+    from primus.launch.terminal import Terminal  # rich takes 40 ms to import
+
+    return Terminal(steps)
+
+
+class OnceKnown:
+    """On a terminal: lines as they come, and the progress line once the job says how far it is: not every job does."""
+
+    def __init__(self) -> None:
+        self._shown: Display = Plain(None)
+        self._known = False
+
+    def line(self, text: str) -> None:
+        self._shown.line(text)
+
+    def metrics(self, values: dict[str, Any]) -> None:
+        if not self._known and way(values, None):
+            self._shown, self._known = _terminal(None), True
+        if self._known:
+            self._shown.metrics(values)
+
+    def close(self) -> None:
+        self._shown.close()
 
 
 class Plain:
@@ -42,23 +86,25 @@ class Plain:
         _write(text + "\n")
 
     def metrics(self, values: dict[str, Any]) -> None:
-        now, step = time.monotonic(), values.get("step")
-        if not self._steps or not isinstance(step, int) or (now < self._next and step < self._steps):
+        now, far = time.monotonic(), way(values, self._steps)
+        if not far or (now < self._next and far.done < far.whole):
             return
         self._next = now + _PLAIN_INTERVAL
-        _write(f"step {step}/{self._steps}  {facts(values)}\n")
+        _write(f"{far.words}  {facts(values)}\n")
 
     def close(self) -> None:
         return
 
 
 def facts(values: dict[str, Any]) -> str:
-    """`loss 2.3140  12,345 tokens/s` of the newest metrics."""
+    """`loss 2.3140  12,345 tokens/s` of the newest metrics; `3.4 MB/s` of a job that reads."""
     parts = []
     if "loss" in values:
         parts.append(f"loss {values['loss']:.4f}")
     if "tokens_per_second" in values:
         parts.append(f"{values['tokens_per_second']:,.0f} tokens/s")
+    if "megabytes_per_second" in values:
+        parts.append(f"{values['megabytes_per_second']:,.1f} MB/s")
     return "  ".join(parts)
 
 

@@ -9,7 +9,14 @@ from primus.node.plan import Plan
 
 
 def check(plan: Plan, place: Place) -> None:
-    """Raise BadRequest for a program that is missing, and Unfit, with the command that mends it, for a backend."""
+    """Raise BadRequest for nodes that cannot be reached and for a program that is missing; Unfit, with the command that
+    mends it, for a backend."""
+    runtime, nodes = plan.config["runtime"]["name"], plan.job.nodes
+    if runtime == "direct" and nodes > 1:
+        raise BadRequest(
+            f"runtime.nodes: {nodes}, and runtime=direct runs on this machine alone. Here dry_run=true shows the plan; "
+            "to run on one node take runtime.nodes=1 and fewer ranks"
+        )
     choice = interpreter.of_plan(plan, place)
     if choice and choice.problem:
         raise choice.problem

@@ -49,7 +49,7 @@ def single(plan: Plan, request: Request, place: Place, secrets: Mapping[str, str
         asking_git.join()
         before = interrupts.count
         result = agent.finish(before > 0)
-        complete = recorder.finish(lambda: interrupts.count > before) if recorder else True
+        complete = recorder.finish(lambda: interrupts.count > before) if recorder else _report(directory)
     closing.say(plan, request, result, complete)
     exit_code = INTERRUPTED if before else int(str(result["exit_code"]))
     return Ended(exit_code, closing.loss(result))
@@ -61,6 +61,14 @@ def _snapshot(code: Code, directory: Path) -> None:
         snapshot.take(code, directory)
     except OSError as error:
         rundirectory.log(directory, "WARN", f"the changes on top of the git commit are not kept: {error}")
+
+
+def _report(directory: Path) -> bool:
+    """What the recorder does beside its record, of a run that is not recorded."""
+    from primus.launch.report import writing
+
+    writing.of_run(directory)
+    return True
 
 
 def _follow(agent: Agent, plan: Plan, request: Request) -> Recorder | None:

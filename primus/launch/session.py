@@ -80,6 +80,7 @@ class Session:
         if asked.request.dry_run:
             self._show(plan, asked.request)
             return None
+        _warn([plan])
         from primus.launch import run
 
         secrets = confidential.secret_environment(asked.request.env.set)
@@ -102,6 +103,7 @@ class Session:
         if first.dry_run:
             self._show(plans, first)
             return [None] * len(plans)
+        _warn(plans)
         secrets = [confidential.secret_environment(a.request.env.set) for a in every]
         ended = sweep.run(directory, plans, first, surroundings, secrets, batch.parallel, self._original)
         self._exit_code = max(self._exit_code, ended.exit_code)
@@ -159,6 +161,11 @@ class Session:
             _print_json({"task": asked.request.task["name"], "action": task.describe(settings, asked.request)})
         else:
             print(task.describe(settings, asked.request))
+
+
+def _warn(plans: Sequence[Plan]) -> None:
+    for text in dict.fromkeys(f"{n.label}: {n.text}" for plan in plans for n in plan.notes if n.warning):
+        print(f"primus: {text}", file=sys.stderr)
 
 
 def _print_json(value: Any) -> None:

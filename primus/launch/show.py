@@ -19,7 +19,8 @@ def text(plan: Plan, place: Place) -> str:
     job = plan.job
     world = environment.lay_out(job, place.devices, 0)
     found = place.devices
-    devices = f"{found.count} x {found.model}, driver {found.driver}" if found.count else "no GPU: the CPU"
+    none = "no GPU: the CPU" if job.gpu in ("auto", "cpu") else "no GPU: this job must run where there are some"
+    devices = f"{found.count} x {found.model}, driver {found.driver}" if found.count else none
     choice = interpreter.of_plan(plan, place)
     why = "" if job.ranks_per_node else "  (one per device; the nodes decide)"
     rows = [
@@ -34,6 +35,7 @@ def text(plan: Plan, place: Place) -> str:
         ("each rank", shlex.join(job.command)),
         *([("interpreter", f"{choice.python}  ({choice.why})")] if choice else []),
         *([("replay of", plan.replay_of)] if plan.replay_of else []),
+        *((note.label, note.text) for note in plan.notes),
     ]
     lines = [f"{name:<{_LABEL}}{value}" for name, value in rows]
     if choice and choice.problem:

@@ -7,7 +7,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.table import Column
 from rich.text import Text
 
-from primus.launch.progress import facts
+from primus.launch.progress import facts, way
 
 _ROOM_FOR_A_BAR = 80
 """Columns of a terminal below which the figures alone are shown."""
@@ -16,27 +16,28 @@ _ROOM_FOR_A_BAR = 80
 class Terminal:
     """Rich's progress line below the ranks' own output."""
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int | None) -> None:
+        self._steps = steps
         console = Console(highlight=False, soft_wrap=True)
         bar = [BarColumn(bar_width=None)] if console.width >= _ROOM_FOR_A_BAR else []
         self._progress = Progress(
-            TextColumn("step {task.completed:.0f}/{task.total:.0f}", table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[way]}", table_column=Column(no_wrap=True)),
             *bar,
             _Facts(table_column=Column(no_wrap=True)),
             TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
             console=console,
             expand=True,
         )
-        self._task = self._progress.add_task("", total=steps, facts="starting")
+        self._task = self._progress.add_task("", total=steps, facts="starting", way=f"step 0/{steps}" if steps else "")
         self._progress.start()
 
     def line(self, text: str) -> None:
         self._progress.console.print(Text(text))
 
     def metrics(self, values: dict[str, Any]) -> None:
-        step = values.get("step")
-        if isinstance(step, int):
-            self._progress.update(self._task, completed=step, facts=facts(values))
+        far = way(values, self._steps)
+        if far:
+            self._progress.update(self._task, completed=far.done, total=far.whole, facts=facts(values), way=far.words)
 
     def close(self) -> None:
         self._progress.stop()

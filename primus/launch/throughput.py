@@ -2,12 +2,9 @@
 
 from typing import Any
 
-import yaml
-
-from primus.launch.config import catalog
+from primus.launch import gpus
 from primus.launch.config.request import Gpu
 from primus.launch.config.terms.model import Model
-from primus.node.typed import read
 
 
 def flops_per_token(model: Model, sequence_length: int) -> int:
@@ -24,10 +21,5 @@ def flops_per_token(model: Model, sequence_length: int) -> int:
 
 def peaks(gpu: Gpu) -> list[dict[str, Any]]:
     """The dense peaks (TFLOP/s) of the profile, or of every profile there is where the GPU is not named."""
-    profiles = [gpu] if gpu.devices else _profiles()
-    return [{"name": p.name, "devices": list(p.devices), "tflops": p.tflops} for p in profiles if p.devices]
-
-
-def _profiles() -> list[Gpu]:
-    found = catalog.choices("gpu", [catalog.conf_dir()]).values()
-    return [read(Gpu, yaml.safe_load(choice.path.read_text(encoding="utf-8")), "gpu") for choice in found]
+    profiles = [gpu] if gpu.devices else gpus.profiles()
+    return [{"name": p.name, "devices": list(p.devices), "tflops": p.tflops} for p in profiles]

@@ -10,6 +10,7 @@ from typing import Callable, List, Optional
 from primus.node import host, log, process, rundir
 from primus.node.arguments import Arguments
 from primus.node.console import Console, Show, prefixed
+from primus.node.devices import NoDevices
 from primus.node.ending import Requests
 from primus.node.environment import recorded
 from primus.node.facts import Facts, add_outcome
@@ -64,8 +65,12 @@ def _run(plan: Plan, arguments: Arguments, guard_pipe: int, facts: Facts, say: S
         return unfit(trouble)
     try:
         part = prepare(plan, arguments.plan.parent, arguments.node_rank, arguments.devices, os.environ)
+    except NoDevices as error:
+        return unfit(str(error))
     except ValueError as error:
         return unfit(str(error), BAD_REQUEST)
+    if part.warning:
+        say(part.warning, "WARN")
     facts.found(part.cpu, part.devices, part.world, recorded(part.environment, part.base))
     try:
         watch = _Watch(plan, part, arguments, guard_pipe, facts, say)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -68,6 +69,33 @@ def restrict(devices: Devices, names: Sequence[str]) -> Devices:
         there = ", ".join(devices.visible) or "none"
         raise ValueError(f"device {', '.join(missing)} is not visible on this node; there are: {there}")
     return Devices(devices.vendor, devices.model, len(names), tuple(names), devices.driver)
+
+
+def is_one_of(model: str, patterns: Sequence[str]) -> bool:
+    """Whether a GPU of this name is of a profile: one of its patterns (`*`, `?`) fits, whatever the case."""
+    return any(fnmatchcase(model.lower(), pattern.lower()) for pattern in patterns)
+
+
+def check(gpu: str, patterns: Sequence[str], found: Devices) -> Optional[str]:
+    """What is odd about these devices for a job that asks for `gpu`, whose GPUs are named by `patterns`; None: nothing.
+
+    Raises NoDevices where a profile of GPUs was asked for and there is none.
+    """
+    if gpu in ("auto", "cpu"):
+        return None
+    if not found.count:
+        raise NoDevices(
+            f"gpu={gpu}, and this node has no GPU that the job may use. Mend it on the node (is the driver loaded, are "
+            f"{', '.join(VISIBILITY)} and the container's devices right?), or take gpu=auto or gpu=cpu"
+        )
+    others = [model for model in found.model.split(", ") if patterns and not is_one_of(model, patterns)]
+    if not others:
+        return None
+    return f"gpu={gpu}, but this node has {', '.join(others)}: the profile's environment and peaks are another GPU's"
+
+
+class NoDevices(Exception):
+    """A job of GPUs on a node that has none."""
 
 
 def hidden(root: Path = Path("/")) -> Dict[str, str]:

@@ -52,7 +52,8 @@ class Job:
     """What each node starts.
 
     `ranks_per_node` None means one rank per GPU, or a single rank on a node without one. `parallel` holds the degrees
-    whose product must divide the world size (tensor, pipeline, ...). Times are in seconds.
+    whose product must divide the world size (tensor, pipeline, ...). `gpu_models` are patterns of the names of the
+    profile's GPUs. Times are in seconds.
     """
 
     nodes: int
@@ -64,6 +65,16 @@ class Job:
     console_ranks: str
     grace_period: float
     metrics_interval: float
+    gpu_models: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Note:
+    """What planning worked out, for people to read; a warning where it speaks against the job."""
+
+    label: str
+    text: str
+    warning: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,7 @@ class Plan:
     command: Tuple[str, ...]
     sweep: Optional[str] = None
     replay_of: Optional[str] = None
+    notes: Tuple[Note, ...] = ()
 
 
 class PlanError(ValueError):

@@ -14,7 +14,10 @@ from primus.node.supervise import Command
 
 @dataclass(frozen=True)
 class Prepared:
-    """One node's part of a plan, ready to start: `secrets` are values to mask in output, `shown` the ranks to show."""
+    """One node's part of a plan, ready to start: `secrets` are values to mask in output, `shown` the ranks to show.
+
+    `warning` is what is odd about the devices.
+    """
 
     cpu: host.Cpu
     devices: Devices
@@ -24,6 +27,7 @@ class Prepared:
     commands: Tuple[Command, ...]
     secrets: Tuple[str, ...]
     shown: Tuple[int, ...]
+    warning: Optional[str]
 
 
 def prepare(
@@ -31,13 +35,15 @@ def prepare(
 ) -> Prepared:
     """Work out this node's part. `assigned` are the devices given to this job of several, None: all that are visible.
 
-    Raises PlanError or ValueError, with what is wrong and how to mend it, where the plan does not fit the node.
+    Raises PlanError or ValueError, with what is wrong and how to mend it, where the plan does not fit the node, and
+    NoDevices where the plan is for GPUs and the node has none.
     """
     job, layers = plan.job, plan.environment
     cpu = host.survey()
     found = devices.detect(job.gpu, environment.overlay(base, layers))
     if assigned is not None:
         found = devices.restrict(found, assigned)
+    warning = devices.check(job.gpu, job.gpu_models, found)
     world = environment.lay_out(job, found, node_rank)
     address, port = rendezvous.meet(plan.run_id, job.nodes, environment.master_port(layers))
     world = World(world.nodes, world.node_rank, world.ranks_per_node, address, port)
@@ -47,6 +53,7 @@ def prepare(
         cpu, found, world, resolved, base, commands,
         tuple(worth_masking(environment.secrets(resolved, base).values())),
         _shown(job.console_ranks, world),
+        warning,
     )  # fmt: skip
 
 

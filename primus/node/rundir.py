@@ -10,6 +10,7 @@ CONFIG = "config.yaml"
 OVERRIDES = "overrides.yaml"
 RESULT = "result.json"
 RECORD = "record.json"
+REPORT = "report.html"
 CODE = "code"
 LAUNCH_LOG = "logs/launch.log"
 

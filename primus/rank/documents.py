@@ -58,15 +58,18 @@ class Text:
         return nominal - 1 + len(rest) if rest.endswith(b"\n") else nominal
 
 
-def text_files(globs: Sequence[str] | None) -> list[str]:
-    """The files that the globs match, sorted; None: Python's own library. Raises Refused when one matches nothing."""
+def text_files(globs: Sequence[str] | None, key: str = "data.files") -> list[str]:
+    """The files that the globs match, sorted; None: Python's own library.
+
+    Raises Refused, naming the `key`, when one matches nothing.
+    """
     if globs is None:
         return _library()
     found: set[str] = set()
     for pattern in globs:
         names = [path for path in glob.iglob(os.path.expanduser(pattern), recursive=True) if os.path.isfile(path)]
         if not names:
-            raise Refused(f"data.files: no file matches {pattern!r} (looked in {os.getcwd()})")
+            raise Refused(f"{key}: no file matches {pattern!r} (looked in {os.getcwd()})")
         found.update(names)
     return sorted(found)
 

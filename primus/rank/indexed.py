@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,18 +87,19 @@ class Writer:
     """
 
     def __init__(self, prefix: str, dtype: "np.dtype[Any]") -> None:
-        self._prefix = prefix
-        self._dtype = dtype
+        self.prefix = prefix
+        self.dtype = dtype
         self._lengths = array("i")
+        self.tokens = 0  # written so far
         self._file: BinaryIO = open(f"{prefix}.bin", "wb")  # noqa: SIM115 - closed at the end of `with`
 
-    def __enter__(self) -> "Writer":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
         with self._file:
             if kind is None:
-                _sync(self._file)
+                self._file.flush()
                 self._write_index()
 
     def add(self, tokens: Tokens) -> None:
@@ -107,14 +108,16 @@ class Writer:
             raise Refused(
                 f"a document of {len(tokens)} tokens is too long for Megatron's token files: at most 2**31 - 1"
             )
-        self._file.write(tokens.astype(self._dtype, copy=False).data)
+        self._file.write(tokens.astype(self.dtype, copy=False).data)
         self._lengths.append(len(tokens))
+        self.tokens += len(tokens)
 
     def append(self, prefix: str) -> None:
         """Append all documents of another pair of the same type, in their order."""
         other = TokenFile(prefix)
-        assert other.dtype == self._dtype
+        assert other.dtype == self.dtype
         self._lengths.frombytes(other.lengths.tobytes())
+        self.tokens += int(other.lengths.sum(dtype=np.int64))
         self._file.flush()
         with open(other.bin, "rb") as source:
             while os.sendfile(self._file.fileno(), source.fileno(), None, 1 << 30):
@@ -127,16 +130,15 @@ class Writer:
 
     def _write_index(self) -> None:
         lengths = np.frombuffer(self._lengths, dtype=np.int32).astype("<i4", copy=False)
-        sizes = lengths.astype("<i8") * self._dtype.itemsize
-        head = _HEAD.pack(_MAGIC, _VERSION, _CODES[self._dtype], len(lengths), len(lengths) + 1)
-        partial = Path(f"{self._prefix}.idx.partial")
+        sizes = lengths.astype("<i8") * self.dtype.itemsize
+        head = _HEAD.pack(_MAGIC, _VERSION, _CODES[self.dtype], len(lengths), len(lengths) + 1)
+        partial = Path(f"{self.prefix}.idx.partial")
         with partial.open("wb") as file:
             file.write(head)
             file.write(lengths.data)
             file.write((np.cumsum(sizes) - sizes).data)
             file.write(np.arange(len(lengths) + 1, dtype="<i8").data)
-            _sync(file)
-        partial.replace(f"{self._prefix}.idx")
+        partial.replace(f"{self.prefix}.idx")
 
 
 def _mapped(path: str) -> Tokens:
@@ -146,8 +148,3 @@ def _mapped(path: str) -> Tokens:
     except OSError as error:
         raise Refused(f"{path} cannot be read: {error.strerror}") from None
     return np.zeros(0, dtype=np.uint8)  # an empty file cannot be mapped
-
-
-def _sync(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())

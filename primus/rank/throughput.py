@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from primus.node.devices import is_one_of
+
 
 class Throughput:
     """Rates of a job. `measures` is `throughput` of rank.json; `device` the name that the driver gives the GPU.
@@ -27,9 +29,6 @@ class Throughput:
 
 
 def _peak(peaks: list[dict[str, Any]], device: str, precision: str) -> float | None:
-    """FLOP/s of the device: of the profile with the longest name in the device's; None where there is none."""
-    found = [(len(name), peak) for peak in peaks for name in peak["devices"] if name.lower() in device.lower()]
-    if not found:
-        return None
-    tflops = max(found, key=lambda pair: pair[0])[1]["tflops"].get(precision)
-    return tflops * 1e12 if tflops else None
+    """FLOP/s of the device, by the profile that its name belongs to; None where there is none."""
+    found = [peak["tflops"].get(precision) for peak in peaks if is_one_of(device, peak["devices"])]
+    return found[0] * 1e12 if found and found[0] else None

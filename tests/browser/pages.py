@@ -59,11 +59,20 @@ def chromium(width: int, height: int) -> Iterator[webdriver.Chrome]:
     for word in ("headless=new", "no-sandbox", "disable-gpu", "disable-background-networking", "disable-sync"):
         options.add_argument(f"--{word}")
     options.add_argument(f"--window-size={width},{height}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     browser = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
     try:
         yield browser
     finally:
         browser.quit()
+
+
+def drawn(browser: webdriver.Chrome, report: Path, seconds: float = 60) -> list[str]:
+    """Open a report and wait until its charts are drawn; what the browser's console then says."""
+    browser.get(report.resolve().as_uri())
+    script = "return document.documentElement.dataset.charts === 'drawn'"
+    WebDriverWait(browser, seconds).until(lambda b: b.execute_script(script), f"charts of {report}")
+    return [entry["message"] for entry in browser.get_log("browser")]
 
 
 def shows(browser: webdriver.Chrome, address: str, words: tuple[str, ...], seconds: float = 60) -> None:

@@ -1,7 +1,7 @@
-"""Take the README's pictures of MLflow anew: `python -m tests.browser.take_pictures OUTPUTS`, from the top of the tree.
+"""Take the pictures of docs anew, but for the terminal's: `python -m tests.browser.take_pictures OUTPUTS`.
 
-OUTPUTS holds a single run and a sweep. The terminal's picture is an asciinema recording of `primus`, 100 x 26, drawn by
-svg-term-cli.
+To be started at the top of the tree. OUTPUTS holds a single run and a sweep. The terminal's picture is an asciinema
+recording of `primus`, 100 x 26, drawn by svg-term-cli.
 """
 
 import contextlib
@@ -13,7 +13,8 @@ from mlflow import MlflowClient
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
-from tests.browser.pages import chromium, mlflow_ui, shows
+from primus.node import rundir
+from tests.browser.pages import chromium, drawn, mlflow_ui, shows
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 
@@ -32,7 +33,7 @@ def settle(browser: webdriver.Chrome) -> None:
 
 
 def main(outputs: Path) -> None:
-    """Write mlflow-run.png and mlflow-sweep.png in docs/pictures."""
+    """Write mlflow-run.png, mlflow-sweep.png and comparison.png in docs/pictures."""
     client = MlflowClient(f"sqlite:///{outputs.resolve()}/mlflow.db")
     runs = [r for e in client.search_experiments() for r in client.search_runs([e.experiment_id])]
     single = next(r for r in runs if "primus.sweep" not in r.data.tags and "loss" in r.data.metrics)
@@ -46,6 +47,8 @@ def main(outputs: Path) -> None:
         shows(browser, f"{base}/runs/{parent.info.run_id}", ("Sweep", "best_loss", "Child runs"))
         settle(browser)
         browser.save_screenshot(str(PICTURES / "mlflow-sweep.png"))
+        drawn(browser, Path(parent.data.tags["primus.run_directory"]) / rundir.REPORT)
+        browser.save_screenshot(str(PICTURES / "comparison.png"))
 
 
 if __name__ == "__main__":

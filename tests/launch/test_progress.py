@@ -30,6 +30,13 @@ def test_a_job_without_steps_has_no_progress(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out == ""
 
 
+def test_a_job_that_reads_says_how_far_it_is_without_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    plain = Plain(None)
+    for done in (10**6, 2 * 10**6, 3 * 10**6):
+        plain.metrics({"step": 1, "bytes": done, "bytes_total": 3 * 10**6, "megabytes_per_second": 4.25})
+    assert capsys.readouterr().out == "1.0/3.0 MB  4.2 MB/s\n3.0/3.0 MB  4.2 MB/s\n"
+
+
 def test_lines_of_the_ranks_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     Plain(3).line("[red]not markup[/red]")
     assert capsys.readouterr().out == "[red]not markup[/red]\n"
@@ -60,6 +67,29 @@ def test_a_terminal_has_a_line_with_step_loss_speed_and_time_left(rank: Rank, co
     assert "loss 1.0000  1,000 tokens/s" in last
     assert len(last.rstrip()) <= columns
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h"), "the cursor stays hidden"
+
+
+SHOW_BYTES = """
+from primus.launch.progress import display
+screen = display(None)
+screen.line("before")
+screen.metrics({"step": 1})
+for done in (500_000, 1_500_000, 2_000_000):
+    screen.metrics({"step": 1, "bytes": done, "bytes_total": 2_000_000, "megabytes_per_second": 3.5})
+    screen.line("[red]a rank says this[/red]")
+screen.close()
+"""
+
+
+def test_a_terminal_has_a_line_with_megabytes_and_speed_once_they_are_known() -> None:
+    shown = on_a_terminal([sys.executable, "-c", SHOW_BYTES], 120)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).replace("\r", "\n")
+    assert text.startswith("before\n")
+    assert "[red]a rank says this[/red]" in text
+    last = [line for line in text.split("\n") if "MB/s" in line][-1]
+    assert last.startswith("2.0/2.0 MB")
+    assert "3.5 MB/s" in last
+    assert "step" not in text
 
 
 def on_a_terminal(argv: list[str], columns: int) -> str:

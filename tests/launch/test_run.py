@@ -51,7 +51,7 @@ def test_a_job_that_ends_well_leaves_all_its_files(primus: Primus, rank: Rank, l
     assert (result(run)["status"], result(run)["exit_code"]) == ("FINISHED", 0)
 
 
-def test_the_last_four_lines_say_where_it_is_its_loss_how_to_browse_and_how_to_replay(
+def test_the_last_lines_say_where_it_is_its_loss_its_report_how_to_browse_and_how_to_replay(
     primus: Primus, rank: Rank, last_run: LastRun
 ) -> None:
     text = """
@@ -62,9 +62,10 @@ with open(os.environ["PRIMUS_METRICS"], "w") as file:
 """
     said = primus(*rank(text), OFF)
     where = last_run().relative_to(Path.cwd())
-    assert said.out.splitlines()[-4:] == [
+    assert said.out.splitlines()[-5:] == [
         f"run     {where}  (finished)",
         "loss    1.5000 at step 2",
+        f"report  {where}/report.html",
         "browse  nothing recorded in MLflow (tracking.enabled=false)",
         f"replay  primus replay={where}",
     ]

@@ -193,6 +193,13 @@ def test_a_device_that_there_is_not_is_a_wrong_request(make):
     assert run.outcome["message"] == "device 5 is not visible on this node; there are: none"
 
 
+def test_a_node_without_gpus_is_unfit_for_a_profile_of_some(make):
+    run = make("print(1)", gpu="h200", gpu_models=("NVIDIA H200",))
+    assert run.finish(env={"CUDA_VISIBLE_DEVICES": "-1", "HIP_VISIBLE_DEVICES": "-1"}).code == 3
+    assert run.outcome["status"] == "unfit"
+    assert run.outcome["message"].startswith("gpu=h200, and this node has no GPU that the job may use. Mend it")
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

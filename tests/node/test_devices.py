@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from primus.node.devices import NONE, detect, gfx, hidden, restrict
+from primus.node.devices import NONE, Devices, NoDevices, check, detect, gfx, hidden, is_one_of, restrict
 
 H200 = """Model: \t\t NVIDIA H200
 IRQ:   \t\t {irq}
@@ -184,6 +184,33 @@ def test_a_job_may_be_given_some_of_the_visible_devices(h200):
     assert (found.count, found.visible, found.variable) == (1, ("1",), "CUDA_VISIBLE_DEVICES")
     with pytest.raises(ValueError, match="device 7 is not visible on this node; there are: 3, 1"):
         restrict(detect("auto", {"CUDA_VISIBLE_DEVICES": "3,1"}, h200), ["7"])
+
+
+def test_a_profile_of_gpus_finds_the_same_devices_as_auto(h200):
+    assert detect("h200", {}, h200) == detect("auto", {}, h200)
+
+
+def test_a_profile_of_gpus_needs_some():
+    for gpu in ("auto", "cpu"):
+        assert check(gpu, (), NONE) is None
+    with pytest.raises(NoDevices, match=r"gpu=h200, and this node has no GPU .* or take gpu=auto or gpu=cpu"):
+        check("h200", ("NVIDIA H200",), NONE)
+
+
+def test_gpus_of_another_model_than_the_profile_are_told():
+    found = Devices("nvidia", "NVIDIA H100 80GB HBM3", 8, tuple("01234567"), "580")
+    assert check("h100", ("NVIDIA H100 80GB HBM3",), found) is None
+    assert check("mine", (), found) is None
+    assert (check("h200", ("NVIDIA H200",), found) or "").startswith(
+        "gpu=h200, but this node has NVIDIA H100 80GB HBM3: the profile's environment"
+    )
+
+
+def test_a_pattern_is_of_the_whole_name_and_of_any_case():
+    assert is_one_of("AMD Instinct MI300X VF", ["*mi300x*"])
+    assert is_one_of("NVIDIA H200", ["NVIDIA H100*", "NVIDIA H200"])
+    assert not is_one_of("NVIDIA H200 NVL", ["NVIDIA H200"])
+    assert not is_one_of("NVIDIA GH200 480GB", ["NVIDIA H200"])
 
 
 def test_files_that_hold_something_else_are_no_crash(tmp_path):

@@ -1,7 +1,6 @@
 """Token files of Megatron, read and written without Megatron: equal to what Megatron's own classes write and read."""
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
@@ -39,15 +38,6 @@ for split, count in json.loads(sys.argv[1]):
                   for part in matrix[:2]])
 print(json.dumps(found))
 """
-
-
-@pytest.fixture(scope="module")
-def megatron_python() -> str:
-    """The interpreter of backend=megatron."""
-    given = os.environ.get("PRIMUS_TEST_MEGATRON_PYTHON")
-    assert given
-    return given
-
 
 DOCUMENTS = [[1, 2, 3, 257], [257], [65499] * 40, list(range(1000))]
 

@@ -64,8 +64,8 @@ class Experiment:
 class Gpu:
     """A GPU profile: what ranks on that device get in their environment, and its figures by its data sheet.
 
-    `devices` are the names that its driver gives it, or parts of them. `memory` is in GiB, `memory_bandwidth` in GB/s;
-    `tflops` are dense peaks by precision in TFLOP/s. `auto` and `cpu` have none.
+    `devices` are patterns (`*`, `?`) of the names that its driver gives it. `memory` is what a program sees, in GiB;
+    `memory_bandwidth` is in GB/s; `tflops` are dense peaks by precision in TFLOP/s. `auto` and `cpu` have none.
     """
 
     name: str
@@ -122,4 +122,5 @@ class Request:
     to: str | None
     run_a: str | None
     run_b: str | None
+    runs: tuple[str, ...] | None
     ranks_per_node: int | None = bounded(least=1)

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from primus.node.plan import Plan
 from primus.node.secrets import is_secret, redact_url
@@ -105,13 +106,41 @@ def packages_text(report: Mapping[str, Any]) -> str:
     return "".join(f"{name}=={packages[name]}\n" for name in sorted(packages, key=str.lower))
 
 
-def note(plan: Plan, directory: str, run_id: str | None, result: Mapping[str, Any], traceback: str | None) -> str:
+def artifact_page(experiment_id: str, run_id: str, name: str) -> str:
+    """Where MLflow 3.17 shows an artifact, relative to any of its pages."""
+    return f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/{name}"
+
+
+def curves_page(experiment_id: str, run_ids: Sequence[str], metric: str) -> str:
+    """Where MLflow 3.17 draws one metric of several runs in one chart; it wants every setting of that page told."""
+    settings = {
+        "runs": list(run_ids),
+        "metric": metric,
+        "experiments": [experiment_id],
+        "plot_metric_keys": [metric],
+        "plot_layout": {"autosize": True, "xaxis": {}, "yaxis": {}},
+        "deselected_curves": [],
+        "last_linear_y_axis_range": [],
+    }
+    asked = "&".join(f"{name}={quote(json.dumps(value, separators=(',', ':')))}" for name, value in settings.items())
+    return f"#/metric?{asked}&x_axis=step&y_axis_scale=linear&line_smoothness=1&show_point=false"
+
+
+def note(
+    plan: Plan,
+    directory: str,
+    run_id: str | None,
+    result: Mapping[str, Any],
+    traceback: str | None,
+    links: Sequence[str] = (),
+) -> str:
     """The run's description in MLflow's own page, in Markdown; `result` is empty while it runs."""
     lines = [f"**{result['status']}**, exit code {result['exit_code']}" if result else "**RUNNING**"]
     if result.get("message"):
         lines += [str(result["message"])]
     if cause := result.get("root_cause"):
         lines += [_cause(cause)]
+    lines += [" · ".join(links)] if links else []
     elsewhere = f", or from another machine `primus replay={run_id}`" if run_id else ""
     lines += [f"Run again: `primus replay={shlex.quote(directory)}`{elsewhere}"]
     lines += [f"Overrides: `{shlex.join(plan.overrides)}`" if plan.overrides else "No overrides."]
@@ -122,10 +151,16 @@ def note(plan: Plan, directory: str, run_id: str | None, result: Mapping[str, An
     return text
 
 
-def sweep_note(sweep: str, directory: str, rows: Sequence[tuple[int, Sequence[str], Mapping[str, Any]]]) -> str:
+def sweep_note(
+    sweep: str,
+    directory: str,
+    rows: Sequence[tuple[int, Sequence[str], Mapping[str, Any]]],
+    links: Sequence[str] = (),
+) -> str:
     """A table of the jobs of a sweep: index, the overrides that not all share, status and last loss."""
     shared = set.intersection(*(set(overrides) for _, overrides, _ in rows)) if len(rows) > 1 else set()
-    lines = [f"Sweep {sweep}, `{directory}`", "", "| job | overrides | status | loss |", "| --- | --- | --- | --- |"]
+    lines = [f"Sweep {sweep}, `{directory}`", "", *([" · ".join(links), ""] if links else [])]
+    lines += ["| job | overrides | status | loss |", "| --- | --- | --- | --- |"]
     for index, overrides, result in rows:
         value = loss(result)
         words = shlex.join(o for o in overrides if o not in shared).replace("|", "\\|")

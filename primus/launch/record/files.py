@@ -57,7 +57,7 @@ def early_artifacts(directory: Path) -> list[str]:
 def artifacts(directory: Path) -> list[str]:
     """All files of a finished run that belong in its record, as relative paths; links are not followed."""
     names = early_artifacts(directory)
-    names += [name for name in (rundir.RESULT, "report.html") if (directory / name).is_file()]
+    names += [name for name in (rundir.RESULT, rundir.REPORT) if (directory / name).is_file()]
     for folder in _FOLDERS:
         found = [p for p in sorted((directory / folder).rglob("*")) if p.is_file() and not p.is_symlink()]
         names += [str(p.relative_to(directory)) for p in found if not p.name.startswith(".")]

@@ -118,11 +118,16 @@ class Follower:
         now = time.monotonic()
         if now < self._retry_at:
             return
-        for path, record in list(self._open.items()):
+        for path, record in self._in_order():
             if record.ended() or now - self._flushed.get(path, 0.0) >= FLUSH:
                 self._flushed[path] = now
                 if not self._advance(path, record):
                     return
+
+    def _in_order(self) -> list[tuple[Path, Recording]]:
+        """The records as they are to be advanced: a sweep before its jobs until it has its run, then after them."""
+        own = self._directory if self._is_sweep else None
+        return sorted(self._open.items(), key=lambda item: item[0] == own and bool(item[1].record.run_id))
 
     def _advance(self, path: Path, record: Recording) -> bool:
         """Advance one record; False when the store is unavailable."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from primus.launch.record import content, state
 from primus.launch.record.store import Store
+from primus.node import rundir
 
 
 class Recording(ABC):
@@ -72,6 +73,13 @@ class Recording(ABC):
     def sent(self, tags: Mapping[str, str]) -> None:
         """These tags have been accepted."""
         self._sent.update(tags)
+
+    def links(self) -> list[str]:
+        """Links of MLflow's own pages for the run's note: to the report, where there is one."""
+        run_id, experiment = self.record.run_id, self.record.experiment_id
+        if not run_id or not experiment or not (self.directory / rundir.REPORT).is_file():
+            return []
+        return [f"[Report]({content.artifact_page(experiment, run_id, rundir.REPORT)})"]
 
     def upload(self, names: list[str]) -> None:
         """Upload those of the files that the MLflow run does not have yet."""

@@ -8,6 +8,7 @@ from typing import Any
 from primus.launch.record import content, files, metrics
 from primus.launch.record.recording import Recording, common_tags
 from primus.launch.record.store import Store
+from primus.launch.report import writing
 from primus.launch.snapshot import REVISION
 from primus.node import rundir
 from primus.node.plan import from_json
@@ -37,6 +38,8 @@ class RunRecord(Recording):
         if self.record.complete:
             return True
         result = files.read_json(self.directory / rundir.RESULT)  # read first: what the ranks wrote is all there then
+        if result:
+            writing.of_run(self.directory)  # before all else: also where MLflow takes nothing
         self._report = self._report or files.read_json(self.directory / rundir.node_facts(0))
         self._revision = self._revision or files.read_json(self.directory / REVISION)
         traceback = self._traceback(result)
@@ -56,7 +59,9 @@ class RunRecord(Recording):
 
     def _tags(self, result: dict[str, Any], traceback: str | None) -> dict[str, str]:
         """All tags that are known by now."""
-        note = content.note(self._plan, str(self.directory), self.record.run_id, result, traceback)
+        note = content.note(
+            self._plan, str(self.directory), self.record.run_id, result, traceback, self.links() if result else ()
+        )
         tags = {
             **common_tags(self.directory),
             **content.plan_tags(self._plan),

@@ -8,9 +8,12 @@ from typing import Any
 from primus.launch.record import content, files
 from primus.launch.record.recording import Recording, common_tags
 from primus.launch.record.store import Metric
+from primus.launch.report import writing
 from primus.node import rundir
 
 SWEEP = "sweep.json"
+_CURVES = 30
+"""Jobs whose curves MLflow is asked to draw: each costs 40 of the characters that a note may have."""
 
 
 class SweepRecord(Recording):
@@ -23,11 +26,14 @@ class SweepRecord(Recording):
     def advance(self) -> bool:
         """Create the parent run, and close it once the sweep is over; True then. Raises Unavailable and Refused."""
         sweep = read(self.directory)
+        if "status" in sweep:
+            writing.of_sweep(self.directory)
         if self.record.complete and "status" not in sweep:  # taken up again, by sweep.resume or a sweeper's next batch
             self.save(replace(self.record, complete=False, artifacts=()))
         if not self.record.run_id:
             started = (self.directory / SWEEP).stat().st_mtime
             self.create(sweep["experiment"], sweep["id"], started, self._tags(sweep))
+            return False  # its jobs first: what it says at its end names their runs
         if "status" in sweep and not self.record.complete:
             self._finish(sweep)
         return self.record.complete
@@ -39,8 +45,17 @@ class SweepRecord(Recording):
             "primus.task": "sweep",
             "primus.sweep": sweep["id"],
             "primus.status": sweep.get("status", "RUNNING"),
-            "mlflow.note.content": content.sweep_note(sweep["id"], str(self.directory), rows),
+            "mlflow.note.content": content.sweep_note(sweep["id"], str(self.directory), rows, self.links()),
         }
+
+    def links(self) -> list[str]:
+        """Links to the report, and to the loss of all jobs in one chart of MLflow."""
+        records = [files.read_json(job / rundir.RECORD) for job in jobs(self.directory)]
+        runs = [r["run_id"] for r in records if r.get("run_id") and r.get("tracking_uri") == self.store.shown]
+        if not self.record.experiment_id or not 1 < len(runs) <= _CURVES:
+            return super().links()
+        page = content.curves_page(self.record.experiment_id, runs, "loss")
+        return [*super().links(), f"[Loss of all jobs in one chart]({page})"]
 
     def _losses(self, sweep: dict[str, Any]) -> list[Metric]:
         """The last loss of each job over its index, and the best: a chart of the sweep on its own page."""
@@ -57,7 +72,7 @@ class SweepRecord(Recording):
         run_id = str(self.record.run_id)
         self.store.log(run_id, self._losses(sweep), tags=self.new(self._tags(sweep)))
         self.store.finish(run_id, sweep["status"], (self.directory / SWEEP).stat().st_mtime)
-        self.upload([SWEEP])
+        self.upload([SWEEP, *([rundir.REPORT] if (self.directory / rundir.REPORT).is_file() else [])])
         self.save(replace(self.record, complete=True, errors=()))
 
 

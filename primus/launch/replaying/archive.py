@@ -12,7 +12,10 @@ from primus.node import rundir
 
 ENDINGS = (".tar.gz", ".tgz", ".tar.zst")
 # What describes a run; everything else that it wrote (checkpoints, traces) goes in only when asked.
-_DESCRIBING = (rundir.PLAN, rundir.CONFIG, rundir.OVERRIDES, rundir.RESULT, rundir.RECORD, "rank.json", "report.html")
+_DESCRIBING = (
+    *(rundir.PLAN, rundir.CONFIG, rundir.OVERRIDES, rundir.RESULT, rundir.RECORD, rundir.REPORT),
+    "rank.json",
+)
 _DESCRIBING_FOLDERS = ("code", "nodes", "logs", "metrics")
 _LARGEST_TEXT = 64 << 20
 """Bytes of one member that are read: a plan is some tens of kilobytes, and an archive can claim anything."""

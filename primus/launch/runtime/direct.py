@@ -8,10 +8,10 @@ from primus.node.typed import bounded
 
 @dataclass(frozen=True)
 class Settings:
-    """`nodes` is 1: other nodes need a runtime that can reach them."""
+    """More `nodes` than one can be planned and shown; to run them needs a runtime that can reach the others."""
 
     name: str
-    nodes: int = bounded(least=1, most=1)
+    nodes: int = bounded(least=1)
 
 
 def command(settings: Settings, place: Place) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from primus.launch.sweep import journal
 from primus.launch.sweep.journal import Journal
 from primus.launch.sweep.packing import Placement, Pool
 from primus.launch.sweep.table import JobTable
+from primus.node import rundir
 from primus.node.plan import Plan
 
 _TICK = 0.02
@@ -90,7 +91,7 @@ def run(
         before = interrupts.count
         status = "KILLED" if before else "FAILED" if bad else "FINISHED"
         Journal(entry.id, entry.experiment, entry.jobs, status).write(where)
-        complete = recorder.finish(lambda: interrupts.count > before) if recorder else True
+        complete = recorder.finish(lambda: interrupts.count > before) if recorder else _report(where, plans)
     _say(where, request, sweep, failed, complete)
     exit_code = INTERRUPTED if before else JOB_FAILED if failed else OK
     return Ended(exit_code, [row.loss for row in sweep.table.rows])
@@ -151,6 +152,16 @@ class _Sweep:
         return sorted(i for i, r in self.results.items() if r["status"] != "FINISHED")
 
 
+def _report(where: Path, plans: Sequence[Plan]) -> bool:
+    """What the recorder does beside its record, of a sweep that is not recorded."""
+    from primus.launch.report import writing
+
+    for plan in plans:
+        writing.of_run(Path(plan.directory))
+    writing.of_sweep(where)
+    return True
+
+
 def _say(where: Path, request: Request, sweep: _Sweep, failed: list[int], complete: bool) -> None:
     for index in failed[:_REPORTED]:
         print(f"job {sweep.plans[index].run_id}:", file=sys.stderr)
@@ -165,6 +176,8 @@ def _say(where: Path, request: Request, sweep: _Sweep, failed: list[int], comple
     good = sum(row.state in ("finished", "done before") for row in sweep.table.rows)
     print(f"sweep   {closing.short(where)}  ({good} of {len(sweep.plans)} jobs finished)")
     print(f"best    loss {best[0]:.4f}, job {best[1]}" if best else "best    no loss reported")
+    if (where / rundir.REPORT).is_file():
+        print(f"report  {closing.short(where / rundir.REPORT)}")
     print(f"browse  {closing.browse(request)}")
     example = where / (str(best[1]) if best else sweep.plans[0].run_id)
     print(f"replay  primus replay={shlex.quote(closing.short(example))}")

@@ -6,14 +6,15 @@
 
 from dataclasses import dataclass, field
 
-from primus.node.plan import File
+from primus.node.plan import File, Note
 
 
 @dataclass(frozen=True)
 class Work:
     """What a task asks of each node: the rank's command, files beside the plan, environment, parallel degrees.
 
-    `environment` is that of the backend, by `backend.environment`.
+    `environment` is that of the backend, by `backend.environment`; `ranks_per_node` what the user may set otherwise
+    (None: one per GPU); `notes` are for people.
     """
 
     command: tuple[str, ...]
@@ -21,3 +22,5 @@ class Work:
     files: tuple[File, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     parallel: dict[str, int] = field(default_factory=dict)
+    ranks_per_node: int | None = None
+    notes: tuple[Note, ...] = ()

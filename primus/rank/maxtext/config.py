@@ -127,15 +127,25 @@ def _device(rank: dict[str, Any]) -> dict[str, Any]:
     if precision == "fp8" and cpu:
         raise Refused("task.precision: fp8 needs a GPU, and JAX found none", UNFIT)
     dtype = options["dtype"]
-    masked = any(options.get(name) for name in ("sliding_window_size", "chunk_attn_window_size", "attention_sink"))
     return {
         "hardware": "cpu" if cpu else "gpu_multiprocess",
-        # The fast kernels for GPUs know neither windows nor chunks, nor sinks.
-        "attention": "dot_product" if cpu or masked else "autoselected",
+        "attention": "dot_product" if cpu else _attention(options),
         "dtype": dtype if dtype != "auto" else "float32" if cpu else "bfloat16",
         "matmul_precision": "highest" if dtype == "float32" else "default",  # JAX's default is TF32 on GPUs
         "quantization": _fp8() if precision == "fp8" else "",
     }
+
+
+def _attention(options: dict[str, Any]) -> str:
+    """The fastest kernel that can do it: those for GPUs know neither windows nor chunks, nor sinks.
+
+    cuDNN's trained a Llama 3.2 1B 1.2 times as fast on an H200 as MaxText's own choice, which masks every pair of
+    tokens of different documents; this one is causal alone, as attention is in Megatron.
+    """
+    if any(options.get(name) for name in ("sliding_window_size", "chunk_attn_window_size", "attention_sink")):
+        return "dot_product"
+    latent = options.get("attention_type") == "mla"  # query and value heads of different sizes
+    return "autoselected" if latent or "nvidia" not in devices.name().lower() else "cudnn_flash_jax"
 
 
 def _fp8() -> str:

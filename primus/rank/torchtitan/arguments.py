@@ -87,7 +87,7 @@ def _converted(kind: Any, value: Any, name: str) -> Any:
     """The value as the type has it. Raises Refused."""
     one = dataclasses.make_dataclass("One", [("value", _readable(kind))])
     try:
-        converted = read(one, {"value": value}).value  # type: ignore[attr-defined]  # the field made above
+        converted: Any = getattr(read(one, {"value": value}), "value")  # noqa: B009  # a field made at run time
     except DataError as error:
         message = "; ".join(problem.message for problem in error.problems)
         raise Refused(f"backend.args.{name}: {message}") from None

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.distributed.checkpoint import FileSystemReader
+from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
 from torch.distributed.checkpoint.stateful import Stateful
 from torchtitan.components.checkpointer import CheckpointManager
@@ -134,7 +134,8 @@ def _check(checkpoint: str, metadata: Metadata, wanted: dict[str, Any]) -> None:
     """Raise Refused when the weights are those of another model, or the data was shared among other ranks."""
     stored = metadata.state_dict_metadata
     for name, tensor in ((n, t) for n, t in wanted.items() if isinstance(t, torch.Tensor)):
-        size = stored[name].size if isinstance(stored.get(name), TensorStorageMetadata) else None
+        found = stored.get(name)
+        size = found.size if isinstance(found, TensorStorageMetadata) else None
         if size != tensor.shape:
             seen = f"has {name} of {list(size)}" if size else f"has no {name}"
             raise Refused(f"{checkpoint} {seen}, and the model of this run has {list(tensor.shape)}")

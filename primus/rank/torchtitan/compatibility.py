@@ -69,7 +69,7 @@ def _take_micro_batches() -> None:
         self._step_microbatches(arg_mbs, kwarg_mbs, target_mbs, losses, return_outputs, loss_kwargs=loss_kwargs)
 
     for schedule in (PipelineScheduleSingle, PipelineScheduleMulti):
-        schedule.step = step  # type: ignore[method-assign]  # fewer arguments: TorchTitan passes no others
+        schedule.step = step  # type: ignore[assignment]  # fewer arguments: TorchTitan passes no others
 
 
 def _ignore_deprecation() -> None:

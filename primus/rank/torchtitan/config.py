@@ -66,26 +66,32 @@ def _check_vocabulary(folder: Path, vocabulary: int) -> None:
 
 
 def _training(options: dict[str, Any], parallelism: ParallelismConfig) -> TrainingConfig:
-    """With what depends on the device and on the number of ranks.
+    """With what depends on the device and on the number of ranks. Raises Refused for too small a global batch.
 
     A pipeline takes all micro batches of a step at once: TorchTitan's `local_batch_size` is then the rank's share of
     the global batch, and `pipeline_parallel_microbatch_size` the micro batch.
     """
     if options["mixed_precision_param"] == "auto":
         options = options | {"mixed_precision_param": "bfloat16" if torch.cuda.is_available() else "float32"}
-    if parallelism.pipeline_parallel_degree > 1 and options["global_batch_size"] > 0:
-        options = options | {"local_batch_size": options["global_batch_size"] // _readers(parallelism)}
+    stages, micro_batch = parallelism.pipeline_parallel_degree, options["local_batch_size"]
+    if stages > 1:
+        batch, readers = options["global_batch_size"], _readers(parallelism)
+        share = batch // readers
+        if share < stages * micro_batch:  # Schedule1F1B of torch 2.13
+            raise Refused(
+                f"task.global_batch: {batch} is {share // micro_batch} micro batches for each of {readers} "
+                f"data-parallel ranks, and a pipeline of {stages} stages needs {stages}"
+            )
+        options = options | {"local_batch_size": share}
     # Trainer.Config refuses CUDA graphs with pipelines, and with experts that are spread over ranks.
-    spread = parallelism.pipeline_parallel_degree > 1 or parallelism.expert_parallel_degree > 1
+    spread = stages > 1 or parallelism.expert_parallel_degree > 1
     return TrainingConfig(**options, disable_cuda_graphs=spread)
 
 
 def _readers(parallelism: ParallelismConfig) -> int:
     """The number of data-parallel ranks."""
-    per_sequence = (
-        parallelism.tensor_parallel_degree
-        * parallelism.pipeline_parallel_degree
-        * parallelism.context_parallel_degree
+    per_sequence: int = (
+        parallelism.tensor_parallel_degree * parallelism.pipeline_parallel_degree * parallelism.context_parallel_degree
     )
     return int(os.environ["WORLD_SIZE"]) // per_sequence
 

@@ -35,7 +35,7 @@ def before_import() -> None:
 def adapt(config: Any) -> None:
     """Change a `Trainer.Config` to what a CPU can do. Raises Refused for what it cannot."""
     _refuse_context_parallel(config)
-    _take_sdpa_attention(config)
+    _take_other_attention(config)
     _draw_whole_weights(config)
     _sum_gradients(config)
     config.training.disable_cuda_graphs = True
@@ -132,15 +132,22 @@ def _refuse_context_parallel(config: Any) -> None:
         )
 
 
-def _take_sdpa_attention(config: Any) -> None:
-    """Flex attention has no backward pass on CPUs; plain attention is causal but does not know where documents end.
+def _take_other_attention(config: Any) -> None:
+    """Flex attention has no backward pass on CPUs; what is taken is causal but does not know where documents end.
 
-    Upstream: torch 2.13, `torch/nn/attention/flex_attention.py`. Can go when it trains on CPUs.
+    Upstream: torch 2.13, `torch/nn/attention/flex_attention.py`. Can go when it trains on CPUs. That of PyTorch knows
+    neither windows nor sinks: for gpt-oss one is written out.
     """
     from torchtitan.models.common.attention import ScaledDotProductAttention
 
+    if config.model_spec.name != "gpt_oss":
+        for layer in config.model_spec.model.layers:
+            layer.attention.inner_attention = ScaledDotProductAttention.Config()
+        return
+    from primus.rank.torchtitan.plain_attention import PlainAttention
+
     for layer in config.model_spec.model.layers:
-        layer.attention.inner_attention = ScaledDotProductAttention.Config()
+        layer.attention.inner_attention = PlainAttention.Config(window=layer.attention.sliding_window_size)
 
 
 def _draw_whole_weights(config: Any) -> None:

@@ -5,14 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from datasets import Dataset, IterableDataset, load_dataset
+from datasets import Dataset, IterableDataset
 from torchtitan.components.dataloader import BaseDataLoader
 from torchtitan.hf_datasets import DatasetConfig
 from torchtitan.hf_datasets.text_datasets import DATASETS, HuggingFaceTextDataLoader
 
+from primus.rank import hub
 from primus.rank.documents import Text, held_out, mock_text, text_files
 from primus.rank.indexed import Part
-from primus.rank.problems import UNFIT, Refused
+from primus.rank.problems import Refused
 from primus.rank.torchtitan.tokens import Documents, TokenDataLoader
 
 NAME = "primus"  # lower case, as the loader looks it up; with the part
@@ -81,35 +82,10 @@ def _part(count: int, data: dict[str, Any], part: Part) -> list[int]:
 
 
 def _hub(data: dict[str, Any], reading: Reading, part: Part) -> _Source:
-    key, own_split = data["text_key"], data["validation_split"]
-    if data["streaming"] and not own_split and (data["held_out"] or part == "validation"):
-        raise Refused(
-            "data.validation_split: null keeps a share of the documents by their numbers, and a streamed data set has "
-            "none: name a split, or give data.streaming=false, or data.held_out=0 to train without evaluation"
-        )
-    documents = _loaded(data, own_split if own_split and part == "validation" else data["split"])
-    if not own_split and data["held_out"]:
+    documents = hub.load(data, part)
+    if not data["validation_split"] and data["held_out"]:
         documents = documents.select(_part(len(documents), data, part))
-
-    def text(row: _Row) -> str:
-        if key not in row:
-            raise Refused(f"data.text_key: the data set has no column {key!r}; it has {', '.join(sorted(row))}")
-        return str(row[key])
-
-    return documents, text
-
-
-def _loaded(data: dict[str, Any], split: str) -> Dataset | IterableDataset:
-    path, token = os.path.expanduser(data["dataset"]), os.environ.get(data["token"])
-    try:
-        return load_dataset(path, name=data["subset"], split=split, streaming=data["streaming"], token=token)
-    except FileNotFoundError as error:  # or a gated one: without a token the hub does not tell them apart
-        unset = "" if token else f" (no access token: {data['token']}, which data.token names, is not set)"
-        raise Refused(f"data.dataset: {error}{unset}") from None
-    except ValueError as error:  # no such subset or split: says which there are
-        raise Refused(f"data.dataset: {path}: {error}") from None
-    except ConnectionError as error:
-        raise Refused(f"data.dataset: {path} cannot be reached: {error}", UNFIT) from None
+    return documents, lambda row: hub.text(row, data["text_key"])
 
 
 _SOURCES: dict[str, Callable[[dict[str, Any], Reading, Part], _Source]] = {"text": _text, "hf": _hub, "mock": _mock}

@@ -46,7 +46,7 @@ class Metrics(MetricsProcessor):
         if self._steps == 0:
             self.time_last_log = time.perf_counter()
         self._steps += 1
-        return super().should_log(step)
+        return bool(super().should_log(step))
 
     def log(
         self,

@@ -25,7 +25,7 @@ def test_the_defaults_go_together_on_any_number_of_ranks(world_size: int | None)
     check(MODEL, DATA, TRAINING, world_size)
 
 
-def test_query_heads_must_share_key_value_heads_evenly() -> None:
+def test_a_model_that_does_not_go_together_is_refused_with_the_rest() -> None:
     assert "model.kv_heads: 8 attention heads cannot share 3" in refusal(model={"kv_heads": 3})
 
 
@@ -40,8 +40,14 @@ def test_tensor_parallelism_must_divide_the_sequence() -> None:
     assert "4 does not divide task.sequence_length 30" in message
 
 
-def test_an_odd_head_cannot_take_rotary_positions() -> None:
-    assert "model.head_size: 33 is odd" in refusal(model={"head_size": 33})
+def test_expert_parallelism_must_divide_the_experts_that_there_are() -> None:
+    four = neutral.parallel(expert=4)
+    assert "task.parallel.expert: 4, but the model has no experts: model.moe is null" in refusal(parallel=four)
+    mixtral = neutral.model("mixtral_8x7b")
+    check(mixtral, DATA, dataclasses.replace(TRAINING, parallel=four), 8)
+    three = dataclasses.replace(TRAINING, parallel=neutral.parallel(expert=3))
+    with pytest.raises(DataError, match=r"task\.parallel\.expert: 3 does not divide model\.moe\.experts 8"):
+        check(mixtral, DATA, three, 6)
 
 
 def test_a_sequence_cannot_be_longer_than_the_models_context() -> None:
@@ -49,14 +55,6 @@ def test_a_sequence_cannot_be_longer_than_the_models_context() -> None:
         sequence_length=4097
     )
     check(MODEL, DATA, dataclasses.replace(TRAINING, sequence_length=4096), 1)
-
-
-def test_the_factors_of_a_stretch_of_positions_must_be_apart() -> None:
-    scaling = neutral.llama3_scaling(low=4.0)
-    assert (
-        "model.rope_scaling.high_frequency_factor: 4.0 must be above model.rope_scaling.low_frequency_factor 4.0"
-        in refusal(model={"rope_scaling": scaling})
-    )
 
 
 def test_a_vocabulary_must_hold_all_tokens_of_the_tokenizer() -> None:

@@ -32,8 +32,9 @@ def refused(primus: Primus, work: Path) -> Refused:
 
 
 def test_an_unknown_choice_is_answered_with_the_closest_and_with_all_there_are(refused: Refused) -> None:
+    there_are = ", ".join(sorted(catalog.choices("backend", [catalog.conf_dir()])))
     assert refused("backend=torchtitn") == (
-        "backend=torchtitn: there is no backend of that name. Did you mean 'torchtitan'?\nThere are: torchtitan"
+        f"backend=torchtitn: there is no backend of that name. Did you mean 'torchtitan'?\nThere are: {there_are}"
     )
 
 

@@ -13,21 +13,6 @@ from primus.node.typed import DataError, read
 
 CONF = Path(__file__).parents[3] / "conf"
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
-# What the published weights hold, as Hugging Face counts those of the repository that each file names. Llama 2's files
-# hold the RoPE frequencies as well, which are not trained and not counted here.
-PUBLISHED = {
-    "llama2_7b": 6_738_415_616,
-    "llama2_13b": 13_015_864_320,
-    "llama2_70b": 68_976_648_192,
-    "llama3_8b": 8_030_261_248,
-    "llama3_70b": 70_553_706_496,
-    "llama3.1_8b": 8_030_261_248,
-    "llama3.1_70b": 70_553_706_496,
-    "llama3.1_405b": 405_853_388_800,
-    "llama3.2_1b": 1_235_814_400,
-    "llama3.2_3b": 3_212_749_824,
-    "llama3.3_70b": 70_553_706_496,
-}
 
 
 def load(name: str) -> dict[str, Any]:
@@ -42,19 +27,14 @@ def test_every_model_is_complete_and_named_like_its_file(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name != "tiny"])
-def test_the_closed_form_gives_the_published_number_of_parameters(name: str) -> None:
-    assert read(Model, load(f"model/{name}.yaml")).parameters == PUBLISHED[name]
-
-
-@pytest.mark.parametrize("name", [name for name in MODELS if name != "tiny"])
 def test_every_published_model_names_its_published_config(name: str) -> None:
     second = (CONF / f"model/{name}.yaml").read_text().splitlines()[1]
     assert second.startswith("# https://huggingface.co/")
     assert second.endswith("/config.json")
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_positions_are_stretched_exactly_where_the_context_is_longer_than_the_original_one(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in MODELS if "llama3" in name])
+def test_llama_3_stretches_positions_exactly_where_its_context_is_longer_than_the_original_one(name: str) -> None:
     model = read(Model, load(f"model/{name}.yaml"))
     assert (model.rope_scaling is not None) == (model.context == 131072)
     assert model.rope_scaling is None or model.rope_scaling.original_context == 8192
@@ -90,10 +70,3 @@ def test_a_learning_rate_of_nothing_is_refused_by_name() -> None:
     task["optimizer"]["lr"] = 0
     with pytest.raises(DataError, match=r"task\.optimizer\.lr: 0\.0 must be above 0"):
         read(Pretrain, task, "task")
-
-
-def test_parameters_are_counted_by_the_closed_form() -> None:
-    model = read(Model, load("model/tiny.yaml"))
-    # query and output, key and value, three FFN matrices, two norms
-    layer = 2 * 256 * 256 + 2 * 256 * 128 + 3 * 256 * 688 + 2 * 256
-    assert model.parameters == 2 * 258 * 256 + 4 * layer + 256

@@ -19,6 +19,7 @@ def make_run(
     sweep: str | None = None,
     replay_of: str | None = None,
     overrides: tuple[str, ...] = ("model=tiny", "task.steps=20"),
+    backend: str = "torchtitan",
 ) -> Plan:
     """A run that has just started: the files that the launch side writes before the agents start."""
     plan = Plan(
@@ -26,7 +27,7 @@ def make_run(
         run_id=directory.name,
         directory=str(directory),
         task="train/pretrain",
-        backend="torchtitan",
+        backend=backend,
         config=config
         or {"experiment": {"name": directory.parent.name}, "task": {"steps": 20, "lr": 0.003}, "data": {"files": []}},
         overrides=overrides,

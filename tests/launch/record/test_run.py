@@ -101,6 +101,15 @@ def test_the_artifacts_are_the_run_directory(root: Path, store: Store, mlflow: M
     assert (artifacts / "plan.json").read_bytes() == (directory / "plan.json").read_bytes()
 
 
+def test_a_run_without_a_report_yet_gets_one_as_an_artifact(root: Path, store: Store, mlflow: Mlflow) -> None:
+    directory = root / "exp" / "run"
+    finished_run(directory)
+    state = record(directory, store)
+    assert "<title>exp run</title>" in (Path(state["artifact_uri"]) / rundir.REPORT).read_text()
+    note = mlflow.run(state["run_id"]).data.tags["mlflow.note.content"]
+    assert f"/runs/{state['run_id']}/artifacts/report.html)" in note
+
+
 def test_a_failed_run_says_which_rank_failed_and_with_which_traceback(root: Path, store: Store, mlflow: Mlflow) -> None:
     directory = root / "exp" / "run"
     finished_run(directory, status="failed")
@@ -177,11 +186,11 @@ def test_values_over_mlflows_limits_and_odd_names_are_recorded_all_the_same(
 def test_a_file_too_large_for_the_record_is_left_in_the_run_directory_and_named(
     root: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("primus.launch.record.files.LARGEST", 1 << 20)
+    monkeypatch.setattr("primus.launch.record.files.LARGEST", 4 << 20)
     directory = root / "exp" / "run"
     finished_run(directory)
-    rundir.write_text(directory / rundir.rank_log(0, 1), "x" * ((1 << 20) + 1))
+    rundir.write_text(directory / rundir.rank_log(0, 1), "x" * ((4 << 20) + 1))
     state = record(directory, store)
     assert state["complete"]
-    assert state["errors"] == ["logs/node-0/rank-1.log: larger than 1 MiB, it is in the run directory alone"]
+    assert state["errors"] == ["logs/node-0/rank-1.log: larger than 4 MiB, it is in the run directory alone"]
     assert rundir.rank_log(0, 1) not in state["artifacts"]

@@ -50,6 +50,25 @@ def test_the_jobs_of_a_sweep_are_children_of_one_run(root: Path, mlflow: Mlflow)
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
 
 
+def test_the_note_of_a_sweep_links_to_its_report_and_to_a_chart_of_all_losses(root: Path, mlflow: Mlflow) -> None:
+    directory = root / "exp" / "sweep"
+    make_sweep(directory, 2, status="FINISHED")
+    run_job(directory / "0")
+    run_job(directory / "1")
+    assert main(["--directory", str(directory), "--once"]) == 0
+    state = read_json(directory / rundir.RECORD)
+    experiment, run_id = state["experiment_id"], state["run_id"]
+    note = mlflow.run(run_id).data.tags["mlflow.note.content"]
+    assert f"[Report](#/experiments/{experiment}/runs/{run_id}/artifacts/report.html)" in note
+    assert "[Loss of all jobs in one chart](#/metric?runs=" in note
+    for job in ("0", "1"):
+        child = read_json(directory / job / rundir.RECORD)["run_id"]
+        assert child in note
+        assert f"/runs/{child}/artifacts/report.html)" in mlflow.run(child).data.tags["mlflow.note.content"]
+    report = Path(state["artifact_uri"]) / rundir.REPORT
+    assert "2 runs" in report.read_text()
+
+
 def test_a_job_recorded_later_finds_its_parent(root: Path, mlflow: Mlflow) -> None:
     directory = root / "exp" / "sweep"
     make_sweep(directory, 1, status="FINISHED")

@@ -54,14 +54,15 @@ def test_every_combination_is_a_job(primus: Primus, rank: Rank, sweep_directory:
     assert typed == [[f"env.set.A={a}", f"env.set.B={b}"] for a in "12" for b in "xy"]
 
 
-def test_at_the_end_four_lines_say_where_it_is_which_was_best_and_how_to_go_on(
+def test_the_last_lines_say_where_it_is_which_was_best_where_its_report_is_and_how_to_go_on(
     primus: Primus, rank: Rank, sweep_directory: Any
 ) -> None:
     said = primus("-m", *rank(JOB), OFF, "env.set.A=3,2,5").out
     where = sweep_directory().relative_to(Path.cwd())
-    assert said.splitlines()[-4:] == [
+    assert said.splitlines()[-5:] == [
         f"sweep   {where}  (3 of 3 jobs finished)",
         "best    loss 2.0000, job 1",
+        f"report  {where}/report.html",
         "browse  nothing recorded in MLflow (tracking.enabled=false)",
         f"replay  primus replay={where}/1",
     ]

@@ -15,7 +15,7 @@ from primus.rank.indexed import Writer, dtype_for
 from primus.rank.problems import UNFIT, Refused
 from tests import neutral
 
-from ..conftest import Run
+from ..conftest import Ended, Run
 
 pytestmark = [
     pytest.mark.torch,
@@ -187,6 +187,30 @@ def test_the_trainer_reads_token_files(run: Run, tmp_path: Path) -> None:
     assert ended.losses()[0] > 5
     assert ended.losses()[-1] < ended.losses()[0] - 0.3
     assert [line["tokens"] for line in ended.metrics()] == [2 * 2 * 64 * step for step in range(1, 16)]
+
+
+@pytest.mark.slow
+def test_a_run_that_goes_on_reads_what_it_would_have_read(run: Run, tmp_path: Path) -> None:
+    """Two epochs and more of token files, evaluated on the way: the losses are those of a run without a break."""
+    words = np.random.default_rng(1).integers(97, 123, size=(15, 90))
+    data = neutral.data("megatron", paths=tokens(tmp_path / "a", words.tolist()), split=[80, 20, 0])
+    settings = {
+        "data": data,
+        "ranks": 2,
+        "checkpoint": neutral.checkpoint(interval=7),
+        "eval": neutral.evaluation(interval=7, steps=2),
+    }
+    whole = run(**settings, steps=14)
+    assert whole.exit_codes == [0, 0], whole.logs
+    half = run(**settings, steps=7, schedule=neutral.schedule(steps=14))
+    rest = run(**settings, steps=14, directory=half.directory)
+    assert rest.exit_codes == [0, 0], rest.logs
+    assert told(rest) == told(whole)
+
+
+def told(ended: Ended) -> list[tuple[Any, ...]]:
+    """Step and losses of every line of metrics."""
+    return [(line["step"], line.get("loss"), line.get("validation_loss")) for line in ended.metrics()]
 
 
 def test_documents_are_held_out_by_their_numbers() -> None:

@@ -1,5 +1,6 @@
 """TorchTitan's own Trainer as ranks on a CPU."""
 
+import gzip
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -95,3 +96,34 @@ def test_on_a_cpu_another_torchtitan_than_the_one_patched_is_refused(run: Run, t
     ended = run(environment={"PYTHONPATH": str(tmp_path / "newer")})
     assert ended.exit_codes == [3]
     assert "TorchTitan 9.9.9 is not the one that Primus can run on a CPU" in ended.logs[0]
+
+
+def test_what_is_recomputed_or_compiled_changes_no_loss(run: Run, one_rank: Ended) -> None:
+    full = run(activation_checkpointing="full")
+    assert full.exit_codes == [0], full.logs
+    assert full.losses() == one_rank.losses()
+    compiled = run(activation_checkpointing="selective", compile=True)
+    assert compiled.exit_codes == [0], compiled.logs
+    assert compiled.losses() == pytest.approx(one_rank.losses(), rel=1e-4)
+
+
+def test_a_profile_is_a_trace_of_the_steps_that_were_asked_for(run: Run) -> None:
+    ended = run(profile=(2, 3), steps=4)
+    assert ended.exit_codes == [0], ended.logs
+    (trace,) = (ended.directory / "profile").rglob("*.json.gz")
+    with gzip.open(trace, "rt") as file:
+        names = {str(event.get("name")) for event in json.load(file)["traceEvents"]}
+    assert {name for name in names if name.startswith("ProfilerStep")} == {"ProfilerStep#1", "ProfilerStep#2"}  # from 0
+    assert len(ended.losses()) == 4
+
+
+def test_what_cannot_be_on_these_ranks_is_refused_in_one_line(run: Run) -> None:
+    ended = run(ranks=2, parallel=neutral.parallel(context=2), sequence_length=256)
+    assert ended.exit_codes == [3, 3]
+    assert ended.logs[0].splitlines()[-1].startswith("primus: task.parallel.context: there is no GPU")
+    ended = run(ranks=2, parallel=neutral.parallel(pipeline=2), global_batch=2)
+    assert ended.exit_codes == [2, 2]
+    assert "2 is 1 micro batches for each of 1 data-parallel ranks, and a pipeline of 2 stages needs 2" in ended.logs[0]
+    ended = run(precision="fp8")
+    assert ended.exit_codes == [3]
+    assert "primus: task.precision=fp8: TorchTitan's float8 needs torchao" in ended.logs[0]

@@ -6,8 +6,8 @@ Pure; TorchTitan need not be installed where this runs.
 from typing import Any
 
 from primus.launch.backend.settings import Settings as Settings
-from primus.launch.backend.torchtitan import model as model_terms
-from primus.launch.backend.torchtitan import training as training_terms
+from primus.launch.backend.torchtitan import model as models
+from primus.launch.backend.torchtitan import training as trainings
 from primus.launch.config.terms.data import Data
 from primus.launch.config.terms.model import Model
 from primus.launch.config.terms.training import Training
@@ -18,12 +18,9 @@ PACKAGES = ("torch", "torchtitan")  # distributions that the ranks need
 
 def lacks(model: Model, data: Data, training: Training) -> list[Problem]:
     """What TorchTitan cannot express: the key and the part that it lacks."""
-    return [*model_terms.lacks(model, training), *training_terms.lacks(model, training)]
+    return [*models.lacks(model), *trainings.lacks(model, training)]
 
 
 def rank_config(model: Model, data: Data, training: Training) -> dict[str, Any]:
     """The content of `rank.json`: the model and `trainer`, by the field names of TorchTitan's `Trainer.Config`."""
-    return {
-        "model": model_terms.dimensions(model, training.sequence_length),
-        "trainer": training_terms.trainer(training),
-    }
+    return {"model": models.dimensions(model, training.sequence_length), "trainer": trainings.trainer(training)}

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 from primus.launch.config.terms.model import Mla, Model, Moe, RopeScaling
-from primus.launch.config.terms.training import Training
 from primus.node.typed import Problem
 
 
@@ -42,7 +41,7 @@ def family(model: Model) -> str:
     return "qwen3" if model.moe or model.qk_norm != "none" or model.attention_bias != "none" else "llama3"
 
 
-def lacks(model: Model, training: Training) -> list[Problem]:
+def lacks(model: Model) -> list[Problem]:
     """The keys that no model of TorchTitan has a part for, or not together with the others."""
     found = [problem for asked, problem in _NOWHERE if asked(model)]
     found += {"deepseek_v3": _deepseek, "gpt_oss": _gpt_oss}.get(family(model), _others)(model)
@@ -50,8 +49,6 @@ def lacks(model: Model, training: Training) -> list[Problem]:
         found.append(
             _lack("moe.router.balance", "loss that balances experts; it moves a bias: model.moe.router.balance=bias")
         )
-    if model.tied_embeddings and training.parallel.pipeline > 1:
-        found.append(Problem("task.parallel.pipeline", "TorchTitan 0.3.0 cannot tie embeddings across pipeline stages"))
     return found
 
 
@@ -115,7 +112,7 @@ def _gpt_oss(model: Model) -> list[Problem]:
         "qk_norm": (model.qk_norm, "none"),
         "activation": (model.activation, "clamped_swiglu"),
         "rope_scaling.kind": (scaling.kind if scaling else "yarn", "yarn"),
-        "rope_scaling.mscale": (scaling.mscale if scaling else 1.0, 1.0),
+        "rope_scaling.mscale": ((scaling and scaling.mscale) or 1.0, 1.0),
         "moe.expert_bias": (bool(moe and moe.expert_bias), True),
         "moe.router.bias": (bool(moe and moe.router.bias), True),
         "moe.shared_ffn_size": (moe.shared_ffn_size if moe else 0, 0),

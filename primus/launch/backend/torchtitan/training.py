@@ -34,7 +34,7 @@ def trainer(training: Training) -> dict[str, Any]:
 
 def lacks(model: Model, training: Training) -> list[Problem]:
     """The combinations that TorchTitan refuses, by the rules of its own code: no job is needed to know them."""
-    return [*_pipeline(model, training.parallel), *_sequence(training), *_experts(model, training.parallel)]
+    return [*_pipeline(model, training), *_sequence(training), *_experts(model, training.parallel)]
 
 
 BLOCK = 128  # positions of a block of flex attention's mask
@@ -77,12 +77,25 @@ def _parallelism(parallel: Parallel, micro_batch: int) -> dict[str, Any]:
     }
 
 
-def _pipeline(model: Model, parallel: Parallel) -> list[Problem]:
-    """`_generate_llm_fqn_per_model_part` of torchtitan 0.3.0: the embedding and the head count as a layer each."""
-    stages = parallel.pipeline
-    if stages <= model.layers + 2:
-        return []
-    return [Problem("task.parallel.pipeline", f"{stages} stages are more than model.layers {model.layers} + 2")]
+def _pipeline(model: Model, training: Training) -> list[Problem]:
+    """`Decoder.update_from_config` and `_generate_llm_fqn_per_model_part` of torchtitan 0.3.0, `Schedule1F1B` of torch.
+
+    How many micro batches each rank has of a given global batch, the rank knows.
+    """
+    key, stages, problems = "task.parallel.pipeline", training.parallel.pipeline, []
+    if stages > 1 and model.tied_embeddings:
+        problems.append(Problem(key, "TorchTitan has no pipeline for tied embeddings: model.tied_embeddings is true"))
+    if stages > 1 and training.global_batch is None:
+        problems.append(
+            Problem(
+                "task.global_batch",
+                f"null is one micro batch per rank, and a pipeline of {stages} stages needs {stages}: "
+                f"give {stages} x task.micro_batch {training.micro_batch} x data-parallel ranks, or more",
+            )
+        )
+    if stages > model.layers + 2:  # the embedding and the head count as a layer each
+        problems.append(Problem(key, f"{stages} stages are more than model.layers {model.layers} + 2"))
+    return problems
 
 
 def _sequence(training: Training) -> list[Problem]:

@@ -15,6 +15,7 @@ from primus.launch.config.terms.model import Model
 from primus.launch.config.terms.training import Training
 from primus.launch.data import check_data
 from primus.launch.members import member
+from primus.launch.memory import fit
 from primus.launch.place import Place
 from primus.launch.problems import BadRequest
 from primus.launch.task import Work
@@ -29,8 +30,9 @@ def work(training: Training, request: Request, source: Origins, place: Place, *,
     settings = typed(Settings, request.backend, "backend", source)
     nodes = int(request.runtime.get("nodes", 1))
     per_node = request.ranks_per_node or (max(1, place.devices.count) if nodes == 1 else None)
+    world_size = nodes * per_node if per_node else None
     try:
-        consistency.check(request.model, data, training, nodes * per_node if per_node else None)
+        consistency.check(request.model, data, training, world_size)
         _refuse(backend.lacks(request.model, data, training))
         _refuse(_profile(request.profile, training))
     except DataError as error:
@@ -55,6 +57,9 @@ def work(training: Training, request: Request, source: Origins, place: Place, *,
         files=(File("rank.json", json.dumps(content, indent=2) + "\n"),),
         environment=settings.environment,
         parallel=training.parallel.degrees(),
+        notes=()
+        if evaluate_only
+        else fit.notes(request.gpu, place.devices.model, request.model, training, settings.name, world_size),
     )
 
 

@@ -1,8 +1,10 @@
 """gpt-oss: attention with sinks, biases and a window in every second layer; experts with biases in every layer."""
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import torch
 from torch import nn
 from torchtitan.models.common import CosSinRoPE, Linear
 from torchtitan.models.common.attention import FlexAttention, FusedQKVLinear
@@ -17,6 +19,22 @@ from primus.rank.torchtitan.dimensions import Dimensions, Experts
 from primus.rank.torchtitan.models import parts
 
 PARALLELIZE = parallelize_gptoss
+
+
+class BiasedExperts(GptOssGroupedExperts):
+    """Gives its output in the precision of its input, as TorchTitan's other experts do; fp32 fails without it.
+
+    Upstream: torchtitan 0.3.0, `GptOssGroupedExperts.forward` in `models/gpt_oss/moe.py` ends without `type_as`.
+    """
+
+    @dataclass(kw_only=True, slots=True)
+    class Config(GptOssGroupedExperts.Config):
+        """No more than the parent's."""
+
+    def forward(self, x_RD: torch.Tensor, num_tokens_per_expert_E: torch.Tensor) -> torch.Tensor:
+        """As the parent's."""
+        out: torch.Tensor = super().forward(x_RD, num_tokens_per_expert_E)
+        return out.type_as(x_RD)
 
 
 def decoder(d: Dimensions) -> GptOssModel.Config:
@@ -70,7 +88,7 @@ def _mixture(d: Dimensions, experts: Experts, layer: int) -> GptOssMoE.Config:
         num_experts=experts.num_experts,
         load_balance_coeff=experts.load_balance_coeff,
         routed_experts=RoutedExperts.Config(
-            inner_experts=GptOssGroupedExperts.Config(
+            inner_experts=BiasedExperts.Config(
                 dim=d.dim,
                 hidden_dim=experts.hidden_dim,
                 num_experts=experts.num_experts,

@@ -26,7 +26,7 @@ def command(settings: Any, folder: Path) -> tuple[list[str], dict[str, str]]:
         "lr": 2e-3,
         "warmup": settings.steps // 10,
     }
-    argv = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(settings.gpus)]
+    argv = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(settings.gpus)]
     argv += ["--local-ranks-filter", "0", "-m", "torchtitan.train", "--module", "torchtitan_config"]
     argv += ["--config", "bare", "--dump_folder", str(folder)]
     return argv, {"BARE": json.dumps(content), "PYTHONPATH": _path(), "OMP_NUM_THREADS": "8"}

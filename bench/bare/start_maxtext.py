@@ -1,6 +1,7 @@
 """MaxText by its own entry and base.yml, on its synthetic data: one process for all GPUs of the node."""
 
 import importlib.util
+import os
 import re
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ _SIZES = {  # embedding, layers, FFN, heads, key/value heads, head size: the pub
     "llama3.2_1b": (2048, 16, 8192, 32, 8, 64),
     "llama3_8b": (4096, 32, 14336, 32, 8, 128),
 }
-_POLICIES = {"none": "minimal", "selective": "save_qkv_proj", "full": "full"}
+_POLICIES = {"none": "none", "selective": "minimal_with_context", "full": "full"}
 
 
 def command(settings: Any, folder: Path) -> tuple[list[str], dict[str, str]]:
@@ -53,7 +54,9 @@ def command(settings: Any, folder: Path) -> tuple[list[str], dict[str, str]]:
         "ici_fsdp_parallelism": settings.gpus,
     }
     argv = [sys.executable, "-m", "maxtext.trainers.pre_train.train", str(config)]
-    environ = {"DECOUPLE_GCLOUD": "TRUE", "CUDA_VISIBLE_DEVICES": ",".join(map(str, range(settings.gpus)))}
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0,1,2,3,4,5,6,7").split(",")[: settings.gpus]
+    environ = {"DECOUPLE_GCLOUD": "TRUE", "CUDA_VISIBLE_DEVICES": ",".join(visible)}
+    environ["XLA_PYTHON_CLIENT_MEM_FRACTION"] = "0.92"
     return [*argv, *(f"{name}={value}" for name, value in values.items())], environ
 
 

@@ -58,9 +58,10 @@ def command(settings: Any, folder: Path) -> tuple[list[str], dict[str, str]]:
     }
     flags = ["mock-data", "swiglu", "disable-bias-linear", "group-query-attention", "bf16"]
     flags += ["no-persist-layer-norm", "no-gradient-accumulation-fusion", "no-masked-softmax-fusion"]
+    flags += ["no-rope-fusion"]  # both need Transformer Engine or Apex
     flags += [] if settings.model in _TIED else ["untie-embeddings-and-output-weights"]
     flags += ["use-distributed-optimizer"] if settings.gpus > 1 else []
-    argv = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(settings.gpus)]
+    argv = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(settings.gpus)]
     argv += [str(_HERE / "megatron_pretrain.py"), *(f"--{flag}" for flag in flags)]
     argv += [word for name, value in values.items() for word in (f"--{name}", str(value))]
     return [*argv, *_RECOMPUTED[settings.activation_checkpointing]], {"CUDA_DEVICE_MAX_CONNECTIONS": "1"}

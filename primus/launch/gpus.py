@@ -1,0 +1,27 @@
+"""The GPU profiles as data: which one is meant, or what is found here."""
+
+from functools import cache
+
+import yaml
+
+from primus.launch.config import catalog
+from primus.launch.config.request import Gpu
+from primus.node.devices import is_one_of
+from primus.node.typed import read
+
+
+@cache
+def profiles() -> tuple[Gpu, ...]:
+    """Every profile of Primus's own `conf/gpu` that names devices."""
+    found = catalog.choices("gpu", [catalog.conf_dir()]).values()
+    every = [read(Gpu, yaml.safe_load(choice.path.read_text(encoding="utf-8")), "gpu") for choice in found]
+    return tuple(profile for profile in every if profile.devices)
+
+
+def profile(chosen: Gpu, model: str) -> Gpu | None:
+    """The profile that was chosen; with `gpu=auto`, that of the GPU `model` found here. None: there is none."""
+    if chosen.devices:
+        return chosen
+    if chosen.name == "cpu" or not model:
+        return None
+    return next((p for p in profiles() if is_one_of(model, p.devices)), None)

@@ -1,0 +1,1 @@
+"""Tasks that report on what has been run."""
