@@ -87,7 +87,7 @@ def versions(run: Run) -> str:
     node = run.node
     packages = node.get("packages") or {}
     interpreter = node.get("interpreter")
-    python = interpreter.get("python") if isinstance(interpreter, dict) else None
+    python = interpreter.get("version") if isinstance(interpreter, dict) else None
     driver = (node.get("devices") or {}).get("driver")
     found = [("python", python or node.get("python")), ("driver", driver)]
     found += [(name, packages.get(name)) for name in _VERSIONS]

@@ -48,6 +48,7 @@ def test_every_neutral_term_has_its_name_in_megatron() -> None:
             "vocab_size": 258,
             "make_vocab_size_divisible_by": 1,
             "untie_embeddings_and_output_weights": True,
+            "embedding_init_method_std": 1.0,
             "normalization": "RMSNorm",
             "layernorm_epsilon": 1e-5,
             "attention_dropout": 0.0,
