@@ -1,6 +1,7 @@
 """From `rank.json` to MaxText's own options."""
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -37,12 +38,12 @@ def options(rank: dict[str, Any], start: Start) -> dict[str, Any]:
     """
     _check_names(rank["args"], types.MaxTextConfig, "backend.args")
     world = int(os.environ["WORLD_SIZE"])
+    _check_experts(rank["options"], world)
     found = {
         **rank["options"],
         **_AS_PRIMUS_HAS_IT,
         "base_output_directory": os.environ["PRIMUS_RUN_DIR"],
         **_batches(rank["batch"], world),
-        **_expert_axis(rank["options"], world),
         **_device(rank),
         **data.options(rank),
         **_checkpoint(rank["checkpoint"], start),
@@ -108,18 +109,14 @@ def _dealt(rows: int, world: int) -> int:
     return rows // world
 
 
-def _expert_axis(options: dict[str, Any], world: int) -> dict[str, Any]:
+def _check_experts(options: dict[str, Any], world: int) -> None:
     """Experts have an axis of their own, out of the ranks that would else shard the weights."""
-    taken = 1
-    for name, degree in options.items():
-        taken *= degree if name.startswith("ici_") and degree > 1 else 1
-    if world % taken:
-        expert = options["ici_expert_parallelism"]
+    axes = math.prod(degree for name, degree in options.items() if name.startswith("ici_") and degree > 1)
+    if world % axes:
         raise Refused(
-            f"task.parallel.expert: MaxText takes the {expert} ranks of the experts out of those that shard the "
-            f"weights, and {world} ranks are not a multiple of {taken}"
+            f"task.parallel.expert: MaxText takes the {options['ici_expert_parallelism']} ranks of the experts out of "
+            f"those that shard the weights, and {world} ranks are not a multiple of all degrees together, {axes}"
         )
-    return {}
 
 
 def _device(rank: dict[str, Any]) -> dict[str, Any]:
@@ -133,6 +130,8 @@ def _device(rank: dict[str, Any]) -> dict[str, Any]:
         "dtype": dtype if dtype != "auto" else "float32" if cpu else "bfloat16",
         "matmul_precision": "highest" if dtype == "float32" else "default",  # JAX's default is TF32 on GPUs
         "quantization": _fp8() if precision == "fp8" else "",
+        # XLA has no ragged all-to-all for CPUs: every rank computes its experts for all tokens, and drops none.
+        **({"sparse_matmul": False} if cpu and options["ici_expert_parallelism"] > 1 else {}),
     }
 
 

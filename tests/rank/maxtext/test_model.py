@@ -157,3 +157,13 @@ def test_a_small_model_of_every_kind_learns(run: Run, preset: str) -> None:
     losses = ended.losses()
     assert losses[0] == pytest.approx(math.log(258), abs=0.6)
     assert losses[-1] < losses[0] - 0.1
+
+
+def test_experts_spread_over_two_ranks_come_to_the_losses_of_ranks_that_have_all(run: Run) -> None:
+    model = small("mixtral_8x7b")
+    spread, whole = (run(model=model, ranks=2, parallel=neutral.parallel(expert=degree)) for degree in (2, 1))
+    assert spread.exit_codes == [0, 0], spread.logs
+    assert spread.losses() == pytest.approx(whole.losses(), rel=1e-3)
+    tensor = run(model=model, ranks=2, parallel=neutral.parallel(expert=2, tensor=2))
+    assert tensor.exit_codes == [2, 2]
+    assert "task.parallel.expert: MaxText takes the 2 ranks of the experts out of those" in tensor.logs[0]
