@@ -12,7 +12,7 @@ _SIZES = {  # embedding, layers, FFN, heads, key/value heads, head size: the pub
     "llama3.2_1b": (2048, 16, 8192, 32, 8, 64),
     "llama3_8b": (4096, 32, 14336, 32, 8, 128),
 }
-_POLICIES = {"none": "none", "selective": "minimal_with_context", "full": "full"}
+_POLICIES = {"none": "minimal", "selective": "minimal_with_context", "full": "full"}
 
 
 def command(settings: Any, folder: Path) -> tuple[list[str], dict[str, str]]:
