@@ -11,10 +11,12 @@ import os
 import random
 import sysconfig
 from collections.abc import Sequence
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from primus.rank.problems import Refused
 
+BYTES_PER_TOKEN = 4  # about what a vocabulary learnt from text takes together
+MOCK_DOCUMENTS = 100_000  # then they come again
 MOCK_WORDS = 512  # in one made-up document
 _WORDS = tuple("".join(letters) for letters in itertools.product("aeiou", "lnrst", "aeiou", "dgkm"))
 
@@ -56,6 +58,13 @@ class Text:
         file.seek(nominal - 1)
         rest = file.readline(self._size + 1)
         return nominal - 1 + len(rest) if rest.endswith(b"\n") else nominal
+
+
+def text_of(data: dict[str, Any], sequence_length: int) -> Text:
+    """The documents of `data=text`: pieces of about one sequence. Raises Refused when files are missing."""
+    per_token = 1 if data["tokenizer"] == "bytes" else BYTES_PER_TOKEN
+    globs = [data["files"]] if isinstance(data["files"], str) else data["files"]
+    return Text(text_files(globs), size=sequence_length * per_token)
 
 
 def text_files(globs: Sequence[str] | None, key: str = "data.files") -> list[str]:

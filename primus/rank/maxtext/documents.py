@@ -8,11 +8,8 @@ from typing import Any
 from datasets import IterableDataset
 
 from primus.rank import hub
-from primus.rank.documents import Text, mock_text, text_files
+from primus.rank.documents import MOCK_DOCUMENTS, mock_text, text_of
 from primus.rank.problems import Refused
-
-BYTES_PER_TOKEN = 4  # about what a vocabulary learnt from text takes together
-MOCK_DOCUMENTS = 100_000  # then they come again, in another order
 
 
 class Documents:
@@ -50,9 +47,7 @@ def read(data: dict[str, Any], sequence_length: int, *, validation: bool) -> Doc
         return _of_hub(data, validation=validation)
     if data["name"] == "mock":
         return Documents(MOCK_DOCUMENTS, mock_text, data["held_out"], validation=validation)
-    per_token = 1 if data["tokenizer"] == "bytes" else BYTES_PER_TOKEN
-    globs = [data["files"]] if isinstance(data["files"], str) else data["files"]
-    text = Text(text_files(globs), size=sequence_length * per_token)  # a piece is about one sequence
+    text = text_of(data, sequence_length)
     return Documents(len(text), text.read, data["held_out"], validation=validation)
 
 

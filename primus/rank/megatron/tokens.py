@@ -13,13 +13,11 @@ from typing import Any
 import numpy as np
 
 from primus.rank import tokenizer
-from primus.rank.documents import Text, held_out, mock_text, text_files
+from primus.rank.documents import MOCK_DOCUMENTS, held_out, mock_text, text_of
 from primus.rank.indexed import Part, Tokens, Writer, dtype_for
 from primus.rank.order import Permutation
 from primus.rank.problems import Refused
 
-BYTES_PER_TOKEN = 4  # about what a vocabulary learnt from text takes together
-MOCK_DOCUMENTS = 100_000  # then they come again
 AT_ONCE = 512  # documents that are tokenized together, by all cores
 POLL = 0.2  # seconds between looks for the files that another rank writes
 
@@ -106,9 +104,7 @@ def _shuffled(count: int, wanted: Wanted) -> Iterator[int]:
 
 
 def _text(data: dict[str, Any], wanted: Wanted, part: Part) -> Iterator[str]:
-    per_token = 1 if data["tokenizer"] == "bytes" else BYTES_PER_TOKEN
-    globs = [data["files"]] if isinstance(data["files"], str) else data["files"]
-    text = Text(text_files(globs), size=wanted.sequence_length * per_token)  # a piece is about one sequence
+    text = text_of(data, wanted.sequence_length)
     return (text.read(number) for number in _numbered(len(text), data, wanted, part))
 
 

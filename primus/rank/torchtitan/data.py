@@ -11,14 +11,12 @@ from torchtitan.hf_datasets import DatasetConfig
 from torchtitan.hf_datasets.text_datasets import DATASETS, HuggingFaceTextDataLoader
 
 from primus.rank import hub
-from primus.rank.documents import Text, held_out, mock_text, text_files
+from primus.rank.documents import MOCK_DOCUMENTS, held_out, mock_text, text_of
 from primus.rank.indexed import Part
 from primus.rank.problems import Refused
 from primus.rank.torchtitan.tokens import Documents, TokenDataLoader
 
 NAME = "primus"  # lower case, as the loader looks it up; with the part
-BYTES_PER_TOKEN = 4  # about what a vocabulary learnt from text takes together
-MOCK_DOCUMENTS = 100_000  # then they come again, in another order
 
 
 @dataclass(frozen=True)
@@ -63,9 +61,7 @@ _Source = tuple[Dataset | IterableDataset, Callable[[_Row], str]]
 
 
 def _text(data: dict[str, Any], reading: Reading, part: Part) -> _Source:
-    per_token = 1 if data["tokenizer"] == "bytes" else BYTES_PER_TOKEN
-    globs = [data["files"]] if isinstance(data["files"], str) else data["files"]
-    text = Text(text_files(globs), size=reading.sequence_length * per_token)  # a piece is about one sequence
+    text = text_of(data, reading.sequence_length)
     return _numbered(len(text), data, reading, part), lambda row: text.read(row["number"])
 
 

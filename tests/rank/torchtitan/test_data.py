@@ -216,7 +216,8 @@ def told(ended: Ended) -> list[tuple[Any, ...]]:
 def test_documents_are_held_out_by_their_numbers() -> None:
     from torchtitan.hf_datasets.text_datasets import DATASETS
 
-    from primus.rank.torchtitan.data import MOCK_DOCUMENTS, NAME, Reading, dataloader
+    from primus.rank.documents import MOCK_DOCUMENTS
+    from primus.rank.torchtitan.data import NAME, Reading, dataloader
 
     found = {}
     for part in ("train", "validation"):
