@@ -186,7 +186,9 @@ def test_a_person_is_told_what_runs_where_with_which_environment_and_files(primu
     assert "  A=one  <- command line: env.set.A\n" in said
     assert "HF_TOKEN=***" in said
     assert "hf_abcdefgh" not in said
-    assert said.endswith("  rank.json\n")
+    assert "  overrides.yaml\n  rank.json\n" in said
+    assert "\nrank.json:\n  model:\n    name: llama3\n" in said  # the translation into the framework's terms
+    assert "lr_scheduler: {total_steps: 150, warmup_steps: 15, decay_ratio: null, decay_type: cosine" in said
 
 
 def test_a_person_is_told_which_interpreter_serves_and_why(primus: Primus) -> None:

@@ -1,7 +1,10 @@
 """The plan for a person: what runs where, the environment with its origins, the files. What `dry_run` prints."""
 
+import json
 import shlex
 from pathlib import Path
+
+import yaml
 
 from primus.launch.backend import interpreter
 from primus.launch.confidential import REDACTED
@@ -56,4 +59,12 @@ def _environment(plan: Plan, place: Place, world: environment.World) -> list[str
 
 def _files(plan: Plan) -> list[str]:
     known = ["plan.json", "config.yaml", "overrides.yaml"]
-    return ["files to be written in the run directory:", *(f"  {f}" for f in [*known, *(f.path for f in plan.files)])]
+    lines = ["files to be written in the run directory:", *(f"  {f}" for f in [*known, *(f.path for f in plan.files)])]
+    for file in plan.files:  # what each rank is told: the neutral terms in those of its framework
+        lines += ["", f"{file.path}:", *(f"  {line}" for line in _compact(file.text).splitlines())]
+    return lines
+
+
+def _compact(text: str) -> str:
+    """JSON with each innermost list and mapping on a line of its own."""
+    return yaml.safe_dump(json.loads(text), default_flow_style=None, sort_keys=False, allow_unicode=True, width=112)
