@@ -115,7 +115,7 @@ def test_a_value_of_the_wrong_type_is_shown_with_the_right_type_and_where_it_was
         (["task.schedule.name=cosin"], "'cosin' is not among cosine, linear, constant. Did you mean 'cosine'?"),
         (["ranks_per_node=2", "task.parallel.tensor=3"], "task.parallel: 2 ranks in all is not a multiple of tensor 3"),
         (["ranks_per_node=0"], "ranks_per_node: 0 is less than 1"),
-        (["runtime.nodes=2"], "runtime.nodes: 2 is more than 1, the most it can be"),
+        (["runtime.nodes=2"], "runtime.nodes: 2, and runtime=direct runs on this machine alone"),
         (["console.ranks=first"], "console.ranks: 'first' is none of: all, none, or ranks with commas between"),
         (["dry_run=yes"], "dry_run: expected true or false, got 'yes'"),
     ],
