@@ -1,5 +1,6 @@
 """A rank is run by path, with an interpreter that may know nothing of Primus."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -46,3 +47,21 @@ def test_a_backend_without_a_worker_is_a_python_error(tmp_path: Path) -> None:
     done = python(str(RANK), "nosuch", "rank.json", directory=tmp_path)
     assert done.returncode == 1
     assert "ModuleNotFoundError: No module named 'primus.rank.nosuch'" in done.stderr
+
+
+def test_the_users_own_checkout_comes_before_the_installed_framework(tmp_path: Path) -> None:
+    package = tmp_path / "checkout/torchtitan/tools"
+    package.mkdir(parents=True)
+    for folder in (package.parent, package):
+        (folder / "__init__.py").touch()
+    (package / "utils.py").write_text("raise SystemExit('this is the checkout')")
+    (tmp_path / "rank.json").write_text(json.dumps({"path": str(tmp_path / "checkout")}))
+    done = subprocess.run(
+        [sys.executable, str(RANK), "torchtitan", "rank.json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"LOCAL_WORLD_SIZE": "1", "WORLD_SIZE": "1"},
+    )
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "this is the checkout")

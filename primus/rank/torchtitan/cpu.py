@@ -43,7 +43,10 @@ def adapt(config: Any) -> None:
 
 
 def _check_version() -> None:
-    version = importlib.metadata.version("torchtitan")
+    try:
+        version = importlib.metadata.version("torchtitan")
+    except importlib.metadata.PackageNotFoundError:  # the user's own checkout, which is nowhere installed
+        return
     if version != TORCHTITAN:
         raise Refused(
             f"There is no GPU, and TorchTitan {version} is not the one that Primus can run on a CPU: that is "
