@@ -114,7 +114,7 @@ def check(primus: Sequence[str | Path], empty: Path, package: Path, **environ: s
     assert f"| file://{package} " in done([*primus, "--info", "searchpath"], empty, **environ)
     line = "primus data="
     completed = done([*primus, "-sc", "query=bash"], empty, COMP_LINE=line, COMP_POINT=str(len(line)), **environ)
-    assert completed.split() == ["data=hf", "data=mock", "data=text"]
+    assert completed.split() == ["data=hf", "data=megatron", "data=mock", "data=text"]
     plan = from_json(done([*primus, "dry_run=json"], empty, **environ))
     assert [word for word in plan.command if word.startswith(str(package.parent))], "the node side of another Primus"
     assert [*empty.iterdir()] == []

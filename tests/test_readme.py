@@ -35,6 +35,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_example_of_use_can_be_planned(use: str, primus: Primus, work: Path, recorded: Path) -> None:
     (work / "docs").mkdir()
     (work / "docs/a.md").write_text("text")
+    (work / "saved/step-1").mkdir(parents=True)  # a checkpoint may be named as a run, or as a folder
+    use = use.replace("checkpoint=<run>", "checkpoint=saved")
     words = shlex.split(re.sub(r"(outputs/default/)?<run>", str(recorded), use))[1:]
     said = primus(*words, *([] if "--help" in words else ["dry_run=true"]))
     assert said.code == 0, said.err

@@ -95,6 +95,8 @@ def test_a_dry_run_of_it_touches_nothing(primus: Primus, failed: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("task=train/evaluate", "checkpoint={run}"), "a run of task=command, which has no checkpoints of a model"),
+        (("task=train/evaluate",), "needs a checkpoint: give it with checkpoint=<run or folder>"),
         (("resume=nothing",), "resume=nothing: not under outputs/"),
         (("resume={run}", "replay={run}"), "replay= makes a new run of an old one, resume= goes on with it"),
         (("-m", "resume={run}", "task.command=a,b"), "resume= goes on with one run: leave out --multirun"),

@@ -75,7 +75,10 @@ def _to_evaluate(arguments: Arguments, root: str) -> Original | None:
     path = Path(word).expanduser()
     if path.is_dir() and not (path / rundir.PLAN).is_file():
         return None
-    return Original(finding.find("checkpoint", word, root, None, offline=True), "evaluate")
+    run = finding.find("checkpoint", word, root, None, offline=True)
+    if not run.plan.task.startswith("train/"):
+        raise BadRequest(f"checkpoint={word}: a run of task={run.plan.task}, which has no checkpoints of a model")
+    return Original(run, "evaluate")
 
 
 def register(original: Original, arguments: Arguments) -> str:
