@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from . import backends
+from .cluster.slurm import Slurm, cluster
 
 PATIENCE = 60.0
 """Seconds to wait for something that happens soon, before a test fails instead of hanging."""
@@ -28,6 +29,20 @@ def megatron_python() -> str:
 def maxtext_python() -> str:
     """An interpreter that has MaxText."""
     return backends.python("maxtext")
+
+
+@pytest.fixture(scope="session")
+def slurm_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
+    """A real Slurm of two nodes, for all tests that do not break it."""
+    with cluster(tmp_path_factory.mktemp("slurm")) as found:
+        yield found
+
+
+@pytest.fixture
+def slurm(slurm_cluster: Slurm, monkeypatch: pytest.MonkeyPatch) -> Slurm:
+    """The cluster, and this process its user."""
+    monkeypatch.setenv("SLURM_CONF", str(slurm_cluster.conf))
+    return slurm_cluster
 
 
 @dataclass(frozen=True)

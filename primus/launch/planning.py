@@ -26,6 +26,8 @@ OF_THE_COMMAND = (
     "resume",
     "sweep",
     "run",
+    "follow",
+    "rank",
     "to",
     "run_a",
     "run_b",
@@ -63,12 +65,15 @@ def build(
         grace_period=request.node.grace_period,
         metrics_interval=request.node.metrics_interval,
         gpu_models=request.gpu.devices,
+        lost_after=request.node.lost_after,
     )
     config = {key: value for key, value in data.items() if key not in OF_THE_COMMAND}
+    directory = (inside or experiment_directory(request, place)) / run_id
+    scripts = runtime.files(settings, job, directory, place) if hasattr(runtime, "files") else ()
     return Plan(
         schema=SCHEMA,
         run_id=run_id,
-        directory=str((inside or experiment_directory(request, place)) / run_id),
+        directory=str(directory),
         task=request.task["name"],
         backend=work.backend,
         config=redacted_config(config, place.environ),
@@ -76,7 +81,7 @@ def build(
         code=place.code,
         job=job,
         environment=layers(request, work, source, place),
-        files=work.files,
+        files=(*work.files, *scripts),
         command=runtime.command(settings, place),
         sweep=sweep,
         replay_of=replay_of,

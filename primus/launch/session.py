@@ -84,7 +84,9 @@ class Session:
         from primus.launch import run
 
         secrets = confidential.secret_environment(asked.request.env.set)
-        ended = run.single(plan, asked.request, surroundings, secrets, self._original)
+        runtime = member("runtime", asked.request.runtime["name"])
+        single = getattr(runtime, "single", run.single)
+        ended = single(plan, asked.request, surroundings, secrets, self._original)
         self._exit_code = max(self._exit_code, ended.exit_code)
         return ended.loss
 
@@ -105,7 +107,8 @@ class Session:
             return [None] * len(plans)
         _warn(plans)
         secrets = [confidential.secret_environment(a.request.env.set) for a in every]
-        ended = sweep.run(directory, plans, first, surroundings, secrets, batch.parallel, self._original)
+        start = getattr(member("runtime", first.runtime["name"]), "sweep", sweep.run)
+        ended = start(directory, plans, first, surroundings, secrets, batch.parallel, self._original)
         self._exit_code = max(self._exit_code, ended.exit_code)
         return ended.losses
 

@@ -53,7 +53,7 @@ class Job:
 
     `ranks_per_node` None means one rank per GPU, or a single rank on a node without one. `parallel` holds the degrees
     whose product must divide the world size (tensor, pipeline, ...). `gpu_models` are patterns of the names of the
-    profile's GPUs. Times are in seconds.
+    profile's GPUs. Times are in seconds; a node that is silent for `lost_after` is lost.
     """
 
     nodes: int
@@ -66,6 +66,36 @@ class Job:
     grace_period: float
     metrics_interval: float
     gpu_models: Tuple[str, ...] = ()
+    lost_after: float = 30.0
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A path of the node in the container."""
+
+    source: str
+    target: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class Container:
+    """The container that the agent of each node runs in; `engine` is docker, podman, apptainer or pyxis.
+
+    `python` is the interpreter of the image that runs the agent (Python >= 3.9). `ulimits` are `name=soft:hard`,
+    `shm_size` such as `16g` (None: the host's own), `options` come verbatim before the image.
+    """
+
+    engine: str
+    image: str
+    mounts: Tuple[Mount, ...] = ()
+    python: str = "python3"
+    environment: Tuple[str, ...] = ()
+    shm_size: Optional[str] = None
+    ulimits: Tuple[str, ...] = ()
+    user: Optional[str] = None
+    pull: Optional[str] = None
+    options: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,6 +126,7 @@ class Plan:
     sweep: Optional[str] = None
     replay_of: Optional[str] = None
     notes: Tuple[Note, ...] = ()
+    container: Optional[Container] = None
 
 
 class PlanError(ValueError):

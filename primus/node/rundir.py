@@ -10,9 +10,13 @@ CONFIG = "config.yaml"
 OVERRIDES = "overrides.yaml"
 RESULT = "result.json"
 RECORD = "record.json"
+HANDLE = "handle.json"
 REPORT = "report.html"
 CODE = "code"
 LAUNCH_LOG = "logs/launch.log"
+JOB_LOG = "logs/job.log"
+STOP = "stop"
+"""Its presence asks ranks that know of it (PRIMUS_STOP_FILE) to save a checkpoint and end."""
 
 
 def node_facts(node_rank: int) -> str:

@@ -44,6 +44,7 @@ class Node:
 
     grace_period: float = bounded(least=0)
     metrics_interval: float = bounded(least=0)
+    lost_after: float = bounded(above=0)
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,8 @@ class Request:
     resume: str | None
     checkpoint: str | None
     run: str | None
+    follow: bool
+    rank: int | None
     to: str | None
     run_a: str | None
     run_b: str | None

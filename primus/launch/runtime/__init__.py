@@ -1,1 +1,8 @@
-"""Where a job runs. Each module holds `Settings` and `command(settings, place)`, which gives the outermost command."""
+"""Where a job runs. Each module holds
+
+- `Settings`: its YAML as a dataclass, with `nodes`;
+- `command(settings, place) -> tuple[str, ...]`: the outermost command, `{primus.run_dir}` being the run directory;
+- `files(settings, job, directory, place) -> tuple[File, ...]`, where it needs some: a batch script, say;
+- `single(plan, request, place, secrets, original) -> Ended`, where the job is no child of the command: else `run.single`;
+- `sweep(directory, plans, request, place, secrets, parallel, original) -> Ended`, likewise: else `sweep.run`.
+"""
