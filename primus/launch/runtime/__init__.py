@@ -3,6 +3,6 @@
 - `Settings`: its YAML as a dataclass, with `nodes`;
 - `command(settings, place) -> tuple[str, ...]`: the outermost command, `{primus.run_dir}` being the run directory;
 - `files(settings, job, directory, place) -> tuple[File, ...]`, where it needs some: a batch script, say;
-- `single(plan, request, place, secrets, original) -> Ended`, where the job is no child of the command: else `run.single`;
+- `single(plan, request, place, secrets, original) -> Ended` for a job that is no child: else `run.single`;
 - `sweep(directory, plans, request, place, secrets, parallel, original) -> Ended`, likewise: else `sweep.run`.
 """
