@@ -27,7 +27,7 @@ _VERBATIM_PREFIX = "env.set."
 # Options of a framework: whether there is such a key is known to the ranks alone.
 _FRAMEWORKS_OWN = "backend.args."
 # Text, unless it starts like a list or a quoted string: a comma in it is no sweep, a number in it no number.
-_PLAIN_TEXT = {"console.ranks", "task.command"}
+_PLAIN_TEXT = {"console.ranks", "run", "task.command"}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,82 @@
+"""A run is ended from another shell."""
+
+import json
+from pathlib import Path
+
+from ...conftest import Primus, Rank, Start, gone
+from .waiting import begin
+
+OFF = "tracking.enabled=false"
+
+
+def status(run: Path) -> tuple[str, int]:
+    told = json.loads((run / "result.json").read_text())
+    return told["status"], told["exit_code"]
+
+
+def test_every_process_ends_and_the_result_says_killed(start: Start, rank: Rank, work: Path, primus: Primus) -> None:
+    launcher, run, pids = begin(start, rank, work)
+    said = primus("task=cancel", f"run={run.name}")
+    assert (said.code, said.out, said.err) == (0, f"run     {run}  (killed)\n", "")
+    assert all(gone(pid) for pid in pids)
+    assert launcher.wait() == 130
+    assert status(run) == ("KILLED", 130)
+
+
+def test_after_the_launcher_is_gone_too(start: Start, rank: Rank, work: Path, primus: Primus) -> None:
+    stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+    (work / "rank.py").touch()
+    launcher, run, pids = begin(start, lambda text: rank(stubborn + text), work, "node.grace_period=2")
+    launcher.kill()
+    launcher.wait()
+    said = primus("task=cancel", f"run={run.name}")
+    assert said.code == 0
+    assert all(gone(pid) for pid in pids)
+    assert status(run) == ("KILLED", 130)
+
+
+def test_a_run_that_is_over_is_not_cancelled(primus: Primus, rank: Rank, work: Path) -> None:
+    primus(*rank(""), OFF)
+    (run,) = (work / "outputs/default").iterdir()
+    said = primus("task=cancel", f"run={run.name}")
+    assert said.code == 2
+    assert said.err == f"primus: {run.name} is over already, nothing is cancelled: it finished\n"
+    assert status(run) == ("FINISHED", 0)
+
+
+def test_to_cancel_twice_is_no_error(start: Start, rank: Rank, work: Path, primus: Primus) -> None:
+    launcher, run, _ = begin(start, rank, work)
+    assert primus("task=cancel", f"run={run.name}").code == 0
+    said = primus("task=cancel", f"run={run.name}")
+    assert (said.code, said.out) == (0, f"run     {run}  (killed before)\n")
+    launcher.communicate()
+
+
+def test_a_job_of_a_sweep_is_cancelled_alone_and_the_sweep_goes_on(
+    start: Start, rank: Rank, work: Path, primus: Primus
+) -> None:
+    text = "import os, time\nopen(os.environ['NAME'], 'w')\nwhile not os.path.exists('go'): time.sleep(0.02)"
+    launcher = start("-m", *rank(text), OFF, "env.set.NAME=a,b", "hydra.launcher.parallel=2")
+    while not ((work / "a").exists() and (work / "b").exists()):
+        assert launcher.poll() is None
+    (sweep,) = (work / "outputs/default").iterdir()
+    assert primus("task=cancel", f"run={sweep.name}/0").code == 0
+    assert status(sweep / "0") == ("KILLED", 130)
+    assert "2 jobs: 1 killed, 1 running" in primus("task=status", f"run={sweep.name}").out
+    (work / "go").touch()
+    launcher.communicate()
+    assert status(sweep / "1") == ("FINISHED", 0)
+
+
+def test_a_sweep_is_cancelled_whole(start: Start, rank: Rank, work: Path, primus: Primus) -> None:
+    text = "import os, time\nopen('begun', 'w')\ntime.sleep(600)"
+    launcher = start("-m", *rank(text), OFF, "env.set.NAME=a,b", "hydra.launcher.parallel=1")
+    while not (work / "begun").exists():
+        assert launcher.poll() is None
+    (sweep,) = (work / "outputs/default").iterdir()
+    said = primus("task=cancel", f"run={sweep.name}")
+    assert (said.code, said.out) == (0, f"run     {sweep}  (killed)\n")
+    launcher.communicate()
+    assert launcher.returncode == 130
+    assert status(sweep / "0") == ("KILLED", 130)
+    assert json.loads((sweep / "sweep.json").read_text())["status"] == "KILLED"
