@@ -30,6 +30,10 @@ def _main() -> int:
     except ValueError as error:
         print(f"primus: {error}\n{USAGE}", file=sys.stderr)
         return 2
+    if arguments.shell:
+        from primus.node import shell
+
+        return shell.run(arguments)
 
     def agent(pipe: int) -> int:
         from primus.node.agent import run  # here: the guard stays small

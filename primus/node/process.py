@@ -92,6 +92,17 @@ def ask(
     return output.decode(errors="replace") if process.returncode == 0 else None
 
 
+def become(argv: Sequence[str], *, env: Mapping[str, str], cwd: str) -> None:
+    """Run `argv` in the place of this process, as its caller would have started it. Raises OSError.
+
+    A program without a slash is looked for on the PATH of `env`.
+    """
+    os.chdir(cwd)
+    for signum in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores, and a program would inherit
+        signal.signal(signum, signal.SIG_DFL)
+    os.execvpe(argv[0], list(argv), dict(env))
+
+
 def fork(body: Callable[[], int]) -> int:
     """Run `body` in a copy of this process, whose id it returns; the copy exits with what `body` returns, or BROKEN."""
     for stream in (sys.stdout, sys.stderr):
