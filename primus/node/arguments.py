@@ -4,15 +4,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Optional, Sequence, Tuple
 
-USAGE = "usage: python <primus>/node --plan FILE --node-rank N [--devices 0,1] [--cores 0,1] [--lifeline FD]"
+USAGE = "usage: python <primus>/node --plan FILE --node-rank N [--devices 0,1] [--cores 0,1] [--lifeline FD] [--inside]"
 _OPTIONS = ("--plan", "--node-rank", "--devices", "--cores", "--lifeline")
+_FLAGS = ("--inside",)
 
 
 @dataclass(frozen=True)
 class Arguments:
     """The command line. `devices` and `cores` narrow this job to some of the node's; None leaves it all of them.
 
-    `lifeline` is an inherited file descriptor; that it ends means that the launcher is gone.
+    `lifeline` is an inherited file descriptor; that it ends means that the launcher is gone. `inside`: this is in the
+    container of the plan, and the first line of the lifeline is what was handed in. `given` are the words themselves.
     """
 
     plan: Path
@@ -20,6 +22,12 @@ class Arguments:
     devices: Optional[Tuple[str, ...]]
     cores: Optional[Tuple[int, ...]]
     lifeline: Optional[int]
+    inside: bool = False
+    given: Tuple[str, ...] = ()
+
+    def again(self) -> Tuple[str, ...]:
+        """The words for the same part of the plan, in another place."""
+        return tuple(word for word in self.given if not word.startswith(("--lifeline=", *_FLAGS)))
 
 
 def parse(argv: Sequence[str]) -> Arguments:
@@ -28,6 +36,9 @@ def parse(argv: Sequence[str]) -> Arguments:
     rest = list(argv)
     while rest:
         name, equals, value = rest.pop(0).partition("=")
+        if name in _FLAGS and not equals:
+            given[name] = ""
+            continue
         if name not in _OPTIONS:
             raise ValueError(f"there is no option {name}")
         if not equals:
@@ -43,6 +54,8 @@ def parse(argv: Sequence[str]) -> Arguments:
         devices=tuple(filter(None, given["--devices"].split(","))) if "--devices" in given else None,
         cores=tuple(_number("--cores", c) for c in given["--cores"].split(",")) if "--cores" in given else None,
         lifeline=_number("--lifeline", given["--lifeline"]) if "--lifeline" in given else None,
+        inside="--inside" in given,
+        given=tuple(name if name in _FLAGS else f"{name}={value}" for name, value in given.items()),
     )
 
 
