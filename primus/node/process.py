@@ -108,6 +108,9 @@ def converse(argv: Sequence[str], seconds: float, *, env: Optional[Mapping[str, 
             end_group(process.pid, signal.SIGKILL)
             process.communicate()
             return 124, "", f"no answer in {seconds:.0f} s"
+        except BaseException:  # a signal's handler raised
+            end_group(process.pid, signal.SIGKILL)
+            raise
     return process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
 
 

@@ -7,8 +7,8 @@ from primus.node import rundir
 from primus.node.plan import Mount, Plan
 
 # An image without its own is no image any more; a folder below one of these may be mounted.
-_OF_THE_IMAGE = ("/", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/opt", "/proc", "/root", "/run", "/sbin", "/sys",
-                 "/tmp", "/usr", "/var")  # fmt: skip
+_OF_THE_IMAGE = ("/", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/opt", "/proc", "/root", "/run", "/sbin",
+                 "/sys", "/tmp", "/usr", "/var")  # fmt: skip
 
 
 def of_plan(plan: Plan, package: str) -> Tuple[Mount, ...]:

@@ -9,8 +9,8 @@ import os
 import signal
 import sys
 import time
-from contextlib import suppress
-from typing import Callable, Dict, Mapping, Optional
+from contextlib import contextmanager, suppress
+from typing import Callable, Dict, Iterator, Mapping, Optional
 
 from primus.node import guard, host, process, rundir
 from primus.node.arguments import Arguments
@@ -39,8 +39,11 @@ def run(arguments: Arguments) -> int:
     files = _Files(arguments)
     environ = dict(os.environ)
     try:
-        what = engine.identity(plan.container, environ)
-        begun = prepare(plan, arguments)
+        with _stoppable():
+            what = engine.identity(plan.container, environ)
+            begun = prepare(plan, arguments)
+    except _Stopped as stopped:
+        return files.stop(stopped.signum)
     except engine.NoImage as error:
         return files.refuse(str(error), BAD_REQUEST)
     except (engine.NoEngine, ValueError) as error:
@@ -55,6 +58,29 @@ def run(arguments: Arguments) -> int:
         files.conclude(f"what held the container was ended by {process.signal_name(code) or code}", code)
 
     return guard.run(body, lost)
+
+
+class _Stopped(Exception):
+    """A signal came before there was anything to pass it on to."""
+
+    def __init__(self, signum: int) -> None:
+        self.signum = signum
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Requests to end raise _Stopped: an engine may be fetching an image for an hour."""
+
+    def stop(signum: int, frame: object) -> None:
+        raise _Stopped(signum)
+
+    signums = [signum for signum in guard.handled() if signum in guard.ENDING]
+    for signum in signums:
+        signal.signal(signum, stop)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, guard.handled())  # until the guard has its own handlers
 
 
 def prepare(plan: Plan, arguments: Arguments) -> Start:
@@ -200,6 +226,11 @@ class _Files:
         """There will be no container."""
         self._write(unfit(message, code))
         return code
+
+    def stop(self, signum: int) -> int:
+        """It was asked to end before there was a container."""
+        self._write(Outcome("killed", 128 + signum, f"ended by {signal.Signals(signum).name}", None, ()))
+        return 128 + signum
 
     def conclude(self, message: str, code: int, never: Optional[str] = None) -> int:
         """The exit code by the agent's own outcome; without one write that the job failed, or (`never`) never began."""
