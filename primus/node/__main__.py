@@ -22,7 +22,7 @@ def _find_primus() -> None:
 
 
 def _main() -> int:
-    from primus.node import guard
+    from primus.node import container, guard
     from primus.node.arguments import USAGE, parse
 
     try:
@@ -34,6 +34,18 @@ def _main() -> int:
         from primus.node import shell
 
         return shell.run(arguments)
+    if arguments.inside:
+        from primus.node.container import handover
+
+        try:
+            handover.receive(arguments.lifeline or 0, os.environ)
+        except (OSError, ValueError) as error:
+            print(f"primus: {error}", file=sys.stderr)
+            return 3
+    elif container.wanted(arguments.plan):
+        from primus.node.container import starter
+
+        return starter.run(arguments)
 
     def agent(pipe: int) -> int:
         from primus.node.agent import run  # here: the guard stays small

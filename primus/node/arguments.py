@@ -6,9 +6,12 @@ from typing import Dict, Mapping, Optional, Sequence, Tuple
 
 from primus.node.allocation import number
 
-USAGE = "usage: python <primus>/node --plan FILE --node-rank N|slurm [--devices 0,1] [--cores 0,1] [--lifeline FD] [--shell]"
+USAGE = (
+    "usage: python <primus>/node --plan FILE --node-rank N|slurm "
+    "[--devices 0,1] [--cores 0,1] [--lifeline FD] [--inside] [--shell]"
+)
 _OPTIONS = ("--plan", "--node-rank", "--devices", "--cores", "--lifeline")
-_FLAGS = ("--shell",)
+_FLAGS = ("--inside", "--shell")
 
 
 @dataclass(frozen=True)
@@ -16,8 +19,9 @@ class Arguments:
     """The command line. `devices` and `cores` narrow this job to some of the node's; None leaves it all of them.
 
     `lifeline` is an inherited file descriptor; that it ends means that the launcher is gone. `slurm`: the node rank
-    and the other nodes are those of the Slurm task that this process is in. `shell`: no job,
-    but its first rank's place at the terminal.
+    and the other nodes are those of the Slurm task that this process is in. `inside`: this is in the container of the
+    plan, and the first line of the lifeline is what was handed in. `shell`: no job, but its first rank's place at the
+    terminal. `given` are the words themselves.
     """
 
     plan: Path
@@ -27,6 +31,12 @@ class Arguments:
     lifeline: Optional[int]
     slurm: bool = False
     shell: bool = False
+    inside: bool = False
+    given: Tuple[str, ...] = ()
+
+    def again(self) -> Tuple[str, ...]:
+        """The words for the same part of the plan, in another place."""
+        return tuple(word for word in self.given if not word.startswith(("--lifeline=", *_FLAGS)))
 
 
 def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Arguments:
@@ -56,6 +66,8 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Arguments:
         lifeline=_number("--lifeline", given["--lifeline"]) if "--lifeline" in given else None,
         slurm=slurm,
         shell="--shell" in given,
+        inside="--inside" in given,
+        given=tuple(name if name in _FLAGS else f"{name}={value}" for name, value in given.items()),
     )
 
 

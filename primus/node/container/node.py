@@ -1,0 +1,47 @@
+"""What a node has that its containers must be given: devices, the groups that may use them, the user."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import List, Set, Tuple
+
+from primus.node.devices import detect
+
+
+@dataclass(frozen=True)
+class Node:
+    """`vendor` is nvidia, amd or cpu; `devices` are device files and folders of them, `groups` those that own them.
+
+    Numbers of groups, because an image need not know a group by the name `render` that its host gives it.
+    """
+
+    vendor: str = "cpu"
+    devices: Tuple[str, ...] = ()
+    groups: Tuple[int, ...] = ()
+    infiniband: bool = False
+    uid: int = 0
+    gid: int = 0
+
+
+def survey(gpu: str, root: Path = Path("/")) -> Node:
+    """This node, from its device files under `root`; `gpu` is what the job asks for (`cpu`: none)."""
+    vendor = detect(gpu, {}, root).vendor
+    devices: List[str] = []
+    if vendor == "amd":
+        devices += [path for path in ("/dev/kfd", "/dev/dri") if _at(root, path).exists()]
+    infiniband = _at(root, "/dev/infiniband").is_dir()
+    groups: Set[int] = set()
+    for path in devices:
+        groups.update(_groups(_at(root, path)))
+    if infiniband:
+        devices.append("/dev/infiniband")
+    return Node(vendor, tuple(devices), tuple(sorted(groups)), infiniband, os.getuid(), os.getgid())
+
+
+def _at(root: Path, path: str) -> Path:
+    return root / path.lstrip("/")
+
+
+def _groups(path: Path) -> Set[int]:
+    files = [path] if not path.is_dir() else [file for file in path.iterdir() if not file.is_dir()]
+    return {file.stat().st_gid for file in files} - {0}
