@@ -5,18 +5,15 @@ temporary one: `<output.root>/.shell/<run id>`, where the node (and the containe
 """
 
 import contextlib
-import os
 import shlex
 import shutil
-import signal
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from primus.launch import rundirectory
+from primus.launch import container, rundirectory
 from primus.launch.backend.settings import Settings as Backend
 from primus.launch.config.origin import Origins
 from primus.launch.config.reading import typed
@@ -25,9 +22,13 @@ from primus.launch.place import Place
 from primus.launch.problems import BadRequest, Unfit
 from primus.launch.replaying.original import Original
 from primus.launch.runtime import direct
+from primus.launch.slurm import controller, script, terminal
+from primus.launch.slurm.options import Settings as Slurm
 from primus.launch.task import Work
 from primus.node import process
 from primus.node.plan import Plan, fill
+from primus.node.shell import attend
+from primus.node.typed import read
 
 if TYPE_CHECKING:
     from primus.launch.run import Ended
@@ -55,58 +56,48 @@ def work(task: Settings, request: Request, source: Origins, place: Place) -> Wor
 
 
 def adapted(plan: Plan, place: Place) -> Plan:
-    """The plan of a shell: one node, a directory that does not stay, and the command that opens it at a terminal."""
+    """The plan of a shell: one node, a directory that does not stay, and the command that opens it at a terminal.
+
+    It works on the source tree as it is, queued or not: nothing is frozen. Raises BadRequest for options of Slurm.
+    """
     directory = Path(plan.directory).parents[1] / _FOLDER / plan.run_id
-    plan = replace(plan, directory=str(directory), files=(), job=replace(plan.job, nodes=1))
-    return replace(plan, command=(*direct.command(direct.Settings("direct", 1), place), "--shell"))
+    job = replace(plan.job, nodes=1, directory=str(place.directory))
+    plan = replace(plan, directory=str(directory), files=(), job=job)
+    words = (*direct.command(direct.Settings("direct", 1), place), "--shell")
+    if _in_slurm(plan):
+        words = terminal.argv(read(Slurm, plan.config["runtime"], "runtime"), plan, place, words)
+    return replace(plan, command=words)
 
 
 def single(
     plan: Plan, request: Request, place: Place, secrets: Mapping[str, str], original: Original | None
 ) -> "Ended":
-    """Open it; the exit code is its own. Raises BadRequest without a terminal, or where nothing can be written."""
+    """Open it; the exit code is its own. Raises Complaint without a terminal, or where it cannot be opened."""
     from primus.launch.run import Ended
 
-    if request.task.get("command") is None and not sys.stdin.isatty():
+    at_terminal = sys.stdin.isatty()
+    if request.task.get("command") is None and not at_terminal:
         raise BadRequest("task=shell needs a terminal; to run one program there, give task.command=…")
+    environ = dict(place.environ)
+    if _in_slurm(plan):
+        controller.check_reachable(environ)
+        environ = script.environment(environ, "")
+    elif plan.container:
+        container.check(plan, place)
     directory = rundirectory.create(plan)
     try:
         argv = [fill(word, {"run_dir": str(directory)}) for word in plan.command]
-        return Ended(_run(argv, {**place.environ, **secrets}, plan.job.directory), None)
+        if not at_terminal and terminal.PTY in argv:
+            argv.remove(terminal.PTY)
+        child = process.start(argv, env={**environ, **secrets}, cwd=str(place.directory), stdin=None, new_session=False)
+        return Ended(attend(child), None)
+    except OSError as error:
+        raise Unfit(f"task=shell: cannot start {plan.command[0]}: {error.strerror}") from None
     finally:
         shutil.rmtree(directory, ignore_errors=True)
         with contextlib.suppress(OSError):  # another shell's is there
             directory.parent.rmdir()
 
 
-def _run(argv: list[str], environ: Mapping[str, str], directory: str) -> int:
-    """In this process's own group, which has the terminal; its keys are the shell's meanwhile."""
-    try:
-        child = process.start(argv, env=environ, cwd=directory, stdin=None, new_session=False)
-    except OSError as error:
-        raise Unfit(f"task=shell: cannot start {argv[0]}: {error.strerror}") from None
-    with _signals(child), child:
-        code = child.wait()
-    return 128 - code if code < 0 else code
-
-
-@contextlib.contextmanager
-def _signals(child: "subprocess.Popen[bytes]") -> Any:
-    """The terminal sends its keys to both: here they are nothing. An end from outside is told as a terminal would."""
-
-    def pass_on(number: int, _: object) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child.pid, signal.SIGHUP)  # an interactive shell ignores SIGTERM
-
-    handlers: dict[signal.Signals, Any] = {
-        signal.SIGINT: lambda *_: None,
-        signal.SIGQUIT: lambda *_: None,
-        signal.SIGTERM: pass_on,
-        signal.SIGHUP: pass_on,
-    }
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _in_slurm(plan: Plan) -> bool:
+    return bool(plan.config["runtime"]["name"] == "slurm")
