@@ -150,7 +150,7 @@ def _in_slurm(job_id: str, job: Job | None, unreachable: bool) -> tuple[str, str
     if job is None:
         return "LOST", f"Slurm knows no job {job_id} any more, and it left no result"
     if job.pending:
-        return "PENDING", job.reason or job.name
+        return "PENDING", job.reason or ("" if job.name == "PENDING" else job.name)
     if not job.over:
         return "RUNNING", "" if job.name == "RUNNING" else job.name
     return "LOST", f"Slurm: {ending(job_id, job)}; it left no result"

@@ -62,7 +62,7 @@ def _follow(directory: Path, shown: "Logs") -> None:
             over = not found.living
             if found.name == "PENDING" and found.reason != before:
                 before = found.reason
-                print(f"primus: the run is pending: {before}", file=sys.stderr)
+                print(f"primus: the run is pending{f': {before}' if before else ''}", file=sys.stderr)
         over = over or state.has_result(directory)
 
 
