@@ -6,7 +6,7 @@ After that line each byte is the number of a signal, and the end of the stream m
 import fnmatch
 import json
 import os
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, Mapping, MutableMapping, Optional
 
 from primus.node.devices import VISIBILITY
 from primus.node.plan import Plan
@@ -35,7 +35,7 @@ def line(plan: Plan, environ: Mapping[str, str], identity: Mapping[str, Any]) ->
     return json.dumps({"environment": environment(plan, environ), "container": identity}).encode() + b"\n"
 
 
-def receive(fd: int, environ: "os._Environ[str]") -> None:
+def receive(fd: int, environ: MutableMapping[str, str]) -> None:
     """Read the line inside, byte by byte since more may follow, into `environ`. Raises ValueError for anything else."""
     text = b""
     while not text.endswith(b"\n"):

@@ -1,6 +1,7 @@
 """What a node has that its containers must be given: devices, the groups that may use them, the user."""
 
 import os
+import resource
 from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Set, Tuple
@@ -12,7 +13,8 @@ from primus.node.devices import detect
 class Node:
     """`vendor` is nvidia, amd or cpu; `devices` are device files and folders of them, `groups` those that own them.
 
-    Numbers of groups, because an image need not know a group by the name `render` that its host gives it.
+    Numbers of groups, because an image need not know a group by the name `render` that its host gives it. `limits` are
+    those of this process, `name=soft:hard`, -1 for none.
     """
 
     vendor: str = "cpu"
@@ -21,6 +23,7 @@ class Node:
     infiniband: bool = False
     uid: int = 0
     gid: int = 0
+    limits: Tuple[str, ...] = ()
 
 
 def survey(gpu: str, root: Path = Path("/")) -> Node:
@@ -35,7 +38,12 @@ def survey(gpu: str, root: Path = Path("/")) -> Node:
         groups.update(_groups(_at(root, path)))
     if infiniband:
         devices.append("/dev/infiniband")
-    return Node(vendor, tuple(devices), tuple(sorted(groups)), infiniband, os.getuid(), os.getgid())
+    return Node(vendor, tuple(devices), tuple(sorted(groups)), infiniband, os.getuid(), os.getgid(), _limits())
+
+
+def _limits() -> Tuple[str, ...]:
+    named = (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC))
+    return tuple("{}={}:{}".format(name, *resource.getrlimit(which)) for name, which in named)
 
 
 def _at(root: Path, path: str) -> Path:

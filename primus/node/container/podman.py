@@ -11,8 +11,13 @@ SEPARATORS = ',"'
 
 def argv(start: Start) -> Tuple[str, ...]:
     """The whole command that runs the container in the foreground."""
-    # Its own limits are 2,048 processes, which eight ranks and their threads pass, and a fixed number of open files.
-    limits = ("--pids-limit", "-1", *(() if oci.limits(start) else ("--ulimit", "host")))
+    # Its own limits are 2,048 processes, which eight ranks and their threads pass, and more open files than a node may
+    # allow (as `--ulimit host` asks for in 4.3): so the node's own, as outside.
+    given = {limit.partition("=")[0] for limit in oci.limits(start)}
+    limits = ["--pids-limit", "-1"]
+    for limit in start.node.limits:
+        if limit.partition("=")[0] not in given:
+            limits += ["--ulimit", limit]
     gpus = ("--device", "nvidia.com/gpu=all") if start.node.vendor == "nvidia" else ()  # CDI
     names = ("--userns", "keep-id") if start.node.uid and not start.container.user else ()  # without root
     return ("podman", "run", *oci.options(start), *limits, *names, *oci.user(start), *gpus, *oci.rest(start))
