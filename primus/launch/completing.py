@@ -6,14 +6,13 @@ from typing import Any
 
 from primus.launch import outcome, rundirectory, state
 from primus.launch.config.request import Request
+from primus.launch.problems import JOB_FAILED
 from primus.launch.record.files import node_reports, read_json
 from primus.launch.running import record_once
 from primus.launch.state import State
 from primus.node import rundir
 
 _OWN = "the launcher was killed"  # as the recorder says it: either may come first
-_SLURMS_DOING = ("TIMEOUT", "NODE_FAIL", "PREEMPTED", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE")
-"""Ends that are a failure of the job, though its nodes saw no more than a signal."""
 
 
 def complete(found: State, request: Request) -> tuple[State, str]:
@@ -45,22 +44,19 @@ def write_result(run: State, cancelled: bool = False) -> None:
     """
     if state.has_result(run.directory) or not (run.directory / rundir.PLAN).is_file():
         return
-    job = run.slurm if run.handle and run.handle.job else None
-    told = _told(run.directory)
-    message: str | None
-    if cancelled or (job and job.name == "CANCELLED"):
+    told, in_slurm = _told(run.directory), bool(run.handle and run.handle.job)
+    if cancelled or (run.slurm and run.slurm.name == "CANCELLED"):
         killed, message = True, "cancelled"
-    elif run.handle and run.handle.job:
-        killed, message = False, None if told and not (job and job.name in _SLURMS_DOING) else run.reason
+    elif in_slurm:
+        killed, message = False, run.reason
     else:
-        killed, message = not told, None if told else _OWN
+        killed, message = not told, _OWN
     began = run.started or run.submitted or (run.directory / rundir.PLAN).stat().st_mtime
-    result = outcome.write_result(run.directory, began, killed, message)
-    if job and job.name in _SLURMS_DOING:
-        rundir.write_json(run.directory / rundir.RESULT, {**result, "status": "FAILED", "exit_code": 1})
-    rundirectory.log(
-        run.directory, "INFO", f"result.json is written afterwards, its owner is gone: {message or 'done'}"
-    )
+    result = outcome.write_result(run.directory, began, killed, None if told and not killed else message)
+    if result["status"] == "KILLED" and not killed and in_slurm:  # its nodes saw no more than what ended them
+        failed = {"status": "FAILED", "exit_code": JOB_FAILED, "message": message}
+        rundir.write_json(run.directory / rundir.RESULT, {**result, **failed})
+    rundirectory.log(run.directory, "INFO", f"result.json is written afterwards, its owner is gone: {message}")
 
 
 def _told(directory: Path) -> bool:
