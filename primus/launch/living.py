@@ -6,13 +6,13 @@ import signal
 from pathlib import Path
 
 from primus.launch.handle import Handle
-from primus.node import rundir
+from primus.node import process, rundir
 
 
 def agents(directory: Path) -> list[int]:
-    """The node's own processes of a run (guard and agent, in a container the engine's client), the outermost first."""
-    plan = os.fsencode(directory / rundir.PLAN)
-    return [pid for pid in _pids() if plan in _words(pid, "cmdline")[1:]]
+    """The node's own processes of a run, the outermost first: guard and agent; outside of a container, if it has one."""
+    found = [pid for pid in _of_plan(directory) if b"--inside" not in _words(pid, "cmdline")]
+    return sorted(found, key=lambda pid: (process.began(pid) or 0, pid))
 
 
 def ranks(directory: Path) -> list[int]:
@@ -23,7 +23,7 @@ def ranks(directory: Path) -> list[int]:
 
 def of(directory: Path) -> list[int]:
     """All processes of a run, of its agents and of its ranks, that can be seen from here."""
-    return sorted({*agents(directory), *ranks(directory)})
+    return sorted({*_of_plan(directory), *ranks(directory)})
 
 
 def ask_to_end(pid: int, still: Handle | None = None) -> bool:
@@ -43,6 +43,11 @@ def ask_to_end(pid: int, still: Handle | None = None) -> bool:
         return True
     finally:
         os.close(fd)
+
+
+def _of_plan(directory: Path) -> list[int]:
+    plan = os.fsencode(directory / rundir.PLAN)
+    return [pid for pid in _pids() if {plan, b"--plan=" + plan}.intersection(_words(pid, "cmdline")[1:])]
 
 
 def _pids() -> list[int]:

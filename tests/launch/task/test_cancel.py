@@ -3,6 +3,9 @@
 import json
 from pathlib import Path
 
+import pytest
+
+from ...cluster.docker import Docker
 from ...conftest import Primus, Rank, Start, gone
 from .waiting import begin
 
@@ -80,3 +83,24 @@ def test_a_sweep_is_cancelled_whole(start: Start, rank: Rank, work: Path, primus
     assert launcher.returncode == 130
     assert status(sweep / "0") == ("KILLED", 130)
     assert json.loads((sweep / "sweep.json").read_text())["status"] == "KILLED"
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("launcher_lives", [True, False])
+def test_a_run_in_a_container_is_told_of_and_cancelled_alike(
+    start: Start, rank: Rank, work: Path, primus: Primus, docker: Docker, launcher_lives: bool
+) -> None:
+    (work / "rank.py").write_text("import time; print('begun', flush=True); time.sleep(600)")
+    inside = ("runtime=container", "container=docker", f"container.image={docker.image}")
+    launcher = start("task=command", "task.command=[python3,-I,-S,rank.py]", OFF, *inside)
+    assert launcher.stdout
+    assert launcher.stdout.readline() == "begun\n"
+    (run,) = (work / "outputs/default").iterdir()
+    assert "(running)" in primus("task=status", f"run={run.name}").out
+    assert primus("task=logs", f"run={run.name}").out.endswith("| begun\n")
+    if not launcher_lives:
+        launcher.kill()
+    assert primus("task=cancel", f"run={run.name}").code == 0
+    assert docker.empty()
+    assert status(run) == ("KILLED", 130)
+    launcher.communicate()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ...cluster.docker import Docker
 from ...conftest import Primus, Rank, Start, gone
 from ...terminal import primus_at_a_terminal
 
@@ -100,3 +101,38 @@ def test_a_dry_run_shows_the_environment_and_opens_nothing(primus: Primus, work:
     assert "  X=1  <- command line: env.set.X\n" in said.out
     assert "--node-rank 0 --shell\n" in said.out
     assert [*work.iterdir()] == []
+
+
+@pytest.mark.docker
+def test_in_a_container_it_is_at_a_terminal_too_and_gets_the_secrets(work: Path, docker: Docker, rank: Rank) -> None:
+    words = ("runtime=container", "container=docker", f"container.image={docker.image}", "env.set.HF_TOKEN=hf_abcdefgh")
+    with primus_at_a_terminal("task=shell", *words, SHELL="/nowhere/zsh", PS1="ready> ") as terminal:
+        terminal.type("test -t 0 && echo $RANK-${#HF_TOKEN}-$PWD; echo writ''ten\n")
+        terminal.until("written")
+        assert f"0-11-{work}" in terminal.shown
+        everything = docker.ask("inspect", docker.running())
+        assert "hf_abcdefgh" not in everything
+        assert not [p for p in (work / "outputs").rglob("*") if p.is_file() and "hf_abcdefgh" in p.read_text()]
+        terminal.type("exit 7\n")
+        assert terminal.wait() == 7
+    assert docker.empty()
+    assert [*(work / "outputs").iterdir()] == []
+
+
+@pytest.mark.docker
+def test_its_container_goes_with_the_terminal(work: Path, docker: Docker) -> None:
+    words = ("runtime=container", "container=docker", f"container.image={docker.image}")
+    with primus_at_a_terminal("task=shell", *words) as terminal:
+        terminal.type("echo writ''ten\n")
+        terminal.until("written")
+        terminal.process.send_signal(signal.SIGTERM)
+        terminal.wait()
+    assert docker.empty()
+
+
+@pytest.mark.docker
+def test_in_a_container_a_program_can_run_without_a_terminal(start: Start, docker: Docker) -> None:
+    words = ("runtime=container", "container=docker", f"container.image={docker.image}")
+    shell = start("task=shell", *words, "task.command='sh -c \"echo rank $RANK; exit 3\"'")
+    assert shell.communicate() == ("rank 0\n", "")
+    assert shell.returncode == 3
