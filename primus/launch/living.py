@@ -10,7 +10,7 @@ from primus.node import process, rundir
 
 
 def agents(directory: Path) -> list[int]:
-    """The node's own processes of a run, the outermost first: guard and agent; outside of a container, if it has one."""
+    """The node's own processes of a run, the outermost first: guard and agent; not those in a container."""
     found = [pid for pid in _of_plan(directory) if b"--inside" not in _words(pid, "cmdline")]
     return sorted(found, key=lambda pid: (process.began(pid) or 0, pid))
 

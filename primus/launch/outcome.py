@@ -16,8 +16,8 @@ def write_result(directory: Path, started: float, interrupted: bool, message: st
     """Write result.json, whose presence means that the run is over, and return it. `started`: seconds since the epoch.
 
     A run that was interrupted is KILLED whatever its nodes say; else a lost node, the rank that failed first or the
-    worst node decides. A node of the plan that left no outcome (its agent was killed, or its host went down) makes the run
-    FAILED, by name.
+    worst node decides. A node of the plan that left no outcome (its agent was killed, or its host went down) makes the
+    run FAILED, by name.
     """
     result = summary(directory, started, time.time(), interrupted, message)
     rundir.write_json(directory / rundir.RESULT, result)

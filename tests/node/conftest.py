@@ -147,6 +147,7 @@ def make(tmp_path: Path) -> Iterator[Callable[..., Run]]:
         argv: Sequence[str] | None = None,
         environment: Sequence[Layer] = (),
         container: Container | None = None,
+        task: str = "command",
         **job: Any,
     ) -> Run:
         fields: dict[str, Any] = {
@@ -165,7 +166,7 @@ def make(tmp_path: Path) -> Iterator[Callable[..., Run]]:
             schema=SCHEMA,
             run_id=f"20261121-093012-{os.getpid():06x}",
             directory=str(tmp_path / "run"),
-            task="command",
+            task=task,
             backend="",
             config={},
             overrides=(),
