@@ -42,8 +42,11 @@ def survey(gpu: str, root: Path = Path("/")) -> Node:
 
 
 def _limits() -> Tuple[str, ...]:
-    named = (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC))
-    return tuple("{}={}:{}".format(name, *resource.getrlimit(which)) for name, which in named)
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # No more than the kernel has numbers for: podman 4.3 lowers its own limit to that, and could not raise it again.
+    most = int(Path("/proc/sys/kernel/pid_max").read_text())
+    processes = [min(n, most) if n >= 0 else most for n in resource.getrlimit(resource.RLIMIT_NPROC)]
+    return ("nofile={}:{}".format(*files), "nproc={}:{}".format(*processes))
 
 
 def _at(root: Path, path: str) -> Path:

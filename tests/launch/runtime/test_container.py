@@ -44,7 +44,7 @@ Job = Callable[[str], tuple[str, ...]]
 
 @pytest.fixture
 def last_run(work: Path) -> LastRun:
-    return lambda: max((work / "outputs/default").iterdir())
+    return lambda: max((work / "outputs/default").iterdir(), key=lambda path: path.stat().st_ctime)
 
 
 def inside(docker: Docker, name: str = "docker") -> tuple[str, ...]:
