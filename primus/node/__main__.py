@@ -30,7 +30,7 @@ def _main() -> int:
     except ValueError as error:
         print(f"primus: {error}\n{USAGE}", file=sys.stderr)
         return 2
-    if arguments.shell:
+    if arguments.at_terminal:
         from primus.node import shell
 
         return shell.run(arguments)

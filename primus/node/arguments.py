@@ -20,7 +20,7 @@ class Arguments:
 
     `lifeline` is an inherited file descriptor; that it ends means that the launcher is gone. `slurm`: the node rank
     and the other nodes are those of the Slurm task that this process is in. `inside`: this is in the container of the
-    plan, and the first line of the lifeline is what was handed in. `shell`: no job, but its first rank's place at the
+    plan, and the first line of the lifeline is what was handed in. `at_terminal`: no job, but its first rank's place at the
     terminal. `given` are the words themselves.
     """
 
@@ -30,7 +30,7 @@ class Arguments:
     cores: Optional[Tuple[int, ...]]
     lifeline: Optional[int]
     slurm: bool = False
-    shell: bool = False
+    at_terminal: bool = False
     inside: bool = False
     given: Tuple[str, ...] = ()
 
@@ -65,7 +65,7 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Arguments:
         cores=tuple(_number("--cores", c) for c in given["--cores"].split(",")) if "--cores" in given else None,
         lifeline=_number("--lifeline", given["--lifeline"]) if "--lifeline" in given else None,
         slurm=slurm,
-        shell="--shell" in given,
+        at_terminal="--shell" in given,
         inside="--inside" in given,
         given=tuple(name if name in _FLAGS else f"{name}={value}" for name, value in given.items()),
     )
