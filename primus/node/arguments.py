@@ -20,8 +20,8 @@ class Arguments:
 
     `lifeline` is an inherited file descriptor; that it ends means that the launcher is gone. `slurm`: the node rank
     and the other nodes are those of the Slurm task that this process is in. `inside`: this is in the container of the
-    plan, and the first line of the lifeline is what was handed in. `at_terminal`: no job, but its first rank's place at the
-    terminal. `given` are the words themselves.
+    plan, and the first line of the lifeline is what was handed in. `at_terminal`: not a job, but
+    its first rank's place for a person. `given` are the words themselves.
     """
 
     plan: Path
