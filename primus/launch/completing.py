@@ -6,9 +6,9 @@ from typing import Any
 
 from primus.launch import outcome, rundirectory, state
 from primus.launch.config.request import Request
-from primus.launch.problems import JOB_FAILED
 from primus.launch.record.files import node_reports, read_json
 from primus.launch.running import record_once
+from primus.launch.slurm import ending
 from primus.launch.state import State
 from primus.node import rundir
 
@@ -38,25 +38,21 @@ def end_sweep(found: State, status: str) -> None:
 
 
 def write_result(run: State, cancelled: bool = False) -> None:
-    """Write result.json of a run that no process is left of: by what its nodes said, else by Slurm's word.
+    """Write result.json of a run that no process is left of: by what its nodes said, or by Slurm's word.
 
     Does nothing where there is no run directory, or where there is a result meanwhile.
     """
     if state.has_result(run.directory) or not (run.directory / rundir.PLAN).is_file():
         return
-    told, in_slurm = _told(run.directory), bool(run.handle and run.handle.job)
-    if cancelled or (run.slurm and run.slurm.name == "CANCELLED"):
-        killed, message = True, "cancelled"
-    elif in_slurm:
-        killed, message = False, run.reason
+    job = run.handle.job if run.handle else None
+    if job and not cancelled:
+        ending.write_result(run.directory, job, run.slurm)
     else:
-        killed, message = not told, _OWN
-    began = run.started or run.submitted or (run.directory / rundir.PLAN).stat().st_mtime
-    result = outcome.write_result(run.directory, began, killed, None if told and not killed else message)
-    if result["status"] == "KILLED" and not killed and in_slurm:  # its nodes saw no more than what ended them
-        failed = {"status": "FAILED", "exit_code": JOB_FAILED, "message": message}
-        rundir.write_json(run.directory / rundir.RESULT, {**result, **failed})
-    rundirectory.log(run.directory, "INFO", f"result.json is written afterwards, its owner is gone: {message}")
+        killed = cancelled or not _told(run.directory)
+        message = "cancelled" if cancelled else _OWN if killed else None
+        began = run.started or run.submitted or (run.directory / rundir.PLAN).stat().st_mtime
+        outcome.write_result(run.directory, began, killed, message)
+    rundirectory.log(run.directory, "INFO", f"result.json is written afterwards, its owner is gone: {run.reason}")
 
 
 def _told(directory: Path) -> bool:

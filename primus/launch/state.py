@@ -106,15 +106,26 @@ def has_result(directory: Path) -> bool:
 
 def _asked(run: Path) -> Handle | None:
     """The handle of a run that Slurm is to be asked about."""
-    if is_sweep(run) or (run / rundir.RESULT).is_file():
+    if is_sweep(run):
         return None
-    return handle.of(run)
+    status = read_json(run / rundir.RESULT).get("status")
+    return handle.of(run) if status in (None, "KILLED") else None  # Slurm may start again what it has killed
+
+
+def ended(directory: Path) -> bool:
+    """Whether a result is there that no later start of the same job will set aside."""
+    if not has_result(directory):
+        return False
+    owner = handle.of(directory)
+    return not (owner and owner.job) or read_json(directory / rundir.RESULT).get("status") != "KILLED"
 
 
 def _run(directory: Path, known: Mapping[str, Job] | None) -> State:
     plan, result, owner = read_json(directory / rundir.PLAN), read_json(directory / rundir.RESULT), handle.of(directory)
     reports = node_reports(directory)
     job = (known or {}).get(owner.job) if owner and owner.job else None
+    if job and not job.over:
+        result = {}
     if result:
         name, reason = str(result["status"]), str(result.get("message") or "")
     elif owner and owner.job:
@@ -148,19 +159,12 @@ def _in_slurm(job_id: str, job: Job | None, unreachable: bool) -> tuple[str, str
     if unreachable:
         return "UNKNOWN", "its Slurm cluster cannot be reached from here"
     if job is None:
-        return "LOST", f"Slurm knows no job {job_id} any more, and it left no result"
+        return "LOST", f"Slurm knows nothing of job {job_id} any more, and it left no result"
     if job.pending:
         return "PENDING", job.reason or ("" if job.name == "PENDING" else job.name)
     if not job.over:
         return "RUNNING", "" if job.name == "RUNNING" else job.name
-    return "LOST", f"Slurm: {ending(job_id, job)}; it left no result"
-
-
-def ending(job_id: str, job: Job) -> str:
-    """How Slurm says that a job ended: `job 12 is NODE_FAIL on c0n[1-2]`."""
-    on = f" on {job.nodes}" if job.nodes else ""
-    why = f" ({job.reason})" if job.reason and job.reason != job.name else ""
-    return f"job {job_id} is {job.name}{on}{why}"
+    return "LOST", f"Slurm job {job_id} is {job.name}" + (f" on {job.nodes}" if job.nodes else "")
 
 
 def _here(directory: Path, owner: Handle | None, begun: bool) -> tuple[str, str]:

@@ -68,8 +68,8 @@ SLURM = handle.ours("slurm", "12")
         (Job("REQUEUED"), "PENDING", "REQUEUED"),
         (Job("RUNNING", nodes="c0n1"), "RUNNING", ""),
         (Job("COMPLETING", nodes="c0n1"), "RUNNING", "COMPLETING"),
-        (Job("NODE_FAIL", nodes="c0n[1-2]"), "LOST", "Slurm: job 12 is NODE_FAIL on c0n[1-2]; it left no result"),
-        (None, "LOST", "Slurm knows no job 12 any more, and it left no result"),
+        (Job("NODE_FAIL", nodes="c0n[1-2]"), "LOST", "Slurm job 12 is NODE_FAIL on c0n[1-2]"),
+        (None, "LOST", "Slurm knows nothing of job 12 any more, and it left no result"),
     ],
 )
 def test_a_job_of_slurm_is_what_slurm_says_until_it_leaves_a_result(
@@ -79,6 +79,17 @@ def test_a_job_of_slurm_is_what_slurm_says_until_it_leaves_a_result(
     monkeypatch.setattr(state.controller, "states", lambda asked: {"12": job} if job else {})
     found = state.read(run)
     assert (found.name, found.reason) == (name, reason)
+
+
+@pytest.mark.parametrize(("job", "name"), [(Job("PENDING"), "PENDING"), (Job("CANCELLED"), "KILLED"), (None, "KILLED")])
+def test_what_slurm_killed_and_starts_again_is_not_over(
+    run: Path, monkeypatch: pytest.MonkeyPatch, job: Job | None, name: str
+) -> None:
+    handle.write(run, SLURM)
+    rundir.write_json(run / rundir.RESULT, {"status": "KILLED", "exit_code": 130})
+    monkeypatch.setattr(state.controller, "states", lambda asked: {"12": job} if job and "12" in asked else {})
+    assert state.read(run).name == name
+    assert not state.ended(run)
 
 
 def test_a_cluster_that_does_not_answer_leaves_the_state_unknown(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,7 +63,7 @@ def _follow(directory: Path, shown: "Logs") -> None:
             if found.name == "PENDING" and found.reason != before:
                 before = found.reason
                 print(f"primus: the run is pending{f': {before}' if before else ''}", file=sys.stderr)
-        over = over or state.has_result(directory)
+        over = over or state.ended(directory)
 
 
 class Logs:

@@ -17,19 +17,23 @@ def status(run: Path) -> tuple[str, int]:
     return told["status"], told["exit_code"]
 
 
-def test_every_process_ends_and_the_result_says_killed(start: Start, rank: Rank, work: Path, primus: Primus) -> None:
+def test_every_process_ends_and_the_result_says_killed_and_a_second_time_is_no_error(
+    start: Start, rank: Rank, work: Path, primus: Primus
+) -> None:
     launcher, run, pids = begin(start, rank, work)
     said = primus("task=cancel", f"run={run.name}")
     assert (said.code, said.out, said.err) == (0, f"run     {run}  (killed)\n", "")
     assert all(gone(pid) for pid in pids)
     assert launcher.wait() == 130
     assert status(run) == ("KILLED", 130)
+    said = primus("task=cancel", f"run={run.name}")
+    assert (said.code, said.out) == (0, f"run     {run}  (killed before)\n")
 
 
 def test_after_the_launcher_is_gone_too(start: Start, rank: Rank, work: Path, primus: Primus) -> None:
     stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
     (work / "rank.py").touch()
-    launcher, run, pids = begin(start, lambda text: rank(stubborn + text), work, "node.grace_period=2")
+    launcher, run, pids = begin(start, lambda text: rank(stubborn + text), work, "node.grace_period=0.5")
     launcher.kill()
     launcher.wait()
     said = primus("task=cancel", f"run={run.name}")
@@ -45,14 +49,6 @@ def test_a_run_that_is_over_is_not_cancelled(primus: Primus, rank: Rank, work: P
     assert said.code == 2
     assert said.err == f"primus: {run.name} is over already, nothing is cancelled: it finished\n"
     assert status(run) == ("FINISHED", 0)
-
-
-def test_to_cancel_twice_is_no_error(start: Start, rank: Rank, work: Path, primus: Primus) -> None:
-    launcher, run, _ = begin(start, rank, work)
-    assert primus("task=cancel", f"run={run.name}").code == 0
-    said = primus("task=cancel", f"run={run.name}")
-    assert (said.code, said.out) == (0, f"run     {run}  (killed before)\n")
-    launcher.communicate()
 
 
 def test_a_job_of_a_sweep_is_cancelled_alone_and_the_sweep_goes_on(

@@ -82,7 +82,7 @@ def test_a_job_that_left_no_result_gets_one_by_slurms_word(
     slurm.wait(job, "FAILED")
     assert not (run / "result.json").exists()
     said = primus("task=status", f"run={job}").out
-    assert said.startswith(f"run     outputs/default/{run.name}  (failed)\nwhy     Slurm: job {job} is ")
+    assert said.startswith(f"run     outputs/default/{run.name}  (failed)\nwhy     Slurm job {job} is FAILED on ")
     assert result(run)[0] == "FAILED"
 
 
