@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from primus.launch import outcome
+from primus.launch.problems import JOB_FAILED
 from primus.launch.record.files import node_reports, read_json
 from primus.launch.slurm.controller import State
 from primus.node import rundir
@@ -47,7 +48,11 @@ def write_result(directory: Path, job_id: str, state: State | None) -> dict[str,
     said = [words for report in node_reports(directory).values() if (words := _lost(report)) and words not in message]
     message = "; ".join([message, *said])
     started = float(read_json(directory / rundir.HANDLE).get("submitted") or (directory / rundir.PLAN).stat().st_mtime)
-    return outcome.write_result(directory, started, killed, message)
+    result = outcome.write_result(directory, started, killed, message)
+    if result["status"] == "KILLED" and not killed:  # its nodes saw no more than what ended them
+        result = {**result, "status": "FAILED", "exit_code": JOB_FAILED}
+        rundir.write_json(directory / rundir.RESULT, result)
+    return result
 
 
 def _lost(report: Mapping[str, Any]) -> str | None:
