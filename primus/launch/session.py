@@ -11,7 +11,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from primus.launch import confidential, place, planning, show
+from primus.launch import confidential, frozen, place, planning, show
 from primus.launch.config import reading
 from primus.launch.config.origin import Origins
 from primus.launch.config.request import Request
@@ -141,7 +141,7 @@ class Session:
         """This place; what belongs to an earlier run is looked for where that was started."""
         here = place.here(request.gpu.name)
         if self._original and self._original.purpose != "replay":
-            directory = Path(self._original.run.plan.job.directory)
+            directory = frozen.stood_in(self._original.run.plan)
             return replace(here, directory=directory) if directory.is_dir() else here
         return here
 
