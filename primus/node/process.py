@@ -206,6 +206,19 @@ def _state_and_parent(pid: int) -> Tuple[str, int]:
     return fields[0].decode(), int(fields[1])
 
 
+def began(pid: int) -> Optional[int]:
+    """When a process began, in clock ticks since boot (proc(5): field 22 of stat); None: there is none that lives.
+
+    With it a process is known from another one that has its number later.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rsplit(b")", 1)[1].split()
+    except (OSError, IndexError):
+        return None
+    return None if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
 def _death_signal() -> Optional[Callable[[], None]]:
     parent = os.getpid()
     if _libc() is None:

@@ -1,0 +1,156 @@
+"""The life of a job on its first node: from the start of its agents to the result, or to the next start."""
+
+import os
+import signal
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from primus.launch import attempts, handle, outcome, rundirectory
+from primus.launch.job import agents, requeue
+from primus.launch.running import Recorder
+from primus.node import process, rundir
+from primus.node.loop import Loop
+from primus.node.plan import Plan, from_json
+
+TRACKING = "PRIMUS_TRACKING_URI"
+"""Variable with the address of MLflow, which ranks do not get; see slurm/submission.py."""
+
+_LOOK = 0.1
+"""Seconds between two looks whether the ranks have started."""
+
+
+class FirstProcess:
+    """Starts what the job needs, waits, and says how it ended. `recorded`: by a recorder of its own."""
+
+    def __init__(self, directory: Path, recorded: bool) -> None:
+        self._directory = directory
+        self._restart = int(os.environ.get("SLURM_RESTART_COUNT") or 0)
+        self._started = time.time()
+        self._ended_by: int | None = None
+        self._uri = os.environ.pop(TRACKING, None)
+        self._loop = Loop()
+        self._loop.on_signals(
+            [signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1], self._take_signal
+        )
+        if self._restart or (directory / rundir.node_facts(0)).exists():
+            attempts.requeued(directory)
+        (directory / rundir.STOP).unlink(missing_ok=True)
+        self._plan: Plan = from_json((directory / rundir.PLAN).read_text(encoding="utf-8"))
+        self._settings: dict[str, Any] = self._plan.config["runtime"]
+        self._tracking: dict[str, Any] = self._plan.config["tracking"]
+        self._recorded = recorded and bool(self._tracking["enabled"])
+        self._recorder: Recorder | None = None
+        self._keep_handle()
+
+    def run(self) -> int:
+        """The exit code of the job: that of the rank that failed first, so that Slurm shows it."""
+        status = self._run_agents()
+        report = outcome.summary(self._directory, self._started, time.time(), self._ended_by is not None, None)
+        why = requeue.reason(
+            report, self._asked_to_stop(), self._ended_by, self._settings, self._restart, self._steps()
+        )
+        if why and self._start_again(why):
+            return 0
+        result = outcome.write_result(self._directory, self._started, self._ended_by is not None, self._message(report))
+        self._say("INFO", f"the agents ended with {status}; the run is {result['status']}")
+        if self._recorded:
+            self._record().finish(lambda: self._ended_by is not None)
+        return exit_code(result)
+
+    def _run_agents(self) -> int:
+        """Start them and wait for their end; the shell's exit code of what was started."""
+        watched = bool(self._settings.get("requeue"))
+        stepped = agents.by_srun(self._plan, watched)
+        theirs, ours = os.pipe()
+        argv = agents.step(self._plan, self._directory, os.environ)
+        if not stepped:
+            argv = (*agents.agent(self._directory, "0"), "--lifeline", str(theirs))
+        self._agents = process.start(
+            argv, cwd=self._plan.job.directory, stdout=None, pass_fds=() if stepped else (theirs,)
+        )
+        self._stepped = stepped
+        os.close(theirs)
+        if self._ended_by is not None:
+            self._take_signal(self._ended_by)
+        self._say("INFO", f"job {os.environ.get('SLURM_JOB_ID')} started {' '.join(argv)}")
+        self._loop.every(_LOOK, self._record_once_ranks_run)
+        while self._agents.poll() is None:
+            self._loop.turn()
+        os.close(ours)
+        status = self._agents.returncode
+        return status if status >= 0 else 128 - status
+
+    def _take_signal(self, number: int) -> None:
+        """SIGUSR1 asks the ranks to save and end; any other ends them. Slurm itself tells the tasks of a step."""
+        if number == signal.SIGUSR1:
+            self._say("INFO", "asked to stop early: the time limit or a preemption is near")
+            rundir.write_text(self._directory / rundir.STOP, "SIGUSR1\n")
+        elif number != signal.SIGCHLD:
+            self._ended_by = number
+            running = getattr(self, "_agents", None)
+            if running and running.poll() is None and not self._stepped:
+                running.send_signal(signal.SIGTERM)
+
+    def _record_once_ranks_run(self) -> None:
+        """The recorder's imports would slow the ranks' start."""
+        if self._recorded and not self._recorder and (self._directory / rundir.node_facts(0)).is_file():
+            self._record()
+
+    def _record(self) -> Recorder:
+        self._recorder = self._recorder or Recorder(self._directory, self._uri, float(self._tracking["wait"]))
+        return self._recorder
+
+    def _start_again(self, why: str) -> bool:
+        """Have Slurm start the job again; False where it does not, and the end is to be told instead."""
+        if self._recorder:
+            self._recorder.abandon()  # the next start's goes on where it was
+        self._say("INFO", f"{why}: requeued, start {self._restart + 2}")
+        print(f"primus: {why}; the job goes back into the queue", flush=True)
+        return requeue.requeue(os.environ["SLURM_JOB_ID"])
+
+    def _asked_to_stop(self) -> bool:
+        return (self._directory / rundir.STOP).exists()
+
+    def _steps(self) -> int | None:
+        steps = self._plan.config["task"].get("steps")
+        return steps if isinstance(steps, int) else None
+
+    def _message(self, report: dict[str, Any]) -> str | None:
+        if self._ended_by is not None:
+            return f"Slurm ended job {os.environ.get('SLURM_JOB_ID')} by {signal.Signals(self._ended_by).name}"
+        if self._asked_to_stop() and report["status"] == "FINISHED":
+            return "stopped on request"
+        return None
+
+    def _keep_handle(self) -> None:
+        """What the launcher could not know: the cluster's name; all of it where the launcher was killed too soon."""
+        job_id, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+        known = handle.of(self._directory)
+        cluster = os.environ.get("SLURM_CLUSTER_NAME")
+        if known is None:
+            own = job_id or os.environ.get("SLURM_JOB_ID")
+            known = handle.ours("slurm", own, int(index) if index else None)
+        handle.write(self._directory, replace(known, cluster=cluster))
+
+    def _say(self, level: str, text: str) -> None:
+        rundirectory.log(self._directory, level, text)
+
+
+def exit_code(result: dict[str, Any]) -> int:
+    """For Slurm: the root cause's own exit code where a rank failed, else that of the run."""
+    cause = result.get("root_cause") or {}
+    if result["status"] == "FAILED" and cause.get("exit_code"):
+        return int(cause["exit_code"])
+    return int(result["exit_code"])
+
+
+def main(directory: Path, recorded: bool) -> int:
+    """Run the job; what keeps it from running at all is said in its log."""
+    try:
+        return FirstProcess(directory, recorded).run()
+    except (OSError, ValueError, KeyError) as error:
+        print(f"primus: the job in {directory} cannot run: {error}", file=sys.stderr)
+        return 2
