@@ -1,10 +1,9 @@
 """`hydra/launcher=primus_slurm`: the jobs of a sweep as one array of Slurm jobs; `runtime=slurm` chooses it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.utils import JobReturn
+
 from hydra_plugins.hydra_submitit_launcher.config import SlurmQueueConf
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
 

@@ -142,7 +142,7 @@ class Session:
         here = place.here(request.gpu.name)
         if self._original and self._original.purpose != "replay":
             directory = frozen.stood_in(self._original.run.plan)
-            return replace(here, directory=directory) if directory.is_dir() else here
+            return replace(here, directory=directory, code=place.code(directory)) if directory.is_dir() else here
         return here
 
     @property

@@ -1,9 +1,10 @@
 """A Slurm cluster: a batch script starts the job's first process, which starts an agent on each node."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from primus.launch import frozen
 from primus.launch.config.request import Request
 from primus.launch.place import Place
 from primus.launch.replaying.original import Original
@@ -13,8 +14,9 @@ from primus.node.plan import File, Job, Plan
 
 if TYPE_CHECKING:
     from primus.launch.run import Ended
+    from primus.launch.sweep.sweep import Ended as SweepEnded
 
-__all__ = ["Settings", "command", "files", "single"]
+__all__ = ["Settings", "command", "files", "single", "sweep"]
 
 
 def command(settings: Settings, place: Place) -> tuple[str, ...]:
@@ -40,3 +42,23 @@ def single(
     from primus.launch.slurm import submission
 
     return submission.single(plan, request, place, secrets, original)
+
+
+def sweep(
+    directory: Path,
+    plans: Sequence[Plan],
+    request: Request,
+    place: Place,
+    secrets: Sequence[Mapping[str, str]],
+    parallel: str | int,
+    original: Original | None,
+) -> "SweepEnded":
+    """Submit all jobs as one array; follow them to their end unless they are to be detached."""
+    from primus.launch.slurm import sweep
+
+    return sweep.run(directory, plans, request, place, secrets, parallel, original)
+
+
+def there(settings: Settings, place: Place, directory: Path) -> Place:
+    """The place as a job sees it whose run directory, or sweep, is `directory`."""
+    return frozen.as_the_job_sees(place, directory) if settings.frozen else place
