@@ -26,7 +26,7 @@ def _main() -> int:
     from primus.node.arguments import USAGE, parse
 
     try:
-        arguments = parse(sys.argv[1:])
+        arguments = parse(sys.argv[1:], os.environ)
     except ValueError as error:
         print(f"primus: {error}\n{USAGE}", file=sys.stderr)
         return 2

@@ -118,6 +118,20 @@ def end_group(pid: int, signum: int) -> None:
         os.killpg(pid, signum)
 
 
+def notify(pid: int, signum: int) -> bool:
+    """Send a signal to a process that has a handler for it; False, and nothing sent, where it would die of it.
+
+    Where there is no /proc nothing is sent.
+    """
+    with suppress(OSError, ValueError, IndexError):
+        with open(f"/proc/{pid}/status", "rb") as file:
+            caught = file.read().split(b"SigCgt:", 1)[1].split(None, 1)[0]
+        if int(caught, 16) >> (signum - 1) & 1:
+            os.kill(pid, signum)
+            return True
+    return False
+
+
 def adopt_orphans() -> bool:
     """From now on a descendant whose parent ends becomes a child of this process. False where the kernel cannot."""
     return _prctl(_PR_SET_CHILD_SUBREAPER, 1)

@@ -109,7 +109,13 @@ class FirstProcess:
             self._recorder.abandon()  # the next start's goes on where it was
         self._say("INFO", f"{why}: requeued, start {self._restart + 2}")
         print(f"primus: {why}; the job goes back into the queue", flush=True)
-        return requeue.requeue(os.environ["SLURM_JOB_ID"])
+        if not requeue.requeue(os.environ["SLURM_JOB_ID"]):
+            return False
+        late: list[bool] = []
+        self._loop.after(requeue.PATIENCE, lambda: late.append(True))
+        while self._ended_by is None and not late:
+            self._loop.turn()
+        return True
 
     def _asked_to_stop(self) -> bool:
         return (self._directory / rundir.STOP).exists()

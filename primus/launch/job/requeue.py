@@ -1,13 +1,12 @@
 """Whether a job goes back into the queue, and why."""
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from primus.node import process
 
-_PATIENCE = 60.0
-"""Seconds that Slurm gets to end this process once it has taken the job back."""
+PATIENCE = 60.0
+"""Seconds that Slurm gets to end the first process once it has taken the job back."""
 
 
 def reason(
@@ -38,8 +37,5 @@ def reason(
 
 
 def requeue(job_id: str) -> bool:
-    """Give the job back to Slurm, which ends this process; False where it does not take it."""
-    if process.ask(["scontrol", "requeue", job_id], 20.0) is None:
-        return False
-    time.sleep(_PATIENCE)
-    return True
+    """Give the job back to Slurm, which then ends this process; False where it does not take it."""
+    return process.ask(["scontrol", "requeue", job_id], 20.0) is not None

@@ -15,7 +15,8 @@ INTERVAL = 2.0
 
 _SECONDS = 15.0
 """Time limit of a call: a busy controller answers within a few seconds, one that is down never does."""
-_PING_SECONDS = 6.0
+_PING_SECONDS = (1.5, 8.0)
+"""Those of the first and the second ping: without a configuration Slurm's commands look for one for a minute."""
 
 _FIELDS = ("JobID", "ArrayJobID", "ArrayTaskID", "State", "exit_code", "RestartCnt", "NodeList", "Reason")
 _WIDTHS = (":24|", ":24|", ":24|", ":32|", ":16|", ":16|", ":4096|", ":512|")
@@ -88,7 +89,10 @@ class Pace:
 
 def check_reachable(environ: Mapping[str, str] | None = None) -> None:
     """Raise Unfit unless a controller answers: having sbatch is not having a cluster."""
-    answer = call(["scontrol", "ping"], _PING_SECONDS, environ)
+    for seconds in _PING_SECONDS:
+        answer = call(["scontrol", "ping"], seconds, environ)
+        if answer.code is not None or "cannot stat file" in answer.err:
+            break
     if answer.code != 0 or " is UP" not in answer.out:
         raise Unfit(_unreachable(answer, "scontrol ping"))
 
