@@ -27,6 +27,7 @@ class FirstProcess:
 
     def __init__(self, directory: Path, recorded: bool) -> None:
         self._directory = directory
+        self._job_id = os.environ.get("SLURM_JOB_ID", "")
         self._restart = int(os.environ.get("SLURM_RESTART_COUNT") or 0)
         self._started = time.time()
         self._ended_by: int | None = None
@@ -48,11 +49,14 @@ class FirstProcess:
     def run(self) -> int:
         """The exit code of the job: that of the rank that failed first, so that Slurm shows it."""
         status = self._run_agents()
-        report = outcome.summary(self._directory, self._started, time.time(), self._ended_by is not None, None)
-        why = requeue.reason(
-            report, self._asked_to_stop(), self._ended_by, self._settings, self._restart, self._steps()
-        )
+        report = self._report()
+        why = requeue.reason(report, self._settings, self._restart, self._steps())
         if why and self._start_again(why):
+            return 0
+        again = report.told_to_end and self._settings.get("requeue")
+        if again and (report.lost or requeue.taken_back(self._job_id)):
+            self._say("INFO", "Slurm has ended this start, and will start the job again")
+            self._leave_record()
             return 0
         result = outcome.write_result(self._directory, self._started, self._ended_by is not None, self._message(report))
         self._say("INFO", f"the agents ended with {status}; the run is {result['status']}")
@@ -75,7 +79,7 @@ class FirstProcess:
         os.close(theirs)
         if self._ended_by is not None:
             self._take_signal(self._ended_by)
-        self._say("INFO", f"job {os.environ.get('SLURM_JOB_ID')} started {' '.join(argv)}")
+        self._say("INFO", f"job {self._job_id} started {' '.join(argv)}")
         self._loop.every(_LOOK, self._record_once_ranks_run)
         while self._agents.poll() is None:
             self._loop.turn()
@@ -105,11 +109,11 @@ class FirstProcess:
 
     def _start_again(self, why: str) -> bool:
         """Have Slurm start the job again; False where it does not, and the end is to be told instead."""
-        if self._recorder:
-            self._recorder.abandon()  # the next start's goes on where it was
-        self._say("INFO", f"{why}: requeued, start {self._restart + 2}")
+        self._leave_record()
+        self._say("INFO", f"{why}: requeued, for start {self._restart + 2}")
         print(f"primus: {why}; the job goes back into the queue", flush=True)
-        if not requeue.requeue(os.environ["SLURM_JOB_ID"]):
+        if not requeue.requeue(self._job_id):
+            self._say("ERROR", "Slurm does not take the job back")
             return False
         late: list[bool] = []
         self._loop.after(requeue.PATIENCE, lambda: late.append(True))
@@ -117,19 +121,27 @@ class FirstProcess:
             self._loop.turn()
         return True
 
-    def _asked_to_stop(self) -> bool:
-        return (self._directory / rundir.STOP).exists()
+    def _leave_record(self) -> None:
+        """The recorder of the next start goes on where this one was."""
+        if self._recorder:
+            self._recorder.abandon()
+            self._recorder = None
+
+    def _report(self) -> requeue.Report:
+        told = self._ended_by is not None
+        found = outcome.summary(self._directory, self._started, time.time(), False, None)
+        stopped = (self._directory / rundir.STOP).exists()
+        lost = requeue.node_lost(self._directory, self._plan.job.nodes, told)
+        return requeue.Report(found["status"], str(found["message"]), found["step"], lost, stopped, told)
 
     def _steps(self) -> int | None:
         steps = self._plan.config["task"].get("steps")
         return steps if isinstance(steps, int) else None
 
-    def _message(self, report: dict[str, Any]) -> str | None:
+    def _message(self, report: requeue.Report) -> str | None:
         if self._ended_by is not None:
-            return f"Slurm ended job {os.environ.get('SLURM_JOB_ID')} by {signal.Signals(self._ended_by).name}"
-        if self._asked_to_stop() and report["status"] == "FINISHED":
-            return "stopped on request"
-        return None
+            return f"Slurm ended job {self._job_id} by {signal.Signals(self._ended_by).name}"
+        return "stopped on request" if report.asked_to_stop and report.status == "FINISHED" else None
 
     def _keep_handle(self) -> None:
         """What the launcher could not know: the cluster's name; all of it where the launcher was killed too soon."""
@@ -137,7 +149,7 @@ class FirstProcess:
         known = handle.of(self._directory)
         cluster = os.environ.get("SLURM_CLUSTER_NAME")
         if known is None:
-            own = job_id or os.environ.get("SLURM_JOB_ID")
+            own = job_id or self._job_id
             known = handle.ours("slurm", own, int(index) if index else None)
         handle.write(self._directory, replace(known, cluster=cluster))
 

@@ -1,10 +1,11 @@
 """What became of a job that left no result: the truth by Slurm's word for it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from primus.launch import outcome
-from primus.launch.record.files import read_json
+from primus.launch.record.files import node_reports, read_json
 from primus.launch.slurm.controller import State
 from primus.node import rundir
 
@@ -42,6 +43,14 @@ def truth(job_id: str, state: State | None, began: bool) -> tuple[bool, str]:
 
 def write_result(directory: Path, job_id: str, state: State | None) -> dict[str, Any]:
     """Write result.json of a job that is over and left none, and return it."""
-    killed, message = truth(job_id, state, (directory / rundir.node_facts(0)).is_file())
+    killed, message = truth(job_id, state, any(node_reports(directory)))
+    said = [words for report in node_reports(directory).values() if (words := _lost(report)) and words not in message]
+    message = "; ".join([message, *said])
     started = float(read_json(directory / rundir.HANDLE).get("submitted") or (directory / rundir.PLAN).stat().st_mtime)
     return outcome.write_result(directory, started, killed, message)
+
+
+def _lost(report: Mapping[str, Any]) -> str | None:
+    """What a node says that lost another: it names the one that Slurm's word leaves open."""
+    outcome = report.get("outcome") or {}
+    return str(outcome["message"]) if outcome.get("lost") else None
