@@ -6,9 +6,10 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import DictConfig, OmegaConf
+
 from hydra_plugins.hydra_submitit_launcher.config import SlurmQueueConf
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
-from omegaconf import DictConfig, OmegaConf
 
 # hydra-submitit-launcher's name of a parameter -> Primus's, in `runtime`.
 _SETTINGS = {
@@ -51,10 +52,11 @@ class PrimusSlurmLauncher(SlurmLauncher):  # type: ignore[misc]  # hydra-submiti
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs; each returns its last loss, for sweepers that look for the best."""
+        from primus.launch.config import composing
         from primus.launch.session import SweepBatch
 
         loader = self.hydra_context.config_loader
-        configs = [loader.load_sweep_config(self.config, list(overrides)) for overrides in job_overrides]
+        configs = composing.every(loader, self.config, job_overrides)
         for config in configs:
             _take_over(config)
         losses = self.task_function(SweepBatch(configs, job_overrides, initial_job_idx, "auto"))
