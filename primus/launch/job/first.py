@@ -10,6 +10,7 @@ from typing import Any
 
 from primus.launch import attempts, handle, outcome, rundirectory
 from primus.launch.job import agents, requeue
+from primus.launch.record.files import read_json
 from primus.launch.running import Recorder
 from primus.node import process, rundir
 from primus.node.loop import Loop
@@ -19,7 +20,9 @@ TRACKING = "PRIMUS_TRACKING_URI"
 """Variable with the address of MLflow, which ranks do not get; see slurm/submission.py."""
 
 _LOOK = 0.1
-"""Seconds between two looks whether the ranks have started."""
+"""Seconds between two looks at what the agent of this node has written."""
+_LAST_WORDS = 5.0
+"""Seconds for the agents that are left to say how their ranks ended, once this node's has lost another."""
 
 
 class FirstProcess:
@@ -44,6 +47,8 @@ class FirstProcess:
         self._tracking: dict[str, Any] = self._plan.config["tracking"]
         self._recorded = recorded and bool(self._tracking["enabled"])
         self._recorder: Recorder | None = None
+        self._seen = 0
+        self._given_up = False
         self._keep_handle()
 
     def run(self) -> int:
@@ -80,11 +85,13 @@ class FirstProcess:
         if self._ended_by is not None:
             self._take_signal(self._ended_by)
         self._say("INFO", f"job {self._job_id} started {' '.join(argv)}")
-        self._loop.every(_LOOK, self._record_once_ranks_run)
-        while self._agents.poll() is None:
+        self._loop.every(_LOOK, self._look)
+        while self._agents.poll() is None and not self._given_up:
             self._loop.turn()
         os.close(ours)
-        status = self._agents.returncode
+        status = self._agents.poll()
+        if status is None:
+            return process.BROKEN
         return status if status >= 0 else 128 - status
 
     def _take_signal(self, number: int) -> None:
@@ -98,10 +105,23 @@ class FirstProcess:
             if running and running.poll() is None and not self._stepped:
                 running.send_signal(signal.SIGTERM)
 
-    def _record_once_ranks_run(self) -> None:
-        """The recorder's imports would slow the ranks' start."""
-        if self._recorded and not self._recorder and (self._directory / rundir.node_facts(0)).is_file():
+    def _look(self) -> None:
+        """Record once the ranks run, whose start the recorder's imports would slow; notice a step that cannot end."""
+        facts = self._directory / rundir.node_facts(0)
+        try:
+            changed = facts.stat().st_mtime_ns
+        except OSError:
+            return
+        if self._recorded and not self._recorder:
             self._record()
+        if self._stepped and changed != self._seen:
+            self._seen = changed
+            if (read_json(facts).get("outcome") or {}).get("lost"):
+                self._loop.after(_LAST_WORDS, self._give_up)
+
+    def _give_up(self) -> None:
+        """srun waits for the lost node until Slurm misses it too, which may take minutes."""
+        self._given_up = True
 
     def _record(self) -> Recorder:
         self._recorder = self._recorder or Recorder(self._directory, self._uri, float(self._tracking["wait"]))
