@@ -67,7 +67,8 @@ def _take_over(config: DictConfig) -> None:
     """What was given as `hydra.launcher.<name>` becomes the setting of `runtime`: everything after reads that alone."""
     launcher = config.hydra.launcher
     for name, setting in _SETTINGS.items():
-        if name in launcher and not OmegaConf.is_interpolation(launcher, name) and launcher[name] is not None:
+        given = not OmegaConf.is_interpolation(launcher, name)  # first: to look at one that is costs its resolution
+        if given and name in launcher and launcher[name] is not None:
             config.runtime[setting] = launcher[name]
 
 
