@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -124,14 +125,16 @@ def measure(command: Command, environ: Mapping[str, str]) -> Sample:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-            _, status, usage = os.wait4(process.pid, 0)
-        ended = time.time()
+            with ThreadPoolExecutor(1) as pool:
+                draining = pool.submit(_drain, environ, process.pid, began + _LIMIT)
+                _, status, usage = os.wait4(process.pid, 0)
+                ended = time.time()
+                drained = draining.result()
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             sys.exit(
                 f"{' '.join(command.argv)} ended with {process.returncode}:\n{(directory / '.output').read_text()}"
             )
-        drained = _drain(environ, began + _LIMIT)
         told = [line.split() for line in calls.read_text().splitlines()] if calls.exists() else []
         submitted = max((float(at) for name, at in told if name == "sbatch"), default=ended)
         asked = sum(float(at) > submitted and name not in ("sbatch", "srun") for name, at in told)
@@ -144,12 +147,15 @@ def _write_files(directory: Path) -> None:
     (directory / "bare.sh").write_text("#!/bin/sh\nexec python3 -I -S x.py\n")
 
 
-def _drain(environ: Mapping[str, str], until: float) -> float:
-    """When the queue was empty."""
+def _drain(environ: Mapping[str, str], command: int, until: float) -> float:
+    """When the queue was empty for good: since when, as soon as the command is over too."""
+    empty: float | None = None
     while time.time() < until:
+        over = not Path(f"/proc/{command}/exe").exists()  # a zombie has none
         asked = subprocess.run(["squeue", "-h", "-o", "%i"], env=environ, capture_output=True, text=True, check=True)
-        if not asked.stdout.strip():
-            return time.time()
+        empty = (empty or time.time()) if not asked.stdout.strip() else None
+        if over and empty:
+            return empty
         time.sleep(_LOOK)
     subprocess.run(["scancel", "--me"], env=environ, check=False)
     sys.exit("the jobs did not end in time; they are cancelled")

@@ -102,12 +102,20 @@ class Session:
         self._sweep_directory = self._sweep_directory or sweep.directory(first, surroundings, jobs)
         directory = self._sweep_directory
         plans = [self._plan(asked, surroundings, directory, batch.first_index + i) for i, asked in enumerate(every)]
+        secrets = [confidential.secret_environment(a.request.env.set) for a in every]
+        runtime = member("runtime", first.runtime["name"])
         if first.dry_run:
+            own = (
+                runtime.sweep_files(directory, plans, first, surroundings, secrets)
+                if hasattr(runtime, "sweep_files")
+                else ()
+            )
             self._show(plans, first)
+            if first.dry_run != "json":
+                print("".join(f"\n{directory / file.path}:\n{file.text}" for file in own), end="")
             return [None] * len(plans)
         _warn(plans)
-        secrets = [confidential.secret_environment(a.request.env.set) for a in every]
-        start = getattr(member("runtime", first.runtime["name"]), "sweep", sweep.run)
+        start = getattr(runtime, "sweep", sweep.run)
         ended = start(directory, plans, first, surroundings, secrets, batch.parallel, self._original)
         self._exit_code = max(self._exit_code, ended.exit_code)
         return ended.losses

@@ -8,9 +8,10 @@ from primus.launch import frozen
 from primus.launch.config.request import Request
 from primus.launch.place import Place
 from primus.launch.replaying.original import Original
-from primus.launch.slurm import script
+from primus.launch.slurm import array, script
 from primus.launch.slurm.options import Settings
 from primus.node.plan import File, Job, Plan
+from primus.node.typed import read
 
 if TYPE_CHECKING:
     from primus.launch.run import Ended
@@ -59,6 +60,16 @@ def sweep(
     return sweep.run(directory, plans, request, place, secrets, parallel, original)
 
 
-def there(settings: Settings, place: Place, directory: Path) -> Place:
-    """The place as a job sees it whose run directory, or sweep, is `directory`."""
-    return frozen.as_the_job_sees(place, directory) if settings.frozen else place
+def array_file(directory: Path, plans: Sequence[Plan], settings: Settings, place: Place) -> File:
+    """The batch script of all jobs of a sweep, in its directory."""
+    there = frozen.as_the_job_sees(place, directory) if settings.frozen else place
+    indices = sorted(int(plan.run_id) for plan in plans)
+    return File(script.NAME, array.script_of(settings, directory, first_process(there, directory), indices))
+
+
+def sweep_files(
+    directory: Path, plans: Sequence[Plan], request: Request, place: Place, secrets: Sequence[Mapping[str, str]]
+) -> tuple[File, ...]:
+    """What a sweep has beside the files of its jobs. Raises BadRequest for jobs that one array cannot hold."""
+    array.common(plans, secrets)
+    return (array_file(directory, plans, read(Settings, request.runtime, "runtime"), place),)

@@ -76,8 +76,9 @@ def _check(
     if before and before.job_id:
         living = [job for job, state in controller.states([before.job_id]).items() if not state.over]
         if living:
+            key = "sweep.resume" if request.sweep.resume else "runtime.detach"  # of a sweeper that has further batches
             raise BadRequest(
-                f"sweep.resume: {len(living)} jobs of array {before.job_id} are still in Slurm's hands: "
+                f"{key}: {len(living)} jobs of array {before.job_id} are still in Slurm's hands: "
                 f"wait for them, or cancel them with primus task=cancel run={shlex.quote(closing.short(where))}"
             )
 
@@ -106,11 +107,9 @@ def _submit(
                 storing.link(kept, directory)
         if kept:
             storing.link(kept, where)
-        there = slurm.there(settings, place, where)
-        indices = sorted(int(plan.run_id) for plan in plans)
-        text = array.script_of(settings, where, slurm.first_process(there, where), indices)
-        rundir.write_text(where / script.NAME, text)
-        environ = script.environment({**os.environ, **secrets}, text)
+        file = slurm.array_file(where, plans, settings, place)
+        rundir.write_text(where / file.path, file.text)
+        environ = script.environment({**os.environ, **secrets}, file.text)
         job_id = controller.submit(["sbatch", str(where / script.NAME)], environ)
     except Complaint:
         if new:

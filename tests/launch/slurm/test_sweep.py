@@ -154,6 +154,19 @@ def test_what_cannot_be_queued_is_refused_and_leaves_nothing(
     assert not list((work / "outputs").glob("default/*"))
 
 
+def test_a_dry_run_shows_the_script_of_the_array_and_asks_no_cluster(
+    primus: Primus, rank: Rank, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    said = primus(*ON, *rank("pass"), OFF, "env.set.A=1,2", "dry_run=true")
+    assert (said.code, said.err) == (0, "")
+    script = said.out[said.out.rindex("#!/bin/bash") :]
+    assert "#SBATCH --array=0-1\n" in script
+    assert not (work / "outputs").exists()
+    refused = primus(*ON, *rank("pass"), OFF, "runtime.nodes=1,2", "dry_run=true")
+    assert (refused.code, "runtime.nodes: a sweep on Slurm is one job array" in refused.err) == (2, True)
+
+
 def test_a_queued_job_is_what_it_was_at_its_submission(
     slurm: Slurm, primus: Primus, start: Start, work: Path, tmp_path: Path, rank: Rank, sweep_directory: Any
 ) -> None:
@@ -176,7 +189,7 @@ def test_a_queued_job_is_what_it_was_at_its_submission(
     directory = sweep_directory()
     (work / "helper.py").write_text("WORD = 'changed since'")
     (work / "rank.py").write_text("raise SystemExit('changed since')")
-    for path in (copy / "primus").rglob("*.py"):
+    for path in (*(copy / "primus").rglob("*.py"), *(copy / "conf").rglob("*.yaml")):
         path.write_text("raise SystemExit('changed since')")
     slurm.ask("scontrol", "release", array_of(directory))
     drained(slurm, directory, 2)
