@@ -33,10 +33,11 @@ class PrimusLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs; each returns its last loss, for sweepers that look for the best."""
+        from primus.launch.config import composing
         from primus.launch.session import SweepBatch
 
         loader = self.context.config_loader
-        configs = [loader.load_sweep_config(self.config, list(overrides)) for overrides in job_overrides]
+        configs = composing.every(loader, self.config, job_overrides)
         losses = self.task_function(SweepBatch(configs, job_overrides, initial_job_idx, self.parallel))
         return [_returned(loss, overrides) for loss, overrides in zip(losses or [], job_overrides, strict=False)]
 

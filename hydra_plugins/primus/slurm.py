@@ -52,10 +52,11 @@ class PrimusSlurmLauncher(SlurmLauncher):  # type: ignore[misc]  # hydra-submiti
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs; each returns its last loss, for sweepers that look for the best."""
+        from primus.launch.config import composing
         from primus.launch.session import SweepBatch
 
         loader = self.hydra_context.config_loader
-        configs = [loader.load_sweep_config(self.config, list(overrides)) for overrides in job_overrides]
+        configs = composing.every(loader, self.config, job_overrides)
         for config in configs:
             _take_over(config)
         losses = self.task_function(SweepBatch(configs, job_overrides, initial_job_idx, "auto"))
@@ -66,7 +67,8 @@ def _take_over(config: DictConfig) -> None:
     """What was given as `hydra.launcher.<name>` becomes the setting of `runtime`: everything after reads that alone."""
     launcher = config.hydra.launcher
     for name, setting in _SETTINGS.items():
-        if name in launcher and not OmegaConf.is_interpolation(launcher, name) and launcher[name] is not None:
+        given = not OmegaConf.is_interpolation(launcher, name)  # first: to look at one that is costs its resolution
+        if given and name in launcher and launcher[name] is not None:
             config.runtime[setting] = launcher[name]
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from primus.launch import frozen
 from primus.launch.problems import BadRequest
 from primus.launch.replaying import finding
 from primus.launch.replaying.finding import SavedRun
@@ -34,7 +35,7 @@ def of_run(run: SavedRun) -> Path:
         raise BadRequest(f"{run.where} is an exported run: its checkpoints are in its run directory alone")
     settings = run.config.get("task", {}).get("checkpoint") or {}
     given = settings.get("directory")
-    return Path(run.plan.job.directory) / Path(given).expanduser() if given else run.directory / FOLDER
+    return frozen.stood_in(run.plan) / Path(given).expanduser() if given else run.directory / FOLDER
 
 
 def _not_empty(key: str, word: str, path: Path) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from primus.launch import container
+from primus.launch import container, frozen
 from primus.launch.confidential import is_confidential, redacted_config, redacted_override
 from primus.launch.config.arguments import key_of
 from primus.launch.config.origin import Origins
@@ -55,11 +55,14 @@ def build(
     work: Work = task.work(typed(task.Settings, request.task, "task", source), request, source, place)
     runtime = member("runtime", request.runtime["name"])
     settings = typed(runtime.Settings, request.runtime, "runtime", source)
+    directory = (inside or experiment_directory(request, place)) / run_id
+    freezes = getattr(settings, "frozen", False)
+    there = frozen.as_the_job_sees(place, directory) if freezes else place
     job = Job(
         nodes=settings.nodes,
         ranks_per_node=request.ranks_per_node or work.ranks_per_node,
         command=work.command,
-        directory=str(place.directory),
+        directory=str(there.directory),
         gpu=request.gpu.name,
         parallel=work.parallel,
         console_ranks=_console(request.console.ranks),
@@ -70,8 +73,7 @@ def build(
         meet_within=request.node.meet_within,
     )
     config = {key: value for key, value in data.items() if key not in OF_THE_COMMAND}
-    directory = (inside or experiment_directory(request, place)) / run_id
-    scripts = runtime.files(settings, job, directory, place) if hasattr(runtime, "files") else ()
+    scripts = runtime.files(settings, job, directory, there) if hasattr(runtime, "files") else ()
     return Plan(
         schema=SCHEMA,
         run_id=run_id,
@@ -84,10 +86,10 @@ def build(
         job=job,
         environment=layers(request, work, source, place),
         files=(*work.files, *scripts),
-        command=runtime.command(settings, place),
+        command=runtime.command(settings, there),
         sweep=sweep,
         replay_of=replay_of,
-        notes=work.notes,
+        notes=(*work.notes, *(frozen.notes(place) if freezes else ())),
         container=container.of_request(request, place),
     )
 
@@ -104,7 +106,12 @@ def experiment_directory(request: Request, place: Place) -> Path:
         raise BadRequest(
             f"experiment.name: {name!r} must be a plain folder name: letters, digits and . _ + - @ = alone"
         )
-    return place.directory / Path(request.output.root).expanduser() / name
+    return output_root(request, place) / name
+
+
+def output_root(request: Request, place: Place) -> Path:
+    """`output.root`, absolute."""
+    return place.directory / Path(request.output.root).expanduser()
 
 
 def layers(request: Request, work: Work, source: Origins, place: Place) -> tuple[Layer, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from primus.launch import confidential, place, planning, show
+from primus.launch import confidential, frozen, place, planning, show
 from primus.launch.config import reading
 from primus.launch.config.origin import Origins
 from primus.launch.config.request import Request
@@ -105,12 +105,20 @@ class Session:
         self._sweep_directory = self._sweep_directory or sweep.directory(first, surroundings, jobs)
         directory = self._sweep_directory
         plans = [self._plan(asked, surroundings, directory, batch.first_index + i) for i, asked in enumerate(every)]
+        secrets = [confidential.secret_environment(a.request.env.set) for a in every]
+        runtime = member("runtime", first.runtime["name"])
         if first.dry_run:
+            own = (
+                runtime.sweep_files(directory, plans, first, surroundings, secrets)
+                if hasattr(runtime, "sweep_files")
+                else ()
+            )
             self._show(plans, first)
+            if first.dry_run != "json":
+                print("".join(f"\n{directory / file.path}:\n{file.text}" for file in own), end="")
             return [None] * len(plans)
         _warn(plans)
-        secrets = [confidential.secret_environment(a.request.env.set) for a in every]
-        start = getattr(member("runtime", first.runtime["name"]), "sweep", sweep.run)
+        start = getattr(runtime, "sweep", sweep.run)
         ended = start(directory, plans, first, surroundings, secrets, batch.parallel, self._original)
         self._exit_code = max(self._exit_code, ended.exit_code)
         return ended.losses
@@ -144,8 +152,8 @@ class Session:
         """This place; what belongs to an earlier run is looked for where that was started."""
         here = place.here(request.gpu.name)
         if self._original and self._original.purpose != "replay":
-            directory = Path(self._original.run.plan.job.directory)
-            return replace(here, directory=directory) if directory.is_dir() else here
+            directory = frozen.stood_in(self._original.run.plan)
+            return replace(here, directory=directory, code=place.code(directory)) if directory.is_dir() else here
         return here
 
     @property

@@ -89,6 +89,8 @@ def read(directory: Path) -> dict[str, Any]:
 def jobs(directory: Path) -> list[Path]:
     """Run directories of the jobs of a sweep that have started."""
     folders = [directory / str(job["index"]) for job in read(directory).get("jobs", [])]
+    if files.read_json(directory / rundir.HANDLE).get("job_id"):  # an array: written down long before they may start
+        folders = [f for f in folders if (f / rundir.node_facts(0)).exists() or (f / rundir.RESULT).exists()]
     return [folder for folder in folders if (folder / rundir.PLAN).exists()]
 
 

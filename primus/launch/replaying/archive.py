@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from primus.launch import frozen
 from primus.launch.problems import BadRequest
 from primus.node import rundir
 
@@ -33,6 +34,9 @@ def pack(directory: Path, to: Path, everything: bool) -> int:
                 name = path.relative_to(directory)
                 if everything or str(name) in _DESCRIBING or name.parts[0] in _DESCRIBING_FOLDERS:
                     tar.add(path, f"{directory.name}/{name}", recursive=False)
+            for link in (frozen.SOURCE, frozen.PRIMUS):
+                if (directory / link).is_dir():
+                    tar.add((directory / link).resolve(), f"{directory.name}/{link}", filter=_frozen)
         part.replace(to)
     except OSError as error:
         raise BadRequest(f"to={to}: cannot be written: {error.strerror or error}") from None
@@ -40,6 +44,12 @@ def pack(directory: Path, to: Path, everything: bool) -> int:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
     return to.stat().st_size
+
+
+def _frozen(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """What was frozen itself: links to what git ignored lead out of it, and are of this machine alone."""
+    leads_out = member.issym() and member.linkname.startswith("/")
+    return None if leads_out or "__pycache__" in member.name.split("/") else member
 
 
 def texts(file: Path) -> dict[str, str]:

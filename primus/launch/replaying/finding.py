@@ -109,7 +109,7 @@ def _need(text: Callable[[str], str | None], name: str) -> str:
 
 def _in_root(word: str, root: Path) -> Path | None:
     """A run under the output root whose directory is named so, or whose record has this MLflow run id."""
-    for pattern in ("*/*", "*/*/*"):
+    for pattern in ("[!.]*/*", "[!.]*/*/*"):
         for record in (*root.glob(f"{pattern}/{rundir.PLAN}"), *root.glob(f"{pattern}/{rundir.RECORD}")):
             directory = record.parent
             if "/".join(directory.relative_to(root).parts[1:]) == word:  # a run, or <sweep>/<job>

@@ -1,20 +1,23 @@
 """A Slurm cluster: a batch script starts the job's first process, which starts an agent on each node."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from primus.launch import frozen
 from primus.launch.config.request import Request
 from primus.launch.place import Place
 from primus.launch.replaying.original import Original
-from primus.launch.slurm import script
+from primus.launch.slurm import array, script
 from primus.launch.slurm.options import Settings
 from primus.node.plan import File, Job, Plan
+from primus.node.typed import read
 
 if TYPE_CHECKING:
     from primus.launch.run import Ended
+    from primus.launch.sweep.sweep import Ended as SweepEnded
 
-__all__ = ["Settings", "command", "files", "single"]
+__all__ = ["Settings", "command", "files", "single", "sweep"]
 
 
 def command(settings: Settings, place: Place) -> tuple[str, ...]:
@@ -40,3 +43,33 @@ def single(
     from primus.launch.slurm import submission
 
     return submission.single(plan, request, place, secrets, original)
+
+
+def sweep(
+    directory: Path,
+    plans: Sequence[Plan],
+    request: Request,
+    place: Place,
+    secrets: Sequence[Mapping[str, str]],
+    parallel: str | int,
+    original: Original | None,
+) -> "SweepEnded":
+    """Submit all jobs as one array; follow them to their end unless they are to be detached."""
+    from primus.launch.slurm import sweep
+
+    return sweep.run(directory, plans, request, place, secrets, parallel, original)
+
+
+def array_file(directory: Path, plans: Sequence[Plan], settings: Settings, place: Place) -> File:
+    """The batch script of all jobs of a sweep, in its directory."""
+    there = frozen.as_the_job_sees(place, directory) if settings.frozen else place
+    indices = sorted(int(plan.run_id) for plan in plans)
+    return File(script.NAME, array.script_of(settings, directory, first_process(there, directory), indices))
+
+
+def sweep_files(
+    directory: Path, plans: Sequence[Plan], request: Request, place: Place, secrets: Sequence[Mapping[str, str]]
+) -> tuple[File, ...]:
+    """What a sweep has beside the files of its jobs. Raises BadRequest for jobs that one array cannot hold."""
+    array.common(plans, secrets)
+    return (array_file(directory, plans, read(Settings, request.runtime, "runtime"), place),)

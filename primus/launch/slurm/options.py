@@ -34,6 +34,7 @@ class Settings:
     setup: tuple[tuple[str, ...], ...] = ()
     options: dict[str, bool | int | float | str] = field(default_factory=dict)
     detach: bool = False
+    frozen: bool = True
 
 
 TYPED = {

@@ -5,8 +5,9 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from primus.launch import attempts, closing, handle, readiness, snapshot
+from primus.launch import attempts, closing, handle, planning, readiness, snapshot
 from primus.launch.config.request import Request
+from primus.launch.frozen import storing
 from primus.launch.place import Place
 from primus.launch.problems import INTERRUPTED
 from primus.launch.replaying.original import Original
@@ -32,9 +33,12 @@ def single(plan: Plan, request: Request, place: Place, secrets: Mapping[str, str
     readiness.check(plan, place)
     check(plan, request, settings, place)
     resumes = original is not None and original.purpose == "resume"
+    kept = storing.take(place, planning.output_root(request, place)) if settings.frozen else None
     with attempts.opened(plan, again=resumes) as directory:
         (directory / rundir.JOB_LOG).parent.mkdir(exist_ok=True)
         snapshot.take(plan.code, directory)
+        if kept:
+            storing.link(kept, directory)
         shown_from = size(directory / rundir.JOB_LOG)
         job_id = submit(plan, directory, request, place, secrets)
     if settings.detach:

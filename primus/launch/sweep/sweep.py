@@ -92,8 +92,8 @@ def run(
         before = interrupts.count
         status = "KILLED" if before else "FAILED" if bad else "FINISHED"
         Journal(entry.id, entry.experiment, entry.jobs, status).write(where)
-        complete = recorder.finish(lambda: interrupts.count > before) if recorder else _report(where, plans)
-    _say(where, request, sweep, failed, complete)
+        complete = recorder.finish(lambda: interrupts.count > before) if recorder else report(where, plans)
+    say(where, request, plans, sweep.table, sweep.results, complete)
     exit_code = INTERRUPTED if before else JOB_FAILED if failed else OK
     return Ended(exit_code, [row.loss for row in sweep.table.rows])
 
@@ -153,7 +153,7 @@ class _Sweep:
         return sorted(i for i, r in self.results.items() if r["status"] != "FINISHED")
 
 
-def _report(where: Path, plans: Sequence[Plan]) -> bool:
+def report(where: Path, plans: Sequence[Plan]) -> bool:
     """What the recorder does beside its record, of a sweep that is not recorded."""
     from primus.launch.report import writing
 
@@ -163,22 +163,31 @@ def _report(where: Path, plans: Sequence[Plan]) -> bool:
     return True
 
 
-def _say(where: Path, request: Request, sweep: _Sweep, failed: list[int], complete: bool) -> None:
+def say(
+    where: Path,
+    request: Request,
+    plans: Sequence[Plan],
+    table: JobTable,
+    results: Mapping[int, Mapping[str, object]],
+    complete: bool,
+) -> None:
+    """The last words of a sweep. `results` are those of this start, by place in `plans`."""
+    failed = sorted(i for i, result in results.items() if result["status"] != "FINISHED")
     for index in failed[:_REPORTED]:
-        print(f"job {sweep.plans[index].run_id}:", file=sys.stderr)
-        print(closing.failure(Path(sweep.plans[index].directory), sweep.results[index]), file=sys.stderr)
+        print(f"job {plans[index].run_id}:", file=sys.stderr)
+        print(closing.failure(Path(plans[index].directory), results[index]), file=sys.stderr)
     if len(failed) > _REPORTED:
-        more = ", ".join(sweep.plans[index].run_id for index in failed[_REPORTED:])
+        more = ", ".join(plans[index].run_id for index in failed[_REPORTED:])
         print(f"primus: failed as well: {more}", file=sys.stderr)
     if not complete:
         print(closing.incomplete(where), file=sys.stderr)
-    rows = zip(sweep.table.rows, sweep.plans, strict=True)
+    rows = zip(table.rows, plans, strict=True)
     best = min(((row.loss, int(p.run_id)) for row, p in rows if row.loss is not None), default=None)
-    good = sum(row.state in ("finished", "done before") for row in sweep.table.rows)
-    print(f"sweep   {closing.short(where)}  ({good} of {len(sweep.plans)} jobs finished)")
+    good = sum(row.state in ("finished", "done before") for row in table.rows)
+    print(f"sweep   {closing.short(where)}  ({good} of {len(plans)} jobs finished)")
     print(f"best    loss {best[0]:.4f}, job {best[1]}" if best else "best    no loss reported")
     if (where / rundir.REPORT).is_file():
         print(f"report  {closing.short(where / rundir.REPORT)}")
     print(f"browse  {closing.browse(request)}")
-    example = where / (str(best[1]) if best else sweep.plans[0].run_id)
+    example = where / (str(best[1]) if best else plans[0].run_id)
     print(f"replay  primus replay={shlex.quote(closing.short(example))}")

@@ -30,6 +30,7 @@ class JobTable:
     def __init__(self, names: list[str], first: int = 0) -> None:
         """A row for each name; `first` is the number of the first job."""
         self._first = first
+        self._told = ""
         self.rows = [Row(name or "(as composed)") for name in names]
         self._console = Console(highlight=False)
         self._live = Live(console=self._console, get_renderable=self._table, refresh_per_second=4, transient=True)
@@ -50,6 +51,14 @@ class JobTable:
             sys.stdout.write(f"job {self._first + index}  {state:<8}  {row.name}{loss}\n")
             sys.stdout.flush()
 
+    def tell(self, text: str) -> None:
+        """What there is to say of all jobs, above them; elsewhere than on a terminal once, not at each number in it."""
+        kind = text.lstrip("0123456789")
+        if not self._console.is_terminal and kind and kind != self._told.lstrip("0123456789"):
+            sys.stdout.write(f"primus: {text}\n")
+            sys.stdout.flush()
+        self._told = text
+
     def close(self) -> None:
         """Leave the final table on the terminal."""
         if self._live.is_started:
@@ -58,7 +67,8 @@ class JobTable:
 
     def _table(self, everything: bool = False) -> Table:
         counts = {s: sum(r.state == s for r in self.rows) for s in ("waiting", "running", "finished", "failed")}
-        table = Table(title="  ".join(f"{n} {s}" for s, n in counts.items()), title_justify="left", expand=True)
+        title = "  ".join([*(f"{n} {s}" for s, n in counts.items()), *([self._told] if self._told else [])])
+        table = Table(title=title, title_justify="left", expand=True)
         for name, justify in (("job", "right"), ("overrides", "left"), ("state", "left"), ("step", "right")):
             table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]  # rich's Literal
         table.add_column("loss", justify="right")

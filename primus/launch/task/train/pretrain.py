@@ -1,6 +1,7 @@
 """`task=train/pretrain`: train a model from scratch with the framework of the chosen backend."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from primus.launch import checkpoints
@@ -25,5 +26,8 @@ def work(task: Settings, request: Request, source: Origins, place: Place) -> Wor
     if load:
         backend = str(request.backend.get("name"))
         load = checkpoints.folder("task.checkpoint.load", load, backend, request.output.root, place.directory)
-    training = replace(task, checkpoint=replace(task.checkpoint, load=load))
+    directory = task.checkpoint.directory
+    if directory:  # where the command was typed: a frozen job runs elsewhere
+        directory = str(place.directory / Path(directory).expanduser())
+    training = replace(task, checkpoint=replace(task.checkpoint, load=load, directory=directory))
     return job.work(training, request, source, place, evaluate_only=False)

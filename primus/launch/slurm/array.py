@@ -1,0 +1,45 @@
+"""The jobs of a sweep as one job array: what they must have in common, and the array's script. Pure."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from primus.launch.problems import BadRequest
+from primus.launch.slurm import script
+from primus.launch.slurm.options import Settings
+from primus.node.plan import Plan
+
+
+def common(plans: Sequence[Plan], secrets: Sequence[Mapping[str, str]]) -> None:
+    """Raise BadRequest, with the key, for jobs that one array cannot hold: sbatch has one set of options for all."""
+    runtimes: list[dict[str, Any]] = [plan.config["runtime"] for plan in plans]
+    for key in runtimes[0]:
+        values = list(dict.fromkeys(str(runtime[key]) for runtime in runtimes))
+        _refuse(f"runtime.{key}", values, ", ".join(values[:4]))
+    for name in dict.fromkeys(name for given in secrets for name in given):
+        _refuse(f"env.set.{name}", list(dict.fromkeys(given.get(name, "") for given in secrets)), "its values")
+
+
+def _refuse(key: str, values: Sequence[str], shown: str) -> None:
+    if len(values) > 1:
+        raise BadRequest(
+            f"{key}: a sweep on Slurm is one job array, for all of whose jobs sbatch is told the same, not {shown}. "
+            f"Give a sweep for each value of {key}"
+        )
+
+
+def script_of(settings: Settings, sweep: Path, first_process: Sequence[str], indices: Sequence[int]) -> str:
+    """The batch script of an array; job `i` runs `<sweep>/<i>/`."""
+    most = f"%{settings.array_parallelism}" if settings.array_parallelism else ""
+    return script.build(settings, sweep, (*first_process, "--array"), array=ranges(indices) + most)
+
+
+def ranges(indices: Sequence[int]) -> str:
+    """Ascending indices as sbatch takes them: `0-3,7,9-10`."""
+    found: list[list[int]] = []
+    for index in indices:
+        if found and index == found[-1][-1] + 1:
+            found[-1] = [found[-1][0], index]
+        else:
+            found.append([index])
+    return ",".join("-".join(map(str, ends)) for ends in found)

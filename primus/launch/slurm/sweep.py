@@ -1,0 +1,153 @@
+"""A sweep given to Slurm as one job array: checked, written down, submitted; then followed, or left to itself."""
+
+import os
+import shlex
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from primus.launch import closing, handle, planning, readiness, rundirectory, snapshot
+from primus.launch.config.request import Request
+from primus.launch.frozen import storing
+from primus.launch.place import Place
+from primus.launch.problems import INTERRUPTED, JOB_FAILED, OK, BadRequest, Complaint
+from primus.launch.replaying.original import Original
+from primus.launch.run import Interrupts, tracking_uri
+from primus.launch.running import Recorder
+from primus.launch.runtime import slurm
+from primus.launch.slurm import array, checks, controller, script
+from primus.launch.slurm.elements import Elements
+from primus.launch.slurm.options import Settings
+from primus.launch.sweep import journal, sweep
+from primus.launch.sweep.journal import Journal
+from primus.launch.sweep.sweep import Ended
+from primus.node import rundir
+from primus.node.plan import Plan
+from primus.node.typed import read
+
+
+def run(
+    where: Path,
+    plans: Sequence[Plan],
+    request: Request,
+    place: Place,
+    secrets: Sequence[Mapping[str, str]],
+    parallel: str | int,
+    original: Original | None,
+) -> Ended:
+    """Submit every job that has not finished yet, and unless `runtime.detach` follow them to their end.
+
+    `parallel` is for launchers that run jobs here. Raises Complaint before anything is queued.
+    """
+    settings = read(Settings, request.runtime, "runtime")
+    if original:
+        from primus.launch.replaying import drift
+
+        drift.report(original, plans[0], place, request.replay_strict)
+    _check(where, plans, request, settings, place, secrets)
+    first = int(plans[0].run_id)  # above 0 for the later batches of a sweeper that goes by earlier results
+    earlier = journal.read(where) if first else None
+    jobs = (*(earlier.jobs if earlier else ()), *(p.overrides for p in plans))
+    entry = Journal(where.name, request.experiment.name, jobs)
+    waiting = [plan for plan in plans if not journal.finished(Path(plan.directory))]
+    job_id = _submit(where, entry, waiting, request, settings, place, secrets[0]) if waiting else ""
+    if settings.detach and waiting:
+        print(_handle(where, job_id, waiting))
+        return Ended(OK, [None] * len(plans))
+    return _follow(where, entry, plans, request, job_id, bool(earlier and earlier.status == "FAILED"))
+
+
+def _check(
+    where: Path,
+    plans: Sequence[Plan],
+    request: Request,
+    settings: Settings,
+    place: Place,
+    secrets: Sequence[Mapping[str, str]],
+) -> None:
+    array.common(plans, secrets)
+    for plan in plans:
+        readiness.check(plan, place)
+    checks.output(where)
+    checks.cluster(settings, place.environ)
+    if request.tracking.enabled:
+        checks.store(tracking_uri(request), where)
+    before = handle.of(where)  # of `sweep.resume`, or of an earlier batch
+    if before and before.job_id:
+        living = [job for job, state in controller.states([before.job_id]).items() if not state.over]
+        if living:
+            key = "sweep.resume" if request.sweep.resume else "runtime.detach"  # of a sweeper that has further batches
+            raise BadRequest(
+                f"{key}: {len(living)} jobs of array {before.job_id} are still in Slurm's hands: "
+                f"wait for them, or cancel them with primus task=cancel run={shlex.quote(closing.short(where))}"
+            )
+
+
+def _submit(
+    where: Path,
+    entry: Journal,
+    plans: Sequence[Plan],
+    request: Request,
+    settings: Settings,
+    place: Place,
+    secrets: Mapping[str, str],
+) -> str:
+    """Write the sweep and the run directories of these jobs, and submit the array; returns its job id."""
+    new = not where.exists()
+    kept = storing.take(place, planning.output_root(request, place)) if settings.frozen else None
+    try:
+        entry.write(where)
+        snapshot.take(plans[0].code, where)
+        for plan in plans:
+            if Path(plan.directory).exists():
+                journal.set_aside(Path(plan.directory))
+            directory = rundirectory.create(plan)
+            (directory / rundir.JOB_LOG).parent.mkdir(exist_ok=True)
+            if kept:
+                storing.link(kept, directory)
+        if kept:
+            storing.link(kept, where)
+        file = slurm.array_file(where, plans, settings, place)
+        rundir.write_text(where / file.path, file.text)
+        environ = script.environment({**os.environ, **secrets}, file.text)
+        job_id = controller.submit(["sbatch", str(where / script.NAME)], environ)
+    except Complaint:
+        if new:
+            shutil.rmtree(where, ignore_errors=True)
+        raise
+    handle.write(where, handle.ours("slurm", job_id))
+    return job_id
+
+
+def _handle(where: Path, job_id: str, plans: Sequence[Plan]) -> str:
+    word = shlex.quote(closing.short(where))
+    rows = [
+        ("array", f"{job_id}  ({len(plans)} jobs)"),
+        ("sweep", f"{closing.short(where)}  (submitted)"),
+        ("state", f"primus task=status run={word}"),
+        ("cancel", f"primus task=cancel run={word}"),
+    ]
+    return "\n".join(f"{name:<8}{text}" for name, text in rows)
+
+
+def _follow(
+    where: Path, entry: Journal, plans: Sequence[Plan], request: Request, job_id: str, failed_before: bool
+) -> Ended:
+    if job_id:
+        print(f"array   {job_id}  ({closing.short(where)})", flush=True)
+    with Interrupts() as interrupts:
+        recorder = None
+        if request.tracking.enabled:
+            recorder = Recorder(where, tracking_uri(request), request.tracking.wait)
+        elements = Elements(plans, job_id, interrupts)
+        try:
+            elements.to_the_end()
+        finally:
+            elements.table.close()
+        before, failed = interrupts.count, elements.failed()
+        status = "KILLED" if before else "FAILED" if failed or failed_before else "FINISHED"
+        Journal(entry.id, entry.experiment, entry.jobs, status).write(where)
+        complete = recorder.finish(lambda: interrupts.count > before) if recorder else sweep.report(where, plans)
+    sweep.say(where, request, plans, elements.table, elements.results, complete)
+    exit_code = INTERRUPTED if before else JOB_FAILED if failed else OK
+    return Ended(exit_code, [row.loss for row in elements.table.rows])
