@@ -19,7 +19,7 @@ _REASONS = {
     "CANCELLED": "it was cancelled",
     "REVOKED": "another cluster took it",
 }
-_KILLED = ("CANCELLED", "PREEMPTED", "DEADLINE", "REVOKED")
+_KILLED = ("CANCELLED", "PREEMPTED", "TIMEOUT", "DEADLINE", "REVOKED")
 
 
 def truth(job_id: str, state: State | None, began: bool) -> tuple[bool, str]:
