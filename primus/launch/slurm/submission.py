@@ -2,13 +2,14 @@
 
 import os
 import shlex
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from primus.launch import attempts, closing, handle, readiness, snapshot
 from primus.launch.config.request import Request
 from primus.launch.place import Place
-from primus.launch.problems import INTERRUPTED, BadRequest
+from primus.launch.problems import INTERRUPTED, BadRequest, Complaint
 from primus.launch.replaying.original import Original
 from primus.launch.run import Ended, Interrupts, tracking_uri
 from primus.launch.slurm import checks, controller, script
@@ -38,7 +39,12 @@ def single(plan: Plan, request: Request, place: Place, secrets: Mapping[str, str
         (directory / rundir.JOB_LOG).parent.mkdir(exist_ok=True)
         snapshot.take(plan.code, directory)
         shown_from = size(directory / rundir.JOB_LOG)
-        job_id = submit(plan, directory, request, place, secrets)
+        try:
+            job_id = submit(plan, directory, request, place, secrets)
+        except Complaint:
+            if not resumes:  # nothing is queued: nothing stays behind
+                shutil.rmtree(directory, ignore_errors=True)
+            raise
     if settings.detach:
         print(_handle(plan, directory, job_id))
         return Ended(0, None)
