@@ -90,7 +90,9 @@ def _rows(found: State, missing: str) -> Iterator[tuple[str, str]]:
         yield "starts", f"requeued {found.slurm.restarts} times"
     if found.submitted:
         yield "age", state.duration(found.age) + _ran(found)
-    if found.metrics:
+    if found.jobs and found.metrics:
+        yield "best", f"loss {found.metrics['loss']:.4f}"
+    elif found.metrics:
         yield "loss", closing.reached({"metrics": found.metrics, "step": found.step})
     if (found.directory / rundir.REPORT).is_file():
         yield "report", closing.short(found.directory / rundir.REPORT)

@@ -86,6 +86,26 @@ def test_a_job_that_left_no_result_gets_one_by_slurms_word(
     assert result(run)[0] == "FAILED"
 
 
+def test_an_array_is_counted_cancelled_in_part_and_then_whole(
+    primus: Primus, rank: Rank, work: Path, slurm: Slurm
+) -> None:
+    text = "import time; open('begun-' + __import__('os').environ['N'], 'w'); time.sleep(600)"
+    said = primus("-m", *rank(text), *DETACHED, "env.set.N=0,1,2", "runtime.array_parallelism=2")
+    assert said.code == 0, said.err
+    (sweep,) = (path for path in (work / "outputs/default").iterdir())
+    array = json.loads((sweep / "handle.json").read_text())["job_id"]
+    until(lambda: (work / "begun-0").exists() and (work / "begun-1").exists())
+    assert "3 jobs: 1 pending, 2 running" in primus("task=status", f"run={array}").out
+    assert "job " + array in primus("task=runs").out
+    assert primus("task=cancel", f"run={array}_0").code == 0
+    assert result(sweep / "0") == ("KILLED", 130)
+    assert not (sweep / "1/result.json").exists()
+    assert primus("task=cancel", f"run={sweep.name}").out == f"run     {sweep}  (killed)\n"
+    assert [result(sweep / n) for n in "12"] == [("KILLED", 130)] * 2
+    assert json.loads((sweep / "sweep.json").read_text())["status"] == "KILLED"
+    assert not slurm.ask("squeue", "--noheader", f"--jobs={array}")
+
+
 def first_processes(run: Path) -> list[int]:
     """Those of the job: they hold its agents, and write its result."""
     every = {int(p.name): p / "cmdline" for p in Path("/proc").iterdir() if p.name.isdigit()}
