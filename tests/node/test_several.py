@@ -37,6 +37,7 @@ class Step:
 
     def wait(self) -> int:
         self.shown, self.errors = self.process.communicate(timeout=PATIENCE)
+        print(self.errors, *(self.run.text(rundir.agent_log(n)) for n in (0, 1)))
         return self.process.returncode
 
     def line(self) -> str:
@@ -106,7 +107,7 @@ rank, here = int(os.environ["RANK"]), os.environ["PRIMUS_RUN_DIR"]
 def write(name, text):
     with open(f"{here}/.{name}", "w") as file: file.write(text)
     os.rename(f"{here}/.{name}", f"{here}/{name}")
-write("job", os.environ["SLURM_JOB_ID"])
+if rank == 0: write("job", os.environ["SLURM_JOB_ID"])
 write(f"agent-{rank}", str(os.getppid()))
 while not os.path.exists(f"{here}/agent-{1 - rank}"): time.sleep(0.01)
 print("up", flush=True)
