@@ -18,6 +18,7 @@ from primus.node import rundir
 from ..cluster.slurm import Slurm, number
 from ..conftest import gone
 from .conftest import NODE, Run
+from .test_agent import OLDEST
 
 pytestmark = pytest.mark.slurm
 PATIENCE = 60.0
@@ -27,17 +28,16 @@ SRUN = ("srun", "--nodes=2", "--ntasks-per-node=1", "--kill-on-bad-exit=0", "--w
 class Step:
     """A task on each node, in a job of its own."""
 
-    def __init__(self, run: Run, *words: str, **environ: str) -> None:
+    def __init__(self, run: Run, python: str) -> None:
         self.run = run
-        agent = [sys.executable, "-I", "-S", str(NODE), "--plan", str(run.directory / rundir.PLAN)]
-        argv = [*SRUN, *words, *agent, "--node-rank", "slurm"]
+        agent = [python, "-I", "-S", str(NODE), "--plan", str(run.directory / rundir.PLAN)]
+        argv = [*SRUN, *agent, "--node-rank", "slurm"]
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen(argv, env={**os.environ, **environ}, stdout=pipe, stderr=pipe, text=True)
+        self.process = subprocess.Popen(argv, stdout=pipe, stderr=pipe, text=True)
         self.shown = self.errors = ""
 
     def wait(self) -> int:
         self.shown, self.errors = self.process.communicate(timeout=PATIENCE)
-        print(self.errors, *(self.run.text(rundir.agent_log(n)) for n in (0, 1)))
         return self.process.returncode
 
     def line(self) -> str:
@@ -78,8 +78,8 @@ def begin(make: Callable[..., Run], slurm: Slurm) -> Iterator[Begin]:
     """Run a Python text as the ranks of two nodes: `begin("print(1)", ranks=2)`."""
     steps: list[Step] = []
 
-    def start(script: str, *words: str, ranks: int | None = 1, **job: Any) -> Step:
-        steps.append(Step(make(script, ranks=ranks, nodes=2, **job), *words))
+    def start(script: str, python: str = sys.executable, **job: Any) -> Step:
+        steps.append(Step(make(script, nodes=2, **job), python))
         return steps[-1]
 
     yield start
@@ -128,7 +128,7 @@ def end(node: dict[str, Any]) -> tuple[str, int, str | None]:
 
 
 def test_two_nodes_are_one_world_that_meets_at_the_address_of_the_first(begin: Begin, slurm: Slurm) -> None:
-    step = begin(MEET, ranks=2, console_ranks="all")
+    step = begin(MEET, OLDEST, ranks=2, console_ranks="all")
     assert (step.wait(), step.errors) == (0, "")
     said = [json.loads(line[line.index("{") :]) for line in step.shown.splitlines()]
     ranks = sorted(said, key=lambda environ: int(environ["RANK"]))
