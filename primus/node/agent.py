@@ -119,6 +119,7 @@ class _Agent:
         self._facts.write()  # who has come, for whoever looks on
         try:
             others.meet()
+            self._say(f"all {job.nodes} nodes have met", "INFO")
             self._facts.clock(others.offset)
             outcome = self._run_ranks(others.agree)
         except meeting.Ended:
