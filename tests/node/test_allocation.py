@@ -1,7 +1,5 @@
 """What a Slurm task knows about its job."""
 
-import shutil
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -89,7 +87,6 @@ def test_any_other_text_is_refused_or_gives_names(text):
     assert not any(set(host) & set("[],") for host in hosts)
 
 
-@pytest.mark.skipif(not shutil.which("scontrol"), reason="scontrol is not here")
 @pytest.mark.slurm
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.tuples(NAMES, ranges(), ranges()), min_size=1, max_size=3))
