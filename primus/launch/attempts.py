@@ -54,12 +54,23 @@ def _running(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _set_aside(directory: Path) -> None:
+def requeued(directory: Path) -> None:
+    """Make ready for another start of the same plan, by Slurm: in this directory, and in its MLflow run."""
+    earlier = _set_aside(directory)
+    for name in (rundir.CONFIG, rundir.OVERRIDES, rundir.PLAN):
+        if (earlier / name).is_file():
+            rundir.write_text(directory / name, (earlier / name).read_text(encoding="utf-8"))
+    _reopen_record(directory)
+    rundirectory.log(directory, "INFO", f"start {count(directory) + 1} of this run, by Slurm")
+
+
+def _set_aside(directory: Path) -> Path:
     earlier = directory / ATTEMPTS / str(count(directory) + 1)
     earlier.mkdir(parents=True)
     for name in _WRITTEN_ANEW:
         if (directory / name).exists():
             shutil.move(directory / name, earlier / name)
+    return earlier
 
 
 def count(directory: Path) -> int:

@@ -15,8 +15,9 @@ _ENDED = {"finished": ("FINISHED", 0), "failed": ("FAILED", 1), "killed": ("KILL
 def write_result(directory: Path, started: float, interrupted: bool, message: str | None = None) -> dict[str, Any]:
     """Write result.json, whose presence means that the run is over, and return it. `started`: seconds since the epoch.
 
-    A run that was interrupted is KILLED whatever its nodes say; else the worst node decides. A node of the plan that
-    left no outcome (its agent was killed, or its host went down) makes the run FAILED, by name.
+    A run that was interrupted is KILLED whatever its nodes say; else a lost node, the rank that failed first or the
+    worst node decides. A node of the plan that left no outcome (its agent was killed, or its host went down) makes the run
+    FAILED, by name.
     """
     result = summary(directory, started, time.time(), interrupted, message)
     rundir.write_json(directory / rundir.RESULT, result)
@@ -27,7 +28,8 @@ def summary(directory: Path, started: float, ended: float, interrupted: bool, me
     """The result as plain data; reads the run directory, writes nothing."""
     reports = node_reports(directory)
     outcomes = {node: report["outcome"] for node, report in reports.items() if report.get("outcome")}
-    node, (status, exit_code) = _decide(outcomes)
+    cause = _root_cause(reports, outcomes)
+    node, (status, exit_code) = _decide(outcomes, cause)
     said = outcomes.get(node, {}).get("message")
     lost = [n for n in range(_nodes(directory)) if n not in outcomes]
     if lost and status == "FINISHED":
@@ -41,7 +43,7 @@ def summary(directory: Path, started: float, ended: float, interrupted: bool, me
         "started": started,
         "ended": ended,
         "message": message or said,
-        "root_cause": _root_cause(outcomes),
+        "root_cause": cause,
         "metrics": metrics,
         "step": step,
     }
@@ -60,8 +62,16 @@ def last_metrics(directory: Path) -> tuple[int | None, dict[str, float]]:
     return step, metrics
 
 
-def _decide(outcomes: dict[int, dict[str, Any]]) -> tuple[int, tuple[str, int]]:
-    """The node whose outcome is that of the run: one that was unfit, else failed, else killed, else the first."""
+def _decide(outcomes: dict[int, dict[str, Any]], cause: dict[str, Any] | None) -> tuple[int, tuple[str, int]]:
+    """The node whose outcome is that of the run.
+
+    One that lost another, else that of the root cause, else one that was unfit, failed or killed, else the first.
+    """
+    for node in sorted(outcomes):
+        if outcomes[node].get("lost"):
+            return node, _ENDED["failed"]
+    if cause:
+        return cause["node_rank"], _ENDED["failed"]
     for status in ("unfit", "failed", "killed"):
         for node in sorted(outcomes):
             if outcomes[node].get("status") == status:
@@ -70,10 +80,16 @@ def _decide(outcomes: dict[int, dict[str, Any]]) -> tuple[int, tuple[str, int]]:
     return 0, _ENDED["finished"]
 
 
-def _root_cause(outcomes: dict[int, dict[str, Any]]) -> dict[str, Any] | None:
-    """The rank that failed first, over all nodes, with its node."""
+def _root_cause(reports: dict[int, dict[str, Any]], outcomes: dict[int, dict[str, Any]]) -> dict[str, Any] | None:
+    """The rank that failed first, over all nodes by the clock of node 0, with its node; None where a node was lost."""
+    if any(outcome.get("lost") for outcome in outcomes.values()):
+        return None
     causes = [{**cause, "node_rank": n} for n, o in sorted(outcomes.items()) if (cause := o.get("root_cause"))]
-    return min(causes, key=lambda cause: cause.get("time") or 0.0, default=None)
+
+    def when(cause: dict[str, Any]) -> float:
+        return float(cause.get("time") or 0.0) + float(reports[cause["node_rank"]].get("clock_offset") or 0.0)
+
+    return min(causes, key=when, default=None)
 
 
 def _nodes(directory: Path) -> int:

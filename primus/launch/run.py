@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from primus.launch import attempts, closing, readiness, rundirectory, snapshot
+from primus.launch import attempts, closing, handle, readiness, rundirectory, snapshot
 from primus.launch.config.request import Request
 from primus.launch.place import Place
 from primus.launch.problems import INTERRUPTED
@@ -41,6 +41,7 @@ def single(plan: Plan, request: Request, place: Place, secrets: Mapping[str, str
     readiness.check(plan, place)
     resumes = original is not None and original.purpose == "resume"
     with Interrupts() as interrupts, attempts.opened(plan, again=resumes) as directory:
+        handle.write(directory, handle.ours(request.runtime["name"]))
         agent = Agent(plan, directory, secrets)
         interrupts.forward_to(agent)
         asking_git = threading.Thread(target=_snapshot, args=(plan.code, directory))  # slow on a large tree

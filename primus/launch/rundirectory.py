@@ -4,8 +4,6 @@ import shutil
 import time
 from pathlib import Path
 
-import yaml
-
 from primus.launch.problems import BadRequest
 from primus.node import rundir
 from primus.node.plan import Plan, to_json
@@ -38,6 +36,8 @@ def write(plan: Plan, directory: Path) -> None:
 
 def as_yaml(value: object) -> str:
     """YAML text with the keys in their own order."""
+    import yaml  # here: a Slurm job's first process has the standard library alone
+
     return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120)
 
 

@@ -111,6 +111,12 @@ class Recorder:
         os.close(theirs)
         self._wait = wait
 
+    def abandon(self) -> None:
+        """End it at once, as it is: another goes on from there."""
+        self._process.kill()
+        self._process.wait()
+        os.close(self._lifeline)
+
     def finish(self, impatient: Callable[[], bool]) -> bool:
         """Wait until the record is complete; False when it is not in the user's time, or the user is `impatient`.
 

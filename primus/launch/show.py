@@ -69,5 +69,9 @@ def _files(plan: Plan) -> list[str]:
 
 
 def _compact(text: str) -> str:
-    """JSON with each innermost list and mapping on a line of its own."""
-    return yaml.safe_dump(json.loads(text), default_flow_style=None, sort_keys=False, allow_unicode=True, width=112)
+    """JSON with each innermost list and mapping on a line of its own; any other text, a batch script say, as it is."""
+    try:
+        data = json.loads(text)
+    except ValueError:
+        return text
+    return yaml.safe_dump(data, default_flow_style=None, sort_keys=False, allow_unicode=True, width=112)

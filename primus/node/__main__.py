@@ -26,19 +26,15 @@ def _main() -> int:
     from primus.node.arguments import USAGE, parse
 
     try:
-        arguments = parse(sys.argv[1:])
+        if "--inside" in sys.argv:  # before all else: Slurm's variables come with it
+            from primus.node.container import handover
+
+            handover.receive(0, os.environ)
+        arguments = parse(sys.argv[1:], os.environ)
     except ValueError as error:
         print(f"primus: {error}\n{USAGE}", file=sys.stderr)
         return 2
-    if arguments.inside:
-        from primus.node.container import handover
-
-        try:
-            handover.receive(arguments.lifeline or 0, os.environ)
-        except (OSError, ValueError) as error:
-            print(f"primus: {error}", file=sys.stderr)
-            return 3
-    elif container.wanted(arguments.plan):
+    if not arguments.inside and container.wanted(arguments.plan):
         from primus.node.container import starter
 
         return starter.run(arguments)

@@ -4,33 +4,24 @@ import os
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Callable, List, Optional
+from typing import Callable, Optional, Union
 
 from primus.node import host, log, process, rundir
+from primus.node.allocation import Allocation, of_slurm
 from primus.node.arguments import Arguments
-from primus.node.console import Console, Show, prefixed
 from primus.node.devices import NoDevices
 from primus.node.ending import Requests
 from primus.node.environment import recorded
 from primus.node.facts import Facts, add_outcome
-from primus.node.load import Load
 from primus.node.loop import Loop
-from primus.node.outcome import BAD_REQUEST, Outcome, judge, unfit
-from primus.node.output import Output
-from primus.node.packages import ask_packages
+from primus.node.outcome import BAD_REQUEST, Outcome, describe, judge, unfit
 from primus.node.plan import Plan, from_json
-from primus.node.prepare import Prepared, prepare
-from primus.node.secrets import redactor
-from primus.node.sidecar import Sidecar
+from primus.node.prepare import prepare
+from primus.node.rendezvous import Meet, alone
 from primus.node.supervise import Supervisor
-
-# Seconds between SIGTERM and SIGKILL for processes that the ranks left behind, after the last rank has ended.
-_LEFT_BEHIND = 1.0
-# Seconds that the end of a job waits for the ranks' interpreter to name its packages: it had the whole job for it.
-_PACKAGES = 2.0
-
-Say = Callable[[str, str], None]
+from primus.node.watch import Say, Watch
 
 
 def run(arguments: Arguments, guard_pipe: int) -> int:
@@ -63,105 +54,93 @@ def _run(plan: Plan, arguments: Arguments, guard_pipe: int, facts: Facts, say: S
     trouble = host.pin(arguments.cores) if arguments.cores is not None else None
     if trouble:
         return unfit(trouble)
+    stop_file = arguments.plan.parent / rundir.STOP
+    if arguments.node_rank == 0:  # before any rank of any node starts: it was an earlier start that was asked to stop
+        stop_file.unlink(missing_ok=True)
+    agent = _Agent(plan, arguments, facts, say)
     try:
-        part = prepare(plan, arguments.plan.parent, arguments.node_rank, arguments.devices, os.environ)
-    except NoDevices as error:
-        return unfit(str(error))
-    except ValueError as error:
-        return unfit(str(error), BAD_REQUEST)
-    if part.warning:
-        say(part.warning, "WARN")
-    facts.found(part.cpu, part.devices, part.world, recorded(part.environment, part.base))
-    try:
-        watch = _Watch(plan, part, arguments, guard_pipe, facts, say)
+        agent.listen_to(guard_pipe, arguments.lifeline)
     except OSError as error:
         return unfit(f"--lifeline {arguments.lifeline} is no pipe that this process has: {error.strerror}", BAD_REQUEST)
-    return watch.run()
+    outcome = agent.run()
+    if outcome.status == "finished" and stop_file.exists():
+        return replace(outcome, message="stopped on request")
+    return outcome
 
 
-class _Watch:
-    """The loop around the ranks, with everything that hangs on it."""
+class _Agent:
+    """One node's part of a plan, alone or with those of other nodes."""
 
-    def __init__(
-        self, plan: Plan, part: Prepared, arguments: Arguments, guard_pipe: int, facts: Facts, say: Say
-    ) -> None:
-        self._plan, self._part, self._facts, self._say = plan, part, facts, say
+    def __init__(self, plan: Plan, arguments: Arguments, facts: Facts, say: Say) -> None:
+        self._plan, self._arguments, self._facts, self._say = plan, arguments, facts, say
         self._directory = arguments.plan.parent
         self._loop = Loop()
-        self._console = Console(self._loop)
         self._ranks = Supervisor(self._loop, plan.job.grace_period, say)
-        self._requests = Requests(self._loop, self._ranks, say)
+        self._requests = Requests(self._loop, self._ranks, self._directory / rundir.STOP, say)
+
+    def listen_to(self, guard_pipe: int, lifeline: Optional[int]) -> None:
+        """Where requests come from beside signals; raises OSError when `lifeline` is not open."""
         self._requests.watch_guard(guard_pipe)
-        if arguments.lifeline is not None:
-            self._requests.watch_lifeline(arguments.lifeline)
+        if lifeline is not None:
+            self._requests.watch_lifeline(lifeline)
 
     def run(self) -> Outcome:
-        """Start, watch, and clean up after, all ranks of this node."""
-        process.adopt_orphans()
-        memory_ran_out = host.out_of_memory_kills()
-        trouble = self._start_ranks()
-        self._facts.write()
-        packages = None if trouble else self._ask_packages()
-        load = self._watch_load()
-        self._wait(packages)
-        for helper in (packages, load):
-            if helper:
-                helper.stop()
-        self._end_left_behind([helper.pid for helper in (packages, load and load.smi) if helper])
-        ends = self._ranks.finish()
-        self._console.finish()
+        """Meet the other nodes, run this one's part, and leave when all have ended."""
+        try:
+            allocation = self._allocation()
+        except ValueError as error:
+            return unfit(str(error), BAD_REQUEST)
+        if allocation is None:
+            outcome = self._run_ranks(lambda ranks, asked: alone(self._plan.run_id, asked))
+        else:
+            outcome = self._run_among_others(allocation)
         self._loop.close()
-        memory_ran_out = host.out_of_memory_kills() - memory_ran_out
-        return trouble or judge(ends, self._requests.reason, self._requests.code, memory_ran_out > 0)
+        return outcome
 
-    def _start_ranks(self) -> Optional[Outcome]:
-        secrets = self._part.secrets
-        redact = redactor(secrets)
-        overlap = max((len(os.fsencode(secret)) for secret in secrets), default=0)
-        for command in self._part.commands:
-            source = f"{host.name()} r{command.rank}"
-            output = Output(source, str(self._directory / command.log), redact, overlap, self._show(command.rank))
-            try:
-                self._ranks.start(command, output)
-            except (OSError, ValueError) as error:
-                self._ranks.kill()
-                return unfit(_cannot_start(command.argv[0], command.directory, error))
-        return None
-
-    def _show(self, rank: int) -> Optional[Show]:
-        if rank not in self._part.shown:
+    def _allocation(self) -> Optional[Allocation]:
+        """The nodes of the job, None where this is the only one; raises ValueError where nothing says which."""
+        nodes = self._plan.job.nodes
+        if not self._arguments.slurm:
+            if nodes > 1:
+                raise ValueError(f"the plan has {nodes} nodes, and nothing says where they meet (--node-rank slurm)")
             return None
-        return self._console.show if len(self._part.shown) == 1 else prefixed(self._console.show, rank)
+        found = of_slurm(os.environ, nodes)
+        return found if nodes > 1 else None
 
-    def _ask_packages(self) -> Optional[Sidecar]:
-        command = self._part.commands[0]
+    def _run_among_others(self, allocation: Allocation) -> Outcome:
+        from primus.node import first, meeting, other  # here: their import costs a node alone time for nothing
 
-        def answer(told: "dict[str, object]") -> None:
-            self._facts.interpreter(told)
-            self._facts.write()
+        job = self._plan.job
+        party = meeting.Party(self._plan.run_id, allocation, job.meet_within, job.lost_after)
+        end: Callable[..., Union[first.First, other.Other]] = other.Other if allocation.node_rank else first.First
+        others = end(party, self._loop, self._requests)
+        self._requests.announce = lambda reason, code: others.tell(reason, code, killed=True)
+        self._ranks.failed = lambda end: others.tell(describe(end), end.exit_code, killed=False)
+        self._facts.write()  # who has come, for whoever looks on
+        try:
+            others.meet()
+            self._facts.clock(others.offset)
+            outcome = self._run_ranks(others.agree)
+        except meeting.Ended:
+            outcome = judge((), self._requests.reason, self._requests.code, False)
+        except meeting.NotMet as error:
+            outcome = unfit(str(error))
+        return others.part(outcome)
 
-        return ask_packages(self._loop, command.argv, command.environ, command.directory, answer)
-
-    def _watch_load(self) -> Optional[Load]:
-        interval = self._plan.job.metrics_interval
-        if interval <= 0:
-            return None
-        path = self._directory / rundir.host_metrics(self._part.world.node_rank)
-        return Load(self._loop, path, interval, self._part.devices, self._say)
-
-    def _wait(self, packages: Optional[Sidecar]) -> None:
-        while self._ranks.running:
-            self._loop.turn()
-        until = time.monotonic() + _PACKAGES
-        while packages and packages.running and not self._requests.reason and time.monotonic() < until:
-            self._loop.turn()
-
-    def _end_left_behind(self, helpers: List[int]) -> None:
-        count, stuck = process.end_descendants(_LEFT_BEHIND, uncounted=helpers)
-        if count:
-            self._say(f"ended {count} process{'es' if count > 1 else ''} that the ranks had left behind", "WARN")
-        if stuck:
-            self._say(f"processes that do not end on SIGKILL: {', '.join(map(str, stuck))}", "ERROR")
+    def _run_ranks(self, meet: Meet) -> Outcome:
+        plan, arguments, facts = self._plan, self._arguments, self._facts
+        try:
+            part = prepare(plan, self._directory, arguments.node_rank, arguments.devices, os.environ, meet)
+        except NoDevices as error:
+            return unfit(str(error))
+        except ValueError as error:
+            return unfit(str(error), BAD_REQUEST)
+        if part.warning:
+            self._say(part.warning, "WARN")
+        facts.found(part.cpu, part.devices, part.world, recorded(part.environment, part.base))
+        interval = plan.job.metrics_interval
+        watch = Watch(part, self._directory, interval, self._loop, self._ranks, self._requests, facts, self._say)
+        return watch.run()
 
 
 def _make_folders(directory: Path, node_rank: int) -> None:
@@ -178,11 +157,3 @@ def _own_log(directory: Path, node_rank: int) -> Say:
             os.write(fd, log.line(text, time.time(), source, level))
 
     return say
-
-
-def _cannot_start(program: str, directory: str, error: Exception) -> str:
-    if not os.path.isdir(directory):
-        return f"the working directory of the ranks is missing on this node: {directory}"
-    if isinstance(error, FileNotFoundError):
-        return f"the program of the ranks is not on this node: {program}"
-    return f"the program of the ranks cannot be run: {program}: {getattr(error, 'strerror', None) or error}"

@@ -2,9 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Optional, Sequence, Tuple
+from typing import Dict, Mapping, Optional, Sequence, Tuple
 
-USAGE = "usage: python <primus>/node --plan FILE --node-rank N [--devices 0,1] [--cores 0,1] [--lifeline FD] [--inside]"
+from primus.node.allocation import number
+
+USAGE = (
+    "usage: python <primus>/node --plan FILE --node-rank N|slurm "
+    "[--devices 0,1] [--cores 0,1] [--lifeline FD] [--inside]"
+)
 _OPTIONS = ("--plan", "--node-rank", "--devices", "--cores", "--lifeline")
 _FLAGS = ("--inside",)
 
@@ -13,8 +18,9 @@ _FLAGS = ("--inside",)
 class Arguments:
     """The command line. `devices` and `cores` narrow this job to some of the node's; None leaves it all of them.
 
-    `lifeline` is an inherited file descriptor; that it ends means that the launcher is gone. `inside`: this is in the
-    container of the plan, and the first line of the lifeline is what was handed in. `given` are the words themselves.
+    `lifeline` is an inherited file descriptor; that it ends means that the launcher is gone. `slurm`: the node rank
+    and the other nodes are those of the Slurm task that this process is in. `inside`: this is in the container of the
+    plan, and the first line of the lifeline is what was handed in. `given` are the words themselves.
     """
 
     plan: Path
@@ -22,6 +28,7 @@ class Arguments:
     devices: Optional[Tuple[str, ...]]
     cores: Optional[Tuple[int, ...]]
     lifeline: Optional[int]
+    slurm: bool = False
     inside: bool = False
     given: Tuple[str, ...] = ()
 
@@ -30,8 +37,8 @@ class Arguments:
         return tuple(word for word in self.given if not word.startswith(("--lifeline=", *_FLAGS)))
 
 
-def parse(argv: Sequence[str]) -> Arguments:
-    """Read the command line; raises ValueError that says what is wrong with it."""
+def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Arguments:
+    """Read the command line; raises ValueError that says what is wrong with it. `environ` tells Slurm's node rank."""
     given: Dict[str, str] = {}
     rest = list(argv)
     while rest:
@@ -48,15 +55,21 @@ def parse(argv: Sequence[str]) -> Arguments:
         given[name] = value
     if "--plan" not in given:
         raise ValueError("--plan is missing")
+    slurm = given.get("--node-rank") == "slurm"
     return Arguments(
         plan=Path(given["--plan"]).absolute(),
-        node_rank=_number("--node-rank", given.get("--node-rank", "0")),
+        node_rank=_slurm_rank(environ) if slurm else _number("--node-rank", given.get("--node-rank", "0")),
         devices=tuple(filter(None, given["--devices"].split(","))) if "--devices" in given else None,
         cores=tuple(_number("--cores", c) for c in given["--cores"].split(",")) if "--cores" in given else None,
         lifeline=_number("--lifeline", given["--lifeline"]) if "--lifeline" in given else None,
+        slurm=slurm,
         inside="--inside" in given,
         given=tuple(name if name in _FLAGS else f"{name}={value}" for name, value in given.items()),
     )
+
+
+def _slurm_rank(environ: Mapping[str, str]) -> int:
+    return number(environ, "SLURM_NODEID")
 
 
 def _number(option: str, text: str) -> int:

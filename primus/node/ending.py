@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 from typing import Callable, Optional
 
 from primus.node import guard
@@ -14,12 +15,19 @@ _GUARD_DIED = 128 + signal.SIGKILL
 class Requests:
     """Passes requests on to the supervisor. `reason` tells what ended the job from outside, `code` is its exit code.
 
-    The first request ends the ranks with SIGTERM and a grace period, a second one with SIGKILL at once.
+    The first request ends the ranks with SIGTERM and a grace period, a second one with SIGKILL at once; from then on
+    the agent is `impatient`. `announce(reason, code)` is called for a request, and not for what another node asks.
+
+    SIGUSR1 is no such request: it asks the job to stop early, and `stop_file`, whose presence tells the ranks so, is
+    made. It and SIGUSR2 go on to those processes of the ranks alone that have a handler: any other would die of them.
     """
 
-    def __init__(self, loop: Loop, supervisor: Supervisor, say: Callable[[str, str], None]) -> None:
+    def __init__(self, loop: Loop, supervisor: Supervisor, stop_file: Path, say: Callable[[str, str], None]) -> None:
         self.reason: Optional[str] = None
         self.code = 0
+        self.impatient = False
+        self.announce: Callable[[str, int], None] = lambda reason, code: None
+        self._stop_file = stop_file
         self._loop = loop
         self._supervisor = supervisor
         self._say = say
@@ -67,18 +75,36 @@ class Requests:
             if signum == signal.SIGCHLD:
                 self._supervisor.reap()
             elif signum in guard.FORWARDED:
+                if signum == signal.SIGUSR1:
+                    self._ask_to_stop()
                 self._supervisor.forward(signum)
             else:
                 asked += 1
                 if asked > 1:
+                    self.impatient = True
                     self._supervisor.kill()
                 else:
                     self._end(f"ended by {signal.Signals(signum).name}", 128 + signum)
 
         return handle
 
+    def end_with_others(self, reason: str, code: int) -> None:
+        """End the ranks because another node's are ending; those that are failing too may first say why."""
+        if self.reason is None:
+            self.reason, self.code = reason, code
+            self._say(reason, "WARN")
+            self._supervisor.wind_down()
+
     def _end(self, reason: str, code: int) -> None:
         if self.reason is None:
             self.reason, self.code = reason, code
             self._say(reason, "WARN")
             self._supervisor.stop()
+            self.announce(reason, code)
+
+    def _ask_to_stop(self) -> None:
+        self._say("asked to stop early (SIGUSR1): the ranks are told to save and end", "WARN")
+        try:
+            self._stop_file.touch()
+        except OSError as error:
+            self._say(f"{self._stop_file} cannot be made, so no rank is told: {error.strerror}", "ERROR")

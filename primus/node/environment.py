@@ -45,13 +45,14 @@ class Resolved:
 
 @dataclass(frozen=True)
 class World:
-    """How the ranks of a job are laid out over its nodes, and where they meet."""
+    """How the ranks of a job are laid out over its nodes, and where they meet; `interface` leads there (else empty)."""
 
     nodes: int
     node_rank: int
     ranks_per_node: int
     master_addr: str = ""
     master_port: int = 0
+    interface: str = ""
 
     @property
     def size(self) -> int:
@@ -64,11 +65,16 @@ class World:
         return range(self.node_rank * self.ranks_per_node, (self.node_rank + 1) * self.ranks_per_node)
 
 
+def ranks_per_node(job: Job, devices: Devices) -> int:
+    """One rank per GPU unless the job says how many, and one on a node that has none."""
+    return job.ranks_per_node or max(1, devices.count)
+
+
 def lay_out(job: Job, devices: Devices, node_rank: int) -> World:
-    """One rank per GPU unless the job says how many; raises PlanError where the parallel degrees do not fit."""
+    """The world as it is where all nodes are alike; raises PlanError where the parallel degrees do not fit."""
     if not 0 <= node_rank < job.nodes:
         raise PlanError(f"node rank {node_rank} is not among the {job.nodes} of this plan (0 to {job.nodes - 1})")
-    world = World(job.nodes, node_rank, job.ranks_per_node or max(1, devices.count))
+    world = World(job.nodes, node_rank, ranks_per_node(job, devices))
     check_world(world.size, job.parallel)
     return world
 
@@ -127,14 +133,19 @@ def _overrode(name: str, found: Mapping[str, Resolved], base: Mapping[str, str],
     return (Overridden(base[name], SHELL),) if name in base and base[name] != value else ()
 
 
-def defaults(resolved: Sequence[Resolved], base: Mapping[str, str], cores: int, ranks: int) -> Tuple[Resolved, ...]:
+def defaults(resolved: Sequence[Resolved], base: Mapping[str, str], cores: int, world: World) -> Tuple[Resolved, ...]:
     """Variables that the agent sets where neither the plan nor the agent's own environment does."""
     known = {variable.name for variable in resolved} | set(base)
-    threads = str(max(1, cores // ranks))
-    ours = (
-        Resolved("OMP_NUM_THREADS", threads, f"{cores} cores / {ranks} ranks"),
+    ranks = world.ranks_per_node
+    ours = [
+        Resolved("OMP_NUM_THREADS", str(max(1, cores // ranks)), f"{cores} cores / {ranks} ranks"),
         Resolved("PYTHONUNBUFFERED", "1", "node agent"),
-    )
+    ]
+    if world.interface:  # else each library guesses, and takes one of a container's bridge as soon as the right one
+        ours += [
+            Resolved("GLOO_SOCKET_IFNAME", world.interface, "route to node 0"),
+            Resolved("NCCL_SOCKET_IFNAME", f"={world.interface}", "route to node 0"),  # `=`: not what begins so
+        ]
     return tuple(variable for variable in ours if variable.name not in known)
 
 
@@ -147,7 +158,7 @@ def for_rank(
 ) -> Dict[str, str]:
     """The whole environment of one rank. What defines a rank wins over everything, whoever set it.
 
-    `run` holds PRIMUS_RUN_DIR, PRIMUS_RUN_ID and PRIMUS_METRICS.
+    `run` holds PRIMUS_RUN_DIR, PRIMUS_RUN_ID, PRIMUS_METRICS and PRIMUS_STOP_FILE.
     """
     return {
         **base,

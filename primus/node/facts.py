@@ -51,6 +51,10 @@ class Facts:
             ],
         )
 
+    def clock(self, offset: float) -> None:
+        """How many seconds this node's clock is behind that of node 0."""
+        self._known["clock_offset"] = offset
+
     def interpreter(self, told: Dict[str, Any]) -> None:
         """What the ranks' interpreter said about itself."""
         self._known["packages"] = told["packages"]

@@ -1,7 +1,7 @@
 """How a node's ranks ended, and which of them was the cause. Pure."""
 
 from dataclasses import dataclass
-from typing import Optional, Sequence, Tuple
+from typing import Mapping, Optional, Sequence, Tuple
 
 from primus.node.process import signal_name
 
@@ -51,13 +51,18 @@ class RootCause:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the node's part of the job ended: finished, failed, killed (from outside) or unfit (never began)."""
+    """How the node's part of the job ended: finished, failed, killed (from outside) or unfit (never began).
+
+    Killed is also a node whose ranks ended because of another's. `lost` names nodes that went away in mid-run, as this
+    node saw it: that is the cause of the end of the job, whatever ranks failed of it.
+    """
 
     status: str
     exit_code: int
     message: Optional[str]
     root_cause: Optional[RootCause]
     ranks: Tuple[RankEnd, ...]
+    lost: Tuple[str, ...] = ()
 
 
 def judge(ends: Sequence[RankEnd], killed_by: Optional[str], killed_code: int, memory_ran_out: bool) -> Outcome:
@@ -73,6 +78,16 @@ def judge(ends: Sequence[RankEnd], killed_by: Optional[str], killed_code: int, m
     if cause is None:
         return Outcome("finished", 0, None, None, ranks)
     return Outcome("failed", cause.exit_code, _message(cause, memory_ran_out), cause, ranks)
+
+
+def without(outcome: Outcome, lost: Mapping[str, str]) -> Outcome:
+    """The outcome of a node that lost others: by name, how, in words."""
+    return Outcome("failed", 1, "; ".join(lost.values()), None, outcome.ranks, tuple(lost))
+
+
+def describe(end: RankEnd) -> str:
+    """How a rank failed, in words."""
+    return _message(RootCause(end.rank, end.exit_code, end.signal, end.log, end.ended, end.error), False)
 
 
 def unfit(message: str, code: int = UNFIT) -> Outcome:

@@ -53,7 +53,8 @@ class Job:
 
     `ranks_per_node` None means one rank per GPU, or a single rank on a node without one. `parallel` holds the degrees
     whose product must divide the world size (tensor, pipeline, ...). `gpu_models` are patterns of the names of the
-    profile's GPUs. Times are in seconds; a node that is silent for `lost_after` is lost.
+    profile's GPUs. Times are in seconds; a node that is silent for `lost_after` is lost, and nodes
+    that have not found each other after `meet_within` end the job.
     """
 
     nodes: int
@@ -67,6 +68,7 @@ class Job:
     metrics_interval: float
     gpu_models: Tuple[str, ...] = ()
     lost_after: float = 30.0
+    meet_within: float = 120.0
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,14 @@
 """What this node is to run: its devices, the layout of its ranks, their environment and commands."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Mapping, Optional, Sequence, Tuple
 
-from primus.node import console, devices, environment, host, rendezvous, rundir
+from primus.node import console, devices, environment, host, rundir
 from primus.node.devices import Devices
 from primus.node.environment import Resolved, World
 from primus.node.plan import Plan, PlanError, fill
+from primus.node.rendezvous import Meet
 from primus.node.secrets import worth_masking
 from primus.node.supervise import Command
 
@@ -31,12 +32,18 @@ class Prepared:
 
 
 def prepare(
-    plan: Plan, directory: Path, node_rank: int, assigned: Optional[Sequence[str]], base: Mapping[str, str]
+    plan: Plan,
+    directory: Path,
+    node_rank: int,
+    assigned: Optional[Sequence[str]],
+    base: Mapping[str, str],
+    meet: Meet,
 ) -> Prepared:
     """Work out this node's part. `assigned` are the devices given to this job of several, None: all that are visible.
 
-    Raises PlanError or ValueError, with what is wrong and how to mend it, where the plan does not fit the node, and
-    NoDevices where the plan is for GPUs and the node has none.
+    `meet` says where the ranks of all nodes meet, and may raise for itself. Raises PlanError or ValueError, with
+    what is wrong and how to mend it, where the plan does not fit the node, and NoDevices where the plan is for GPUs and
+    the node has none.
     """
     job, layers = plan.job, plan.environment
     cpu = host.survey()
@@ -44,9 +51,9 @@ def prepare(
     if assigned is not None:
         found = devices.restrict(found, assigned)
     warning = devices.check(job.gpu, job.gpu_models, found)
+    meeting = meet(environment.ranks_per_node(job, found), environment.master_port(layers))
     world = environment.lay_out(job, found, node_rank)
-    address, port = rendezvous.meet(plan.run_id, job.nodes, environment.master_port(layers))
-    world = World(world.nodes, world.node_rank, world.ranks_per_node, address, port)
+    world = replace(world, master_addr=meeting.address, master_port=meeting.port, interface=meeting.interface)
     resolved = variables(plan, directory, found, world, cpu.cores, base, assigned)
     commands = tuple(_command(plan, directory, world, rank, base, resolved, found) for rank in world.ranks)
     return Prepared(
@@ -69,7 +76,7 @@ def variables(
     """What every rank of the node gets over `base`, with origins, sorted by name; RANK and its like come on top."""
     values = environment.placeholders(str(directory), plan.run_id, found, world)
     resolved = environment.resolve(plan.environment, base, values)
-    resolved += environment.defaults(resolved, base, cores, world.ranks_per_node)
+    resolved += environment.defaults(resolved, base, cores, world)
     if plan.job.gpu == "cpu":
         return environment.prevail(resolved, devices.hidden(), "gpu=cpu", base)
     if assigned is not None and found.variable:
@@ -91,6 +98,7 @@ def _command(
         "PRIMUS_RUN_DIR": str(directory),
         "PRIMUS_RUN_ID": plan.run_id,
         "PRIMUS_METRICS": str(directory / rundir.rank_metrics(rank)),
+        "PRIMUS_STOP_FILE": str(directory / rundir.STOP),
     }
     environ = environment.for_rank(base, resolved, world, rank, run)
     values = environment.placeholders(str(directory), plan.run_id, found, world)

@@ -140,6 +140,20 @@ def end_group(pid: int, signum: int) -> None:
         os.killpg(pid, signum)
 
 
+def notify(pid: int, signum: int) -> bool:
+    """Send a signal to a process that has a handler for it; False, and nothing sent, where it would die of it.
+
+    Where there is no /proc nothing is sent.
+    """
+    with suppress(OSError, ValueError, IndexError):
+        with open(f"/proc/{pid}/status", "rb") as file:
+            caught = file.read().split(b"SigCgt:", 1)[1].split(None, 1)[0]
+        if int(caught, 16) >> (signum - 1) & 1:
+            os.kill(pid, signum)
+            return True
+    return False
+
+
 def adopt_orphans() -> bool:
     """From now on a descendant whose parent ends becomes a child of this process. False where the kernel cannot."""
     return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
@@ -226,6 +240,19 @@ def _state_and_parent(pid: int) -> Tuple[str, int]:
     except (OSError, IndexError):
         return "", 0
     return fields[0].decode(), int(fields[1])
+
+
+def began(pid: int) -> Optional[int]:
+    """When a process began, in clock ticks since boot (proc(5): field 22 of stat); None: there is none that lives.
+
+    With it a process is known from another one that has its number later.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rsplit(b")", 1)[1].split()
+    except (OSError, IndexError):
+        return None
+    return None if fields[0] in (b"Z", b"X") else int(fields[19])
 
 
 def _death_signal() -> Optional[Callable[[], None]]:

@@ -3,7 +3,8 @@
 import errno
 import socket
 import zlib
-from typing import List, Optional, Tuple
+from dataclasses import dataclass
+from typing import Callable, List, Optional, Tuple
 
 from primus.node.plan import PlanError
 
@@ -11,29 +12,52 @@ from primus.node.plan import PlanError
 # between now and the rank's own bind, and above what services usually have.
 _FIRST, _LAST = 20000, 32000
 _TRIES = 200
+# Of the control channel: as many jobs may share the first node and derive the same port.
+_CANDIDATES = 4
 
 # Sockets that keep other agents of this host off a port until this process ends.
 _held: List[socket.socket] = []
 
 
-def meet(run_id: str, nodes: int, asked: Optional[str]) -> Tuple[str, int]:
-    """The address and port of rank 0. `asked` is the port that the user set, if any.
+@dataclass(frozen=True)
+class Meeting:
+    """Address and port of rank 0, and the interface of this node that leads there (empty: one node, or not known)."""
 
-    Raises PlanError when that port is taken or is no port, and for more than one node.
+    address: str
+    port: int
+    interface: str = ""
+
+
+Meet = Callable[[int, Optional[str]], Meeting]
+"""How a node learns where all ranks meet, from its number of ranks and the port that the plan asks for."""
+
+
+def alone(run_id: str, asked: Optional[str]) -> Meeting:
+    """Where the ranks of a single node meet; raises PlanError as `free_port` does."""
+    return Meeting("127.0.0.1", free_port(run_id, asked))
+
+
+def free_port(key: str, asked: Optional[str]) -> int:
+    """A port for MASTER_PORT that is free on this host, near one that follows from `key`; `asked`: set by the user.
+
+    Raises PlanError when the port that was asked for is taken or is no port.
     """
-    if nodes > 1:
-        raise PlanError(
-            f"the plan has {nodes} nodes, and nothing says where they meet: this Primus runs one node (runtime.nodes=1)"
-        )
-    address = "127.0.0.1"
     if asked is not None:
-        return address, _asked(asked)
-    start = zlib.crc32(run_id.encode()) % (_LAST - _FIRST)
-    for step in range(_TRIES):
-        port = _FIRST + (start + step * 7) % (_LAST - _FIRST)
+        return _asked(asked)
+    for port in _ports(key, _TRIES):
         if _free(port) and _hold(port):
-            return address, port
+            return port
     raise PlanError(f"no free port for MASTER_PORT among {_TRIES} tried between {_FIRST} and {_LAST}")
+
+
+def candidates(key: str) -> Tuple[int, ...]:
+    """The ports on which node 0 of a job may await the others, in the order in which it and they try them."""
+    return _ports(f"channel {key}", _CANDIDATES)
+
+
+def _ports(key: str, count: int) -> Tuple[int, ...]:
+    start = zlib.crc32(key.encode()) % (_LAST - _FIRST)
+    return tuple(_FIRST + (start + step * 7) % (_LAST - _FIRST) for step in range(count))
 
 
 def _asked(text: str) -> int:

@@ -43,9 +43,13 @@ class _Rank:
 
 
 class Supervisor:
-    """Starts ranks, tells them to end, and knows how each ended. `say(text, level)` is the agent's own log."""
+    """Starts ranks, tells them to end, and knows how each ended. `say(text, level)` is the agent's own log.
+
+    `failed` is to be called with each rank that fails by itself.
+    """
 
     def __init__(self, loop: Loop, grace_period: float, say: Callable[[str, str], None]) -> None:
+        self.failed: Callable[[RankEnd], None] = lambda end: None
         self._loop = loop
         self._grace_period = grace_period
         self._say = say
@@ -90,9 +94,10 @@ class Supervisor:
         self._loop.after(_UNKILLABLE, self._give_up)
 
     def forward(self, signum: int) -> None:
-        """Pass a signal on to every rank and its group."""
+        """Pass a signal on to the processes of the ranks that have a handler for it."""
         for rank in self._running.values():
-            process.end_group(rank.pid, signum)
+            for pid in [rank.pid, *process.descendants(rank.pid)]:
+                process.notify(pid, signum)
 
     def reap(self) -> None:
         """Collect every child that has ended, ranks and the orphans that the agent adopted."""
@@ -151,11 +156,14 @@ class Supervisor:
         if exit_code:
             how = f"by {end.signal}" if end.signal else f"with exit code {exit_code}"
             self._say(f"rank {end.rank} ended {how}", "ERROR" if end.own_doing else "INFO")
-        if end.own_doing and self._running and not self._stopping:
-            self._stop_others()
+        if end.own_doing:
+            self.failed(end)
+            self.wind_down()
 
-    def _stop_others(self) -> None:
+    def wind_down(self) -> None:
         """End the ranks that are left; those that are failing too may first say why."""
+        if self._stopping or not self._running:
+            return
         failing = [rank for rank in self._running.values() if rank.output.sign]
         self._say(f"ending {_names(self._running.values())}", "INFO")
         self._stopping = True

@@ -54,13 +54,13 @@ def test_placeholders_are_what_the_node_knows(layer):
 
 def test_threads_are_shared_among_the_ranks_unless_someone_said_otherwise(layer):
     def threads(resolved=(), base=None):
-        found = environment.defaults(resolved, base or {}, 64, 8)
+        found = environment.defaults(resolved, base or {}, 64, World(1, 0, 8))
         return {v.name: (v.value, v.origin) for v in found}.get("OMP_NUM_THREADS")
 
     assert threads() == ("8", "64 cores / 8 ranks")
     assert threads(base={"OMP_NUM_THREADS": "2"}) is None
     assert threads(environment.resolve([layer("user", "u", OMP_NUM_THREADS="3")], {}, {})) is None
-    assert environment.defaults((), {}, 2, 8)[0].value == "1"
+    assert environment.defaults((), {}, 2, World(1, 0, 8))[0].value == "1"
 
 
 def test_what_defines_a_rank_wins_over_everything(layer):

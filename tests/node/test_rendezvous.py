@@ -9,6 +9,7 @@ import pytest
 
 from primus.node import rendezvous
 from primus.node.plan import PlanError
+from primus.node.rendezvous import Meeting
 
 
 @pytest.fixture(autouse=True)
@@ -20,16 +21,16 @@ def released() -> Iterator[None]:
 
 
 def test_a_free_port_below_the_ephemeral_range_is_found():
-    address, port = rendezvous.meet("run-a", 1, None)
-    assert address == "127.0.0.1"
-    assert 20000 <= port < 32000
-    with socket.create_server((address, port)):
+    meeting = rendezvous.alone("run-a", None)
+    assert (meeting.address, meeting.interface) == ("127.0.0.1", "")
+    assert 20000 <= meeting.port < 32000
+    with socket.create_server((meeting.address, meeting.port)):
         pass
 
 
 def test_a_port_that_something_listens_on_is_passed_over():
-    _, port = rendezvous.meet("run-b", 1, None)
-    script = "import sys; from primus.node import rendezvous; print(rendezvous.meet('run-b', 1, None)[1])"
+    port = rendezvous.alone("run-b", None).port
+    script = "import sys; from primus.node import rendezvous; print(rendezvous.alone('run-b', None).port)"
     with socket.create_server(("127.0.0.1", port)):
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert int(done.stdout) != port
@@ -37,23 +38,24 @@ def test_a_port_that_something_listens_on_is_passed_over():
 
 def test_two_agents_of_a_host_never_get_the_same_port():
     """Though neither rank has bound it yet: it takes seconds until one does."""
-    assert rendezvous.meet("run-c", 1, None) != rendezvous.meet("run-c", 1, None)
+    assert rendezvous.alone("run-c", None) != rendezvous.alone("run-c", None)
 
 
 def test_a_port_that_the_user_set_is_taken_as_it_is():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         with pytest.raises(PlanError, match=f"MASTER_PORT={port} is taken on this host"):
-            rendezvous.meet("run-d", 1, str(port))
-    assert rendezvous.meet("run-d", 1, str(port)) == ("127.0.0.1", port)
+            rendezvous.alone("run-d", str(port))
+    assert rendezvous.alone("run-d", str(port)) == Meeting("127.0.0.1", port)
 
 
 @pytest.mark.parametrize("text", ["0", "65536", "http", "-1", ""])
 def test_a_port_that_is_none_is_refused(text):
     with pytest.raises(PlanError, match="is no port"):
-        rendezvous.meet("run-e", 1, text)
+        rendezvous.alone("run-e", text)
 
 
-def test_more_than_one_node_is_refused_with_what_is_missing():
-    with pytest.raises(PlanError, match="the plan has 2 nodes, and nothing says where they meet"):
-        rendezvous.meet("run-f", 2, None)
+def test_the_ports_of_a_job_are_the_same_for_all_of_its_nodes():
+    assert rendezvous.candidates("4711") == rendezvous.candidates("4711")
+    assert len(set(rendezvous.candidates("4711"))) > 1
+    assert rendezvous.candidates("4711") != rendezvous.candidates("4712")

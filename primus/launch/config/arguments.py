@@ -26,8 +26,13 @@ _CHOICES = {"--cfg": _CFG, "-c": _CFG, "--info": _INFO, "-i": _INFO}
 _VERBATIM_PREFIX = "env.set."
 # Options of a framework: whether there is such a key is known to the ranks alone.
 _FRAMEWORKS_OWN = "backend.args."
+# Mappings whose keys the user makes up.
+_OPEN = ("env.set", "runtime.options")
 # Text, unless it starts like a list or a quoted string: a comma in it is no sweep, a number in it no number.
-_PLAIN_TEXT = {"console.ranks", "task.command"}
+_PLAIN_TEXT = {
+    *("console.ranks", "task.command"),
+    *(f"runtime.{key}" for key in ("time", "nodelist", "exclude", "constraint", "dependency", "gpus_per_node", "mem")),
+}
 
 
 @dataclass(frozen=True)
@@ -129,7 +134,7 @@ def _verbatim(word: str, multirun: bool) -> str:
         return f"{key}={quoted(value)}"
     if _is_verbatim(key) and not multirun:
         return f"++{key.lstrip('+')}={quoted(value)}"  # `++`: a new name and an existing one alike
-    if key == "env.set" or key.startswith((_VERBATIM_PREFIX, _FRAMEWORKS_OWN)):
+    if key in _OPEN or key.startswith((_VERBATIM_PREFIX, _FRAMEWORKS_OWN, *(f"{name}." for name in _OPEN))):
         return f"++{word}"
     return word
 

@@ -45,6 +45,7 @@ class Node:
     grace_period: float = bounded(least=0)
     metrics_interval: float = bounded(least=0)
     lost_after: float = bounded(above=0)
+    meet_within: float = bounded(above=0)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,11 @@
 """What recording a run and recording a sweep have in common: one lock, one record.json, one MLflow run."""
 
-import getpass
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from primus.launch import handle
 from primus.launch.record import content, state
 from primus.launch.record.store import Store
 from primus.node import rundir
@@ -98,14 +97,6 @@ def common_tags(directory: Path) -> dict[str, str]:
     return {
         "mlflow.source.name": "primus",
         "mlflow.source.type": "LOCAL",
-        "mlflow.user": _user_name(),
+        "mlflow.user": handle.user_name(),
         content.RUN_DIRECTORY: str(directory),
     }
-
-
-def _user_name() -> str:
-    """The user's name, or the number where the host knows no name for it (a container)."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from primus.launch import closing, readiness, rundirectory, snapshot
+from primus.launch import closing, handle, readiness, rundirectory, snapshot
 from primus.launch.config.request import Request
 from primus.launch.place import Place, new_run_id
 from primus.launch.planning import experiment_directory
@@ -76,6 +76,7 @@ def run(
     jobs = (*(earlier.jobs if earlier else ()), *(p.overrides for p in plans))
     entry = Journal(where.name, request.experiment.name, jobs)
     entry.write(where)
+    handle.write(where, handle.ours(request.runtime["name"]))
     snapshot.take(plans[0].code, where)
     with Interrupts() as interrupts:
         recorder = None

@@ -1,0 +1,76 @@
+"""`hydra/launcher=primus_slurm`: the jobs of a sweep as one array of Slurm jobs; `runtime=slurm` chooses it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import DictConfig, OmegaConf
+
+from hydra_plugins.hydra_submitit_launcher.config import SlurmQueueConf
+from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
+
+# hydra-submitit-launcher's name of a parameter -> Primus's, in `runtime`.
+_SETTINGS = {
+    **{name: name for name in ("nodes", "partition", "qos", "account", "constraint", "exclude", "gpus_per_node")},
+    "timeout_min": "time",
+    "cpus_per_task": "cpus",
+    "signal_delay_s": "signal",
+    "max_num_timeout": "max_restarts",
+    "array_parallelism": "array_parallelism",
+    "name": "job_name",
+}
+
+
+@dataclass
+class PrimusSlurmConf(SlurmQueueConf):  # type: ignore[misc]  # hydra-submitit-launcher 1.2.0 has no types
+    """Its parent's parameters, which are those of `runtime` by default: `hydra.launcher.partition` is one of them."""
+
+    _target_: str = "hydra_plugins.primus.slurm.PrimusSlurmLauncher"
+    timeout_min: Any = "${oc.select:runtime.time}"
+    cpus_per_task: Any = "${oc.select:runtime.cpus}"
+    gpus_per_node: Any = "${oc.select:runtime.gpus_per_node}"
+    nodes: Any = "${oc.select:runtime.nodes}"
+    name: Any = "${oc.select:runtime.job_name}"
+    partition: Any = "${oc.select:runtime.partition}"
+    qos: Any = "${oc.select:runtime.qos}"
+    constraint: Any = "${oc.select:runtime.constraint}"
+    exclude: Any = "${oc.select:runtime.exclude}"
+    account: Any = "${oc.select:runtime.account}"
+    signal_delay_s: Any = "${oc.select:runtime.signal}"
+    max_num_timeout: Any = "${oc.select:runtime.max_restarts}"
+    array_parallelism: Any = "${oc.select:runtime.array_parallelism}"
+
+
+ConfigStore.instance().store(group="hydra/launcher", name="primus_slurm", node=PrimusSlurmConf, provider="primus")
+
+
+class PrimusSlurmLauncher(SlurmLauncher):  # type: ignore[misc]  # hydra-submitit-launcher 1.2.0 has no types
+    """Composes every job and hands them to `runtime.slurm.sweep`; submitit's own submission, a pickle of a callable
+    that the submitting interpreter must run, is not used (docs/adr/0006)."""
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run the jobs; each returns its last loss, for sweepers that look for the best."""
+        from primus.launch.session import SweepBatch
+
+        loader = self.hydra_context.config_loader
+        configs = [loader.load_sweep_config(self.config, list(overrides)) for overrides in job_overrides]
+        for config in configs:
+            _take_over(config)
+        losses = self.task_function(SweepBatch(configs, job_overrides, initial_job_idx, "auto"))
+        return [_returned(loss, overrides) for loss, overrides in zip(losses or [], job_overrides, strict=False)]
+
+
+def _take_over(config: DictConfig) -> None:
+    """What was given as `hydra.launcher.<name>` becomes the setting of `runtime`: everything after reads that alone."""
+    launcher = config.hydra.launcher
+    for name, setting in _SETTINGS.items():
+        if name in launcher and not OmegaConf.is_interpolation(launcher, name) and launcher[name] is not None:
+            config.runtime[setting] = launcher[name]
+
+
+def _returned(loss: float | None, overrides: Sequence[str]) -> JobReturn:
+    job = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
+    job.return_value = loss
+    return job

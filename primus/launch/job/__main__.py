@@ -1,0 +1,32 @@
+"""`python -I -S <primus>/launch/job/__main__.py --directory RUN [--array]`: run the job whose run directory this is.
+
+With `--array` RUN is a sweep, and the job's own directory is its folder of the number SLURM_ARRAY_TASK_ID.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+
+def _find_primus() -> None:
+    """Import `primus` from where this file lies, with nothing beside it on sys.path."""
+    beside = str(Path(__file__).resolve().parents[3])
+    sys.path.insert(0, beside)
+    import primus  # noqa: F401 -- its submodules are found by its own __path__ from now on
+
+    sys.path.remove(beside)
+
+
+def _main() -> int:
+    from primus.launch.job.first import main
+
+    words = sys.argv[1:]
+    directory, element = Path(words[words.index("--directory") + 1]), "--array" in words
+    if element:
+        directory /= os.environ["SLURM_ARRAY_TASK_ID"]
+    return main(directory, recorded=not element)
+
+
+if __name__ == "__main__":
+    _find_primus()
+    sys.exit(_main())

@@ -1,0 +1,35 @@
+"""How the agents of a job start: by srun, one on each node; on a single node as a child, which is sooner. Pure."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from primus.node.plan import Plan
+
+_STEP = ("--ntasks-per-node=1", "--kill-on-bad-exit=0", "--wait=0", "--mpi=none", "--input=none", "--export=ALL")
+"""An agent that ends must not end those of the other nodes, which have still to say how their ranks ended."""
+
+
+def agent(directory: Path, node_rank: str) -> tuple[str, ...]:
+    """The command line of an agent, but for its lifeline."""
+    program = Path(__file__).resolve().parents[2] / "node" / "__main__.py"
+    return (sys.executable, "-I", "-S", str(program), "--plan", str(directory / "plan.json"), "--node-rank", node_rank)
+
+
+def by_srun(plan: Plan, watched: bool) -> bool:
+    """Whether srun starts the agents. `watched`: preemption is to be noticed, and Slurm tells the tasks of steps only
+    (GraceTime of slurm.conf(5)): its first signal does not reach the batch script."""
+    return plan.job.nodes > 1 or watched
+
+
+def step(plan: Plan, directory: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The srun of a step with an agent on each node.
+
+    Since Slurm 22.05 srun does not take --cpus-per-task over from the job.
+    """
+    cpus = environ.get("SLURM_CPUS_PER_TASK")
+    node_rank = "slurm" if plan.job.nodes > 1 else "0"
+    return (
+        *("srun", f"--nodes={plan.job.nodes}", *_STEP, *((f"--cpus-per-task={cpus}",) if cpus else ())),
+        *agent(directory, node_rank),
+    )

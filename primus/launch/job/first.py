@@ -1,0 +1,194 @@
+"""The life of a job on its first node: from the start of its agents to the result, or to the next start."""
+
+import os
+import signal
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from primus.launch import attempts, handle, outcome, rundirectory
+from primus.launch.job import agents, requeue
+from primus.launch.record.files import read_json
+from primus.launch.running import Recorder
+from primus.node import process, rundir
+from primus.node.loop import Loop
+from primus.node.plan import Plan, from_json
+
+TRACKING = "PRIMUS_TRACKING_URI"
+"""Variable with the address of MLflow, which ranks do not get; see slurm/submission.py."""
+
+_LOOK = 0.1
+"""Seconds between two looks at what the agent of this node has written."""
+_LAST_WORDS = 5.0
+"""Seconds for the agents that are left to say how their ranks ended, once this node's has lost another."""
+
+
+class FirstProcess:
+    """Starts what the job needs, waits, and says how it ended. `recorded`: by a recorder of its own."""
+
+    def __init__(self, directory: Path, recorded: bool) -> None:
+        self._directory = directory
+        self._job_id = os.environ.get("SLURM_JOB_ID", "")
+        self._restart = int(os.environ.get("SLURM_RESTART_COUNT") or 0)
+        self._started = time.time()
+        self._ended_by: int | None = None
+        self._uri = os.environ.pop(TRACKING, None)
+        self._loop = Loop()
+        self._loop.on_signals(
+            [signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1], self._take_signal
+        )
+        if self._restart or (directory / rundir.node_facts(0)).exists():
+            attempts.requeued(directory)
+        (directory / rundir.STOP).unlink(missing_ok=True)
+        self._plan: Plan = from_json((directory / rundir.PLAN).read_text(encoding="utf-8"))
+        self._settings: dict[str, Any] = self._plan.config["runtime"]
+        self._tracking: dict[str, Any] = self._plan.config["tracking"]
+        self._recorded = recorded and bool(self._tracking["enabled"])
+        self._recorder: Recorder | None = None
+        self._seen = 0
+        self._given_up = False
+        self._keep_handle()
+
+    def run(self) -> int:
+        """The exit code of the job: that of the rank that failed first, so that Slurm shows it."""
+        status = self._run_agents()
+        report = self._report()
+        why = requeue.reason(report, self._settings, self._restart, self._steps())
+        if why and self._start_again(why):
+            return 0
+        again = report.told_to_end and self._settings.get("requeue")
+        if again and (report.lost or requeue.taken_back(self._job_id)):
+            self._say("INFO", "Slurm has ended this start, and will start the job again")
+            self._leave_record()
+            return 0
+        result = outcome.write_result(self._directory, self._started, self._ended_by is not None, self._message(report))
+        self._say("INFO", f"the agents ended with {status}; the run is {result['status']}")
+        if self._recorded:
+            self._record().finish(lambda: self._ended_by is not None)
+        return exit_code(result)
+
+    def _run_agents(self) -> int:
+        """Start them and wait for their end; the shell's exit code of what was started."""
+        watched = bool(self._settings.get("requeue"))
+        stepped = agents.by_srun(self._plan, watched)
+        theirs, ours = os.pipe()
+        argv = agents.step(self._plan, self._directory, os.environ)
+        if not stepped:
+            argv = (*agents.agent(self._directory, "0"), "--lifeline", str(theirs))
+        self._agents = process.start(
+            argv, cwd=self._plan.job.directory, stdout=None, pass_fds=() if stepped else (theirs,)
+        )
+        self._stepped = stepped
+        os.close(theirs)
+        if self._ended_by is not None:
+            self._take_signal(self._ended_by)
+        self._say("INFO", f"job {self._job_id} started {' '.join(argv)}")
+        self._loop.every(_LOOK, self._look)
+        while self._agents.poll() is None and not self._given_up:
+            self._loop.turn()
+        os.close(ours)
+        status = self._agents.poll()
+        if status is None:
+            return process.BROKEN
+        return status if status >= 0 else 128 - status
+
+    def _take_signal(self, number: int) -> None:
+        """SIGUSR1 asks the ranks to save and end; any other ends them. Slurm itself tells the tasks of a step."""
+        if number == signal.SIGUSR1:
+            self._say("INFO", "asked to stop early: the time limit or a preemption is near")
+            rundir.write_text(self._directory / rundir.STOP, "SIGUSR1\n")
+        elif number != signal.SIGCHLD:
+            self._ended_by = number
+            running = getattr(self, "_agents", None)
+            if running and running.poll() is None and not self._stepped:
+                running.send_signal(signal.SIGTERM)
+
+    def _look(self) -> None:
+        """Record once the ranks run, whose start the recorder's imports would slow; notice a step that cannot end."""
+        facts = self._directory / rundir.node_facts(0)
+        try:
+            changed = facts.stat().st_mtime_ns
+        except OSError:
+            return
+        if self._recorded and not self._recorder:
+            self._record()
+        if self._stepped and changed != self._seen:
+            self._seen = changed
+            if (read_json(facts).get("outcome") or {}).get("lost"):
+                self._loop.after(_LAST_WORDS, self._give_up)
+
+    def _give_up(self) -> None:
+        """srun waits for the lost node until Slurm misses it too, which may take minutes."""
+        self._given_up = True
+
+    def _record(self) -> Recorder:
+        self._recorder = self._recorder or Recorder(self._directory, self._uri, float(self._tracking["wait"]))
+        return self._recorder
+
+    def _start_again(self, why: str) -> bool:
+        """Have Slurm start the job again; False where it does not, and the end is to be told instead."""
+        self._leave_record()
+        self._say("INFO", f"{why}: requeued, for start {self._restart + 2}")
+        print(f"primus: {why}; the job goes back into the queue", flush=True)
+        if not requeue.requeue(self._job_id):
+            self._say("ERROR", "Slurm does not take the job back")
+            return False
+        late: list[bool] = []
+        self._loop.after(requeue.PATIENCE, lambda: late.append(True))
+        while self._ended_by is None and not late:
+            self._loop.turn()
+        return True
+
+    def _leave_record(self) -> None:
+        """The recorder of the next start goes on where this one was."""
+        if self._recorder:
+            self._recorder.abandon()
+            self._recorder = None
+
+    def _report(self) -> requeue.Report:
+        told = self._ended_by is not None
+        found = outcome.summary(self._directory, self._started, time.time(), False, None)
+        stopped = (self._directory / rundir.STOP).exists()
+        lost = requeue.node_lost(self._directory, self._plan.job.nodes, told)
+        return requeue.Report(found["status"], str(found["message"]), found["step"], lost, stopped, told)
+
+    def _steps(self) -> int | None:
+        steps = self._plan.config["task"].get("steps")
+        return steps if isinstance(steps, int) else None
+
+    def _message(self, report: requeue.Report) -> str | None:
+        if self._ended_by is not None:
+            return f"Slurm ended job {self._job_id} by {signal.Signals(self._ended_by).name}"
+        return "stopped on request" if report.asked_to_stop and report.status == "FINISHED" else None
+
+    def _keep_handle(self) -> None:
+        """What the launcher could not know: the cluster's name; all of it where the launcher was killed too soon."""
+        job_id, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+        known = handle.of(self._directory)
+        cluster = os.environ.get("SLURM_CLUSTER_NAME")
+        if known is None:
+            own = job_id or self._job_id
+            known = handle.ours("slurm", own, int(index) if index else None)
+        handle.write(self._directory, replace(known, cluster=cluster))
+
+    def _say(self, level: str, text: str) -> None:
+        rundirectory.log(self._directory, level, text)
+
+
+def exit_code(result: dict[str, Any]) -> int:
+    """For Slurm: the root cause's own exit code where a rank failed, else that of the run."""
+    cause = result.get("root_cause") or {}
+    if result["status"] == "FAILED" and cause.get("exit_code"):
+        return int(cause["exit_code"])
+    return int(result["exit_code"])
+
+
+def main(directory: Path, recorded: bool) -> int:
+    """Run the job; what keeps it from running at all is said in its log."""
+    try:
+        return FirstProcess(directory, recorded).run()
+    except (OSError, ValueError, KeyError) as error:
+        print(f"primus: the job in {directory} cannot run: {error}", file=sys.stderr)
+        return 2

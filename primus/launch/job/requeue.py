@@ -1,0 +1,72 @@
+"""Whether a job goes back into the queue, and why."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from primus.launch.problems import Unfit
+from primus.launch.record.files import node_reports
+from primus.launch.slurm import controller
+from primus.node import process
+
+PATIENCE = 60.0
+"""Seconds that Slurm gets to end the first process once it has taken the job back."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a start of the job ended: as its nodes say (`status`, `message`, `step`), and what it was told meanwhile.
+
+    `lost`: a node went away in mid-run. `asked_to_stop`: to save and end. `told_to_end`: the whole job was, by Slurm.
+    """
+
+    status: str
+    message: str
+    step: int | None
+    lost: bool
+    asked_to_stop: bool
+    told_to_end: bool
+
+
+def node_lost(directory: Path, nodes: int, told_to_end: bool) -> bool:
+    """Whether the job lost a node: one that others missed, or, unless Slurm was ending it all, that left no outcome."""
+    outcomes = [report.get("outcome") for report in node_reports(directory).values()]
+    ended = [outcome for outcome in outcomes if outcome]
+    return any(outcome.get("lost") for outcome in ended) or (not told_to_end and 0 < len(ended) < nodes)
+
+
+def reason(report: Report, settings: Mapping[str, Any], restart: int, steps: int | None) -> str | None:
+    """Why the job is to start again; None where it is over.
+
+    `restart` is how often the job was started again before, `steps` how many the task has.
+    """
+    if not settings.get("requeue") or restart >= int(settings.get("max_restarts", 0)):
+        return None
+    at = f" at step {report.step}" if report.step is not None else ""
+    done = steps is not None and report.step is not None and report.step >= steps
+    if done or report.told_to_end:  # whoever ended the whole job did mean it; where Slurm preempts it, it requeues it
+        return None
+    if report.status == "FINISHED" and report.asked_to_stop:
+        return f"stopped on request{at}"
+    if report.status == "KILLED":
+        return f"the agents were told to end{at}: preempted"
+    return report.message if report.lost else None
+
+
+def requeue(job_id: str) -> bool:
+    """Give the job back to Slurm, which then ends this process; False where it does not take it, or it was cancelled:
+    Slurm would start that again too."""
+    try:
+        state = controller.states([job_id]).get(job_id)
+    except Unfit:
+        return False
+    if state is None or state.name != "RUNNING":
+        return False
+    return process.ask(["scontrol", "requeue", job_id], 20.0) is not None
+
+
+def taken_back(job_id: str) -> bool:
+    """Whether Slurm will start a job that it is ending again of its own accord, because it preempts it."""
+    shown = process.ask(["scontrol", "--oneliner", "show", "job", job_id], 10.0) or ""
+    return "PreemptTime=" in shown and "PreemptTime=None" not in shown

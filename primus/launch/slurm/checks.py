@@ -1,0 +1,59 @@
+"""What is asked before a job is queued, so that it is refused at once and nothing is written."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from primus.launch.problems import BadRequest
+from primus.launch.slurm import controller
+from primus.launch.slurm.options import Settings, check, partitions
+
+_LOCAL = ("tmpfs", "ramfs", "devtmpfs")
+"""Types of file systems that no other host can see."""
+_NETWORK = ("nfs", "nfs4", "cifs", "smb3", "fuse.sshfs")
+"""Those on which sqlite's locks are not to be relied on (https://www.sqlite.org/faq.html#q5)."""
+
+
+def cluster(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Raise Unfit where no cluster answers, BadRequest where no partition gives what is asked for."""
+    controller.check_reachable(environ)
+    answer = controller.call(["scontrol", "--oneliner", "show", "partition"], 15.0, environ)
+    if answer.code == 0:
+        check(settings, partitions(answer.out))
+
+
+def output(directory: Path) -> None:
+    """Raise BadRequest for a run directory that the nodes cannot see, by the type of its file system."""
+    kind = file_system(directory)
+    if kind in _LOCAL:
+        raise BadRequest(
+            f"output.root: {directory} is on {kind}, which only this machine sees; the nodes of a job write there too. "
+            "Give a directory that they share: output.root=…"
+        )
+
+
+def store(uri: str | None, directory: Path) -> None:
+    """Warn of an sqlite store on a network file system."""
+    path = directory if uri is None else Path(uri.removeprefix("sqlite:///"))
+    if (uri is None or uri.startswith("sqlite")) and (kind := file_system(path)) in _NETWORK:
+        print(
+            f"primus: MLflow's database will be an sqlite file on {kind}, where jobs on several hosts can break it. "
+            "Where more than one records at a time, run `mlflow server` and give tracking.uri=http://…",
+            file=sys.stderr,
+        )
+
+
+def file_system(path: Path, mounts: str | None = None) -> str:
+    """The type of the file system that `path` is or would be on; empty where it cannot be told (not Linux)."""
+    try:
+        lines = (Path("/proc/self/mounts").read_text(encoding="utf-8") if mounts is None else mounts).splitlines()
+    except OSError:
+        return ""
+    found, longest = "", -1
+    target = str(path if mounts is not None else path.resolve()) + "/"
+    for line in lines:
+        _, where, kind, *_ = line.split(" ")
+        where = where.encode().decode("unicode_escape")  # a space is \040
+        if target.startswith(where.rstrip("/") + "/") and len(where) >= longest:
+            found, longest = kind, len(where)
+    return found

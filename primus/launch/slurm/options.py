@@ -1,0 +1,215 @@
+"""What sbatch is told: typed settings, and any other option by its long name."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from primus.launch.problems import BadRequest
+from primus.node.typed import bounded, closest
+
+
+@dataclass(frozen=True)
+class Settings:
+    """conf/runtime/slurm.yaml. `signal` is in seconds; `cpus`, `mem` and `gpus_per_node` are for each node."""
+
+    name: str
+    nodes: int = bounded(least=1)
+    partition: str | None = None
+    time: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    gpus_per_node: str | None = None
+    cpus: int | None = bounded(least=1, default=None)
+    mem: str | None = None
+    constraint: str | None = None
+    exclude: str | None = None
+    nodelist: str | None = None
+    reservation: str | None = None
+    dependency: str | None = None
+    array_parallelism: int | None = bounded(least=1, default=None)
+    signal: int = bounded(least=0, most=65535, default=120)
+    requeue: bool = False
+    max_restarts: int = bounded(least=0, default=3)
+    job_name: str | None = None
+    setup: tuple[tuple[str, ...], ...] = ()
+    options: dict[str, bool | int | float | str] = field(default_factory=dict)
+    detach: bool = False
+
+
+TYPED = {
+    "partition": "partition",
+    "time": "time",
+    "account": "account",
+    "qos": "qos",
+    "gpus_per_node": "gpus-per-node",
+    "cpus": "cpus-per-task",
+    "mem": "mem",
+    "constraint": "constraint",
+    "exclude": "exclude",
+    "nodelist": "nodelist",
+    "reservation": "reservation",
+    "dependency": "dependency",
+}
+"""Settings that are an option of sbatch by themselves -> the option; Primus starts one task on each node."""
+
+_OWN = {
+    "nodes": "runtime.nodes",
+    "array": "a sweep (-m) and runtime.array_parallelism",
+    "signal": "runtime.signal",
+    "requeue": "runtime.requeue",
+    "no-requeue": "runtime.requeue",
+    "job-name": "runtime.job_name",
+    "chdir": None,
+    "export": "env.forward and env.set",
+    "export-file": "env.forward and env.set",
+    "error": None,
+    "output": None,
+    "input": None,
+    "open-mode": None,
+    "ntasks": "ranks_per_node",
+    "ntasks-per-node": "ranks_per_node",
+    "ntasks-per-core": "ranks_per_node",
+    "ntasks-per-gpu": "ranks_per_node",
+    "ntasks-per-socket": "ranks_per_node",
+    "parsable": None,
+    "wait": "runtime.detach=false",
+    "wrap": None,
+    "test-only": "dry_run=true",
+    "help": None,
+    "usage": None,
+    "version": None,
+    "quiet": None,
+    "verbose": None,
+    "kill-on-invalid-dep": "runtime.options is not needed for it: a job that can never run is cancelled",
+    "no-kill": None,
+}
+"""Options that Primus sets itself -> what to use instead, None where nothing can be chosen."""
+
+_ALWAYS = {"kill-on-invalid-dep": "yes"}
+
+
+def directives(settings: Settings, run_id: str) -> list[tuple[str, str | None]]:
+    """sbatch's long options with their values (None: it has none), in the order of the script.
+
+    Raises BadRequest for what is no option of that form, or is Primus's own to set.
+    """
+    found: list[tuple[str, str | None]] = [
+        ("job-name", settings.job_name or f"primus-{run_id}"),
+        ("nodes", str(settings.nodes)),
+        ("ntasks-per-node", "1"),
+    ]
+    for key, option in TYPED.items():
+        value = getattr(settings, key)
+        if value is not None:
+            found.append((option, str(value)))
+    if settings.signal:
+        found.append(("signal", f"B:USR1@{settings.signal}"))
+    found.append(("requeue" if settings.requeue else "no-requeue", None))
+    found += [*_ALWAYS.items(), *_passed_through(settings.options)]
+    for option, given in found:
+        _check_text(option, given)
+    return found
+
+
+def _passed_through(options: Mapping[str, bool | int | float | str]) -> list[tuple[str, str | None]]:
+    passed = []
+    for name, value in options.items():
+        key = f"runtime.options.{name}"
+        if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
+            raise BadRequest(
+                f"{key}: {name!r} is no long option of sbatch: its name without dashes before it, mail-type"
+            )
+        if name in _OWN:
+            instead = _OWN[name]
+            raise BadRequest(f"{key}: Primus sets --{name} itself" + (f"; use {instead}" if instead else ""))
+        typed = next((ours for ours, option in TYPED.items() if option == name), None)
+        if typed:
+            raise BadRequest(f"{key}: that is runtime.{typed}")
+        if value is not False:
+            passed.append((name, None if value is True else str(value)))
+    return passed
+
+
+def _check_text(option: str, value: str | None) -> None:
+    if value is not None and (not value or not value.isprintable()):
+        setting = next((key for key, known in TYPED.items() if known == option), f"options.{option}")
+        raise BadRequest(f"runtime.{setting}: {value!r} cannot stand in a batch script: one line of visible text")
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A partition as the controller describes it; None: no limit. `minutes` is its longest time limit."""
+
+    name: str
+    default: bool
+    up: bool
+    nodes: int
+    minutes: float | None
+
+
+def partitions(text: str) -> list[Partition]:
+    """From what `scontrol --oneliner show partition` prints."""
+    found = []
+    for line in text.splitlines():
+        fields = dict(word.split("=", 1) for word in line.split() if "=" in word)
+        if "PartitionName" in fields:
+            all_nodes, most = fields.get("TotalNodes", "0"), fields.get("MaxNodes", "")
+            count = int(all_nodes) if all_nodes.isdigit() else 0
+            found.append(
+                Partition(
+                    fields["PartitionName"],
+                    fields.get("Default") == "YES",
+                    fields.get("State", "UP") == "UP",
+                    min(count, int(most)) if most.isdigit() else count,
+                    minutes(fields.get("MaxTime", "")),
+                )
+            )
+    return found
+
+
+def minutes(text: str) -> float | None:
+    """A time limit of Slurm's in minutes: `30`, `30:00`, `4:00:00`, `2-12`, `2-12:30:00`; None for any other word."""
+    days, dash, rest = text.rpartition("-")
+    parts = rest.split(":")
+    if not all(part.isdigit() for part in parts) or (dash and not days.isdigit()) or len(parts) > 3:
+        return None
+    numbers = [int(part) for part in parts]
+    if dash:
+        hours, mins, seconds = [*numbers, 0, 0][:3]
+        return int(days) * 1440 + hours * 60 + mins + seconds / 60
+    if len(numbers) == 3:
+        return numbers[0] * 60 + numbers[1] + numbers[2] / 60
+    return numbers[0] + (numbers[1] / 60 if len(numbers) == 2 else 0)
+
+
+def check(settings: Settings, known: list[Partition]) -> None:
+    """Raise BadRequest for a partition that is not there, and for more nodes or time than any of those named gives."""
+    names = settings.partition.split(",") if settings.partition else [p.name for p in known if p.default]
+    for name in names:
+        if not any(partition.name == name for partition in known):
+            choices = sorted(partition.name for partition in known)
+            raise BadRequest(f"runtime.partition: {name!r} is not among {', '.join(choices)}.{closest(name, choices)}")
+    chosen = [partition for partition in known if partition.name in names]
+    wanted = minutes(settings.time) if settings.time is not None else None
+    if settings.time is not None and wanted is None and settings.time not in ("UNLIMITED", "INFINITE"):
+        raise BadRequest(f"runtime.time: {settings.time!r} is no time limit: minutes, 4:00:00, 2-00:00:00")
+    troubles = [trouble for partition in chosen if (trouble := _trouble(partition, settings.nodes, wanted))]
+    if chosen and len(troubles) == len(chosen):
+        others = [p.name for p in known if not _trouble(p, settings.nodes, wanted)]
+        fits = f" It would fit {', '.join(others)}." if others else ""
+        raise BadRequest(troubles[0] + "." + fits)
+
+
+def _trouble(partition: Partition, nodes: int, wanted: float | None) -> str | None:
+    if not partition.up:
+        return f"runtime.partition: {partition.name} takes no jobs now"
+    if nodes > partition.nodes:
+        return (
+            f"runtime.nodes: {nodes} is more than the {partition.nodes} that a job in partition {partition.name} gets"
+        )
+    if wanted is not None and partition.minutes is not None and wanted > partition.minutes:
+        return (
+            f"runtime.time: {wanted:g} minutes is more than the {partition.minutes:g} "
+            f"that a job in partition {partition.name} gets"
+        )
+    return None

@@ -1,0 +1,90 @@
+"""One job given to Slurm: checked, written down, submitted; then followed, or left to itself."""
+
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from primus.launch import attempts, closing, handle, readiness, snapshot
+from primus.launch.config.request import Request
+from primus.launch.place import Place
+from primus.launch.problems import INTERRUPTED
+from primus.launch.replaying.original import Original
+from primus.launch.run import Ended, Interrupts, tracking_uri
+from primus.launch.slurm import checks, controller, script
+from primus.launch.slurm.following import Following
+from primus.launch.slurm.options import Settings
+from primus.node import rundir
+from primus.node.plan import Plan, fill
+from primus.node.typed import read
+
+TRACKING = "PRIMUS_TRACKING_URI"
+"""Variable by which the job's first process learns where to record: the plan has the address without its password."""
+
+
+def single(plan: Plan, request: Request, place: Place, secrets: Mapping[str, str], original: Original | None) -> Ended:
+    """Submit, and unless `runtime.detach` follow to the end. Raises Complaint before anything is queued."""
+    settings = read(Settings, request.runtime, "runtime")
+    if original:
+        from primus.launch.replaying import drift
+
+        drift.report(original, plan, place, request.replay_strict)
+    readiness.check(plan, place)
+    check(plan, request, settings, place)
+    resumes = original is not None and original.purpose == "resume"
+    with attempts.opened(plan, again=resumes) as directory:
+        (directory / rundir.JOB_LOG).parent.mkdir(exist_ok=True)
+        snapshot.take(plan.code, directory)
+        shown_from = size(directory / rundir.JOB_LOG)
+        job_id = submit(plan, directory, request, place, secrets)
+    if settings.detach:
+        print(_handle(plan, directory, job_id))
+        return Ended(0, None)
+    print(f"job     {job_id}  ({closing.short(directory)})", flush=True)
+    with Interrupts() as interrupts:
+        following = Following(plan, request, job_id, shown_from, interrupts)
+        result, complete = following.to_the_end()
+    closing.say(plan, request, result, complete)
+    exit_code = INTERRUPTED if interrupts.count and result["status"] == "KILLED" else int(str(result["exit_code"]))
+    return Ended(exit_code, closing.loss(result))
+
+
+def check(plan: Plan, request: Request, settings: Settings, place: Place) -> None:
+    """Everything that can be known to be wrong before the job waits in a queue. Raises Complaint."""
+    checks.output(Path(plan.directory))
+    checks.cluster(settings, place.environ)
+    if request.tracking.enabled:
+        checks.store(tracking_uri(request), Path(plan.directory))
+
+
+def submit(plan: Plan, directory: Path, request: Request, place: Place, secrets: Mapping[str, str]) -> str:
+    """Give the script in `directory` to sbatch and write the handle; returns the job id. Raises Complaint.
+
+    The secrets go with the environment, as all that `sbatch --export=ALL` hands on: to Slurm, and into no file of ours.
+    """
+    argv = [fill(word, {"run_dir": str(directory)}) for word in plan.command]
+    text = (directory / script.NAME).read_text(encoding="utf-8")
+    environ = script.environment({**os.environ, **secrets}, text)
+    uri = tracking_uri(request)
+    if uri:
+        environ[TRACKING] = uri
+    job_id = controller.submit(argv, environ)
+    handle.write(directory, handle.ours("slurm", job_id))
+    return job_id
+
+
+def size(path: Path) -> int:
+    """Bytes of a file; 0 where there is none."""
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _handle(plan: Plan, directory: Path, job_id: str) -> str:
+    where = shlex.quote(closing.short(directory))
+    rows = [
+        ("job", job_id),
+        ("run", f"{closing.short(directory)}  (submitted)"),
+        ("state", f"primus task=status run={where}"),
+        ("follow", f"primus task=logs run={where} follow=true"),
+        ("cancel", f"primus task=cancel run={where}"),
+    ]
+    return "\n".join(f"{name:<8}{text}" for name, text in rows)

@@ -1,0 +1,122 @@
+"""The ranks of a node from start to outcome, and what runs beside them."""
+
+import os
+import time
+from pathlib import Path
+from typing import Callable, List, Optional
+
+from primus.node import host, process, rundir
+from primus.node.console import Console, Show, prefixed
+from primus.node.ending import Requests
+from primus.node.facts import Facts
+from primus.node.load import Load
+from primus.node.loop import Loop
+from primus.node.outcome import Outcome, judge, unfit
+from primus.node.output import Output
+from primus.node.packages import ask_packages
+from primus.node.prepare import Prepared
+from primus.node.secrets import redactor
+from primus.node.sidecar import Sidecar
+from primus.node.supervise import Supervisor
+
+# Seconds between SIGTERM and SIGKILL for processes that the ranks left behind, after the last rank has ended.
+_LEFT_BEHIND = 1.0
+# Seconds that the end of a job waits for the ranks' interpreter to name its packages: it had the whole job for it.
+_PACKAGES = 2.0
+
+Say = Callable[[str, str], None]
+
+
+class Watch:
+    """Starts what was prepared, and serves the loop around it. `metrics_interval` is in seconds, 0 for none."""
+
+    def __init__(
+        self,
+        part: Prepared,
+        directory: Path,
+        metrics_interval: float,
+        loop: Loop,
+        ranks: Supervisor,
+        requests: Requests,
+        facts: Facts,
+        say: Say,
+    ) -> None:
+        self._part, self._directory, self._metrics_interval = part, directory, metrics_interval
+        self._loop, self._ranks, self._requests = loop, ranks, requests
+        self._facts, self._say = facts, say
+        self._console = Console(loop)
+
+    def run(self) -> Outcome:
+        """Start, watch, and clean up after, all ranks of this node."""
+        process.adopt_orphans()
+        memory_ran_out = host.out_of_memory_kills()
+        trouble = self._start_ranks()
+        self._facts.write()
+        packages = None if trouble else self._ask_packages()
+        load = self._watch_load()
+        self._wait(packages)
+        for helper in (packages, load):
+            if helper:
+                helper.stop()
+        self._end_left_behind([helper.pid for helper in (packages, load and load.smi) if helper])
+        ends = self._ranks.finish()
+        self._console.finish()
+        memory_ran_out = host.out_of_memory_kills() - memory_ran_out
+        return trouble or judge(ends, self._requests.reason, self._requests.code, memory_ran_out > 0)
+
+    def _start_ranks(self) -> Optional[Outcome]:
+        secrets = self._part.secrets
+        redact = redactor(secrets)
+        overlap = max((len(os.fsencode(secret)) for secret in secrets), default=0)
+        for command in self._part.commands:
+            source = f"{host.name()} r{command.rank}"
+            output = Output(source, str(self._directory / command.log), redact, overlap, self._show(command.rank))
+            try:
+                self._ranks.start(command, output)
+            except (OSError, ValueError) as error:
+                self._ranks.kill()
+                return unfit(_cannot_start(command.argv[0], command.directory, error))
+        return None
+
+    def _show(self, rank: int) -> Optional[Show]:
+        if rank not in self._part.shown:
+            return None
+        return self._console.show if len(self._part.shown) == 1 else prefixed(self._console.show, rank)
+
+    def _ask_packages(self) -> Optional[Sidecar]:
+        command = self._part.commands[0]
+
+        def answer(told: "dict[str, object]") -> None:
+            self._facts.interpreter(told)
+            self._facts.write()
+
+        return ask_packages(self._loop, command.argv, command.environ, command.directory, answer)
+
+    def _watch_load(self) -> Optional[Load]:
+        interval = self._metrics_interval
+        if interval <= 0:
+            return None
+        path = self._directory / rundir.host_metrics(self._part.world.node_rank)
+        return Load(self._loop, path, interval, self._part.devices, self._say)
+
+    def _wait(self, packages: Optional[Sidecar]) -> None:
+        while self._ranks.running:
+            self._loop.turn()
+        until = time.monotonic() + _PACKAGES
+        while packages and packages.running and not self._requests.reason and time.monotonic() < until:
+            self._loop.turn()
+
+    def _end_left_behind(self, helpers: List[int]) -> None:
+        count, stuck = process.end_descendants(_LEFT_BEHIND, uncounted=helpers)
+        if count:
+            self._say(f"ended {count} process{'es' if count > 1 else ''} that the ranks had left behind", "WARN")
+        if stuck:
+            self._say(f"processes that do not end on SIGKILL: {', '.join(map(str, stuck))}", "ERROR")
+
+
+def _cannot_start(program: str, directory: str, error: Exception) -> str:
+    if not os.path.isdir(directory):
+        return f"the working directory of the ranks is missing on this node: {directory}"
+    if isinstance(error, FileNotFoundError):
+        return f"the program of the ranks is not on this node: {program}"
+    return f"the program of the ranks cannot be run: {program}: {getattr(error, 'strerror', None) or error}"
