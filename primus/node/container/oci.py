@@ -71,5 +71,10 @@ def endings(engine: str, name: str, grace_period: float) -> List[Tuple[str, ...]
     return [(engine, "stop", "--time", seconds, name), (engine, "rm", "--force", "--volumes", name)]
 
 
+def listing(engine: str, name: str) -> Tuple[str, ...]:
+    """Prints the name while there is such a container, running or not."""
+    return (engine, "ps", "--all", "--filter", f"name={name}", "--format", "{{.Names}}")
+
+
 def _bind(mount: Mount) -> str:
     return f"type=bind,source={mount.source},target={mount.target}" + (",readonly" if mount.read_only else "")

@@ -135,7 +135,7 @@ class _Client:
 
     def _ended(self, status: int) -> int:
         code = 128 - status if status < 0 else status
-        if self._files.outcome() is None:  # whatever the client says: the agent inside did not see the end
+        if status < 0 or self._files.outcome() is None:  # else the client has seen the container removed
             _remove(self._plan, self._begun)
         said = " ".join(self._tail.decode(errors="replace").split())
         engine_name = self._begun.container.engine
