@@ -13,7 +13,7 @@ def options(start: Start) -> Tuple[str, ...]:
         *("--rm", "--interactive", *(("--tty",) if start.interactive else ())),
         *("--name", start.name, "--label", f"primus.run={start.run}"),
         *("--pull=never", "--log-driver", "none"),  # pulled before if at all; the output is in the run's own logs
-        *("--network", "host"),
+        *("--network", "host", "--hostname", start.node.name),
         *(("--shm-size", container.shm_size) if container.shm_size else ("--ipc", "host")),
         *("--workdir", start.directory),
     ]

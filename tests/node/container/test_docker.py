@@ -8,7 +8,8 @@ from .starts import AMD, INFINIBAND, NVIDIA, SOMEBODY, follows, start
 def test_the_whole_command_on_a_node_without_any_device() -> None:
     assert argv(start("docker")) == (
         *("docker", "run", "--rm", "--interactive", "--name", "primus-r-0-abcd", "--label", "primus.run=r"),
-        *("--pull=never", "--log-driver", "none", "--network", "host", "--ipc", "host", "--workdir", "/project"),
+        *("--pull=never", "--log-driver", "none", "--network", "host", "--hostname", "localhost"),
+        *("--ipc", "host", "--workdir", "/project"),
         *("--mount", "type=bind,source=/opt/primus,target=/opt/primus,readonly"),
         *("--mount", "type=bind,source=/data,target=/in"),
         *("--entrypoint", "python3", "--user", "0:0", "some/image:1", "-I", "/opt/primus/node"),

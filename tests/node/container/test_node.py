@@ -12,7 +12,7 @@ from ..test_devices import KFD_GPU, h200, write  # noqa: F401 -- h200 is a fixtu
 
 def test_a_node_without_devices_gives_nothing_but_its_user_and_its_limits(tmp_path: Path) -> None:
     found = survey("auto", tmp_path)
-    assert found == Node(uid=os.getuid(), gid=os.getgid(), limits=found.limits)
+    assert found == Node(uid=os.getuid(), gid=os.getgid(), limits=found.limits, name=os.uname().nodename)
     assert [limit.split("=")[0] for limit in found.limits] == ["nofile", "nproc"]
 
 
