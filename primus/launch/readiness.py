@@ -20,7 +20,8 @@ def check(plan: Plan, place: Place) -> None:
             "plan; to run on one node take runtime.nodes=1 and fewer ranks"
         )
     if plan.container:  # programs and packages are the image's
-        container.check(plan, place)
+        if runtime == "container":  # elsewhere the nodes tell, whose engine and files need not be here
+            container.check(plan, place)
         return
     choice = interpreter.of_plan(plan, place)
     if choice and choice.problem:

@@ -26,6 +26,10 @@ def _main() -> int:
     from primus.node.arguments import USAGE, parse
 
     try:
+        if "--inside" in sys.argv and "--shell" not in sys.argv:  # before all else: Slurm's variables come with it
+            from primus.node.container import handover
+
+            handover.receive(0, os.environ)
         arguments = parse(sys.argv[1:], os.environ)
     except ValueError as error:
         print(f"primus: {error}\n{USAGE}", file=sys.stderr)
@@ -34,15 +38,7 @@ def _main() -> int:
         from primus.node import shell
 
         return shell.run(arguments)
-    if arguments.inside:
-        from primus.node.container import handover
-
-        try:
-            handover.receive(arguments.lifeline or 0, os.environ)
-        except (OSError, ValueError) as error:
-            print(f"primus: {error}", file=sys.stderr)
-            return 3
-    elif container.wanted(arguments.plan):
+    if not arguments.inside and container.wanted(arguments.plan):
         from primus.node.container import starter
 
         return starter.run(arguments)

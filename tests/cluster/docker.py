@@ -25,9 +25,8 @@ class Docker:
 
     def ask(self, *words: str) -> str:
         """What `docker …` prints; raises CalledProcessError."""
-        environ = {**os.environ, "DOCKER_HOST": self.host}
-        argv = ["docker", *words]
-        return subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=30, check=True).stdout
+        argv = ["docker", "--host", self.host, *words]
+        return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=True).stdout
 
     def containers(self) -> list[str]:
         """The names of all containers, running or not."""
@@ -50,15 +49,23 @@ class Docker:
 
 
 @contextmanager
-def engine(directory: Path) -> Iterator[Docker]:
-    """Start an engine, and end it. A machine that cannot skips the test; in CI (`CI` is set) it fails."""
+def engine(directory: Path, node: str = "") -> Iterator[Docker]:
+    """Start an engine, in the network of a node of Slurm's if one is named, and end it.
+
+    A machine that cannot skips the test; in CI (`CI` is set) it fails.
+    """
     missing = [program for program in PROGRAMS if not shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin")]
     if missing or os.geteuid():
         why = f"a Docker engine needs root and {', '.join(PROGRAMS)}; missing: {', '.join(missing) or 'root'}"
         if os.environ.get("CI"):
             pytest.fail(why)
         pytest.skip(why)
-    up = subprocess.run([str(HERE / "docker-up"), str(directory)], capture_output=True, text=True, timeout=280)
+    up = subprocess.run(
+        [str(HERE / "docker-up"), str(directory), *([node] if node else [])],
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
     try:
         assert up.returncode == 0, up.stdout + up.stderr
         yield Docker(directory, up.stdout.strip())

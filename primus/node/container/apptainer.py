@@ -34,6 +34,11 @@ def endings(name: str, grace_period: float) -> List[Tuple[str, ...]]:
     return []
 
 
+def listing(name: str) -> Tuple[str, ...]:
+    """Prints nothing, for the same reason."""
+    return ("true",)
+
+
 def digest(image: str) -> Optional[str]:
     """The id that its maker gave a SIF file (sif's Header.ID: 16 bytes after launch script, magic, version and
     architecture); None for a folder or an address."""

@@ -28,3 +28,8 @@ def pull(image: str) -> Optional[Tuple[str, ...]]:
 def endings(name: str, grace_period: float) -> List[Tuple[str, ...]]:
     """See oci."""
     return oci.endings("docker", name, grace_period)
+
+
+def listing(name: str) -> Tuple[str, ...]:
+    """See oci."""
+    return oci.listing("docker", name)

@@ -1,6 +1,7 @@
 """The engines of this node: which there are, what they know of an image, and the argv that each wants."""
 
 import shutil
+import time
 from types import ModuleType
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -101,8 +102,12 @@ def image_of(container: Container, environ: Mapping[str, str]) -> Dict[str, Any]
 
 def endings(container: Container, name: str, grace_period: float, environ: Mapping[str, str]) -> None:
     """See that the container is gone: ended in good order where it can be, then by force."""
-    for words in _MODULES[container.engine].endings(name, grace_period):
+    module = _MODULES[container.engine]
+    for words in module.endings(name, grace_period):
         process.converse(words, grace_period + _SECONDS, env=environ)
+    until = time.monotonic() + _SECONDS
+    while time.monotonic() < until and name in process.converse(module.listing(name), _SECONDS, env=environ)[1]:
+        time.sleep(0.1)  # what removes itself as it is told to is not gone when the engine says so
 
 
 def require(engine: str, environ: Mapping[str, str]) -> None:

@@ -14,7 +14,8 @@ class Node:
     """`vendor` is nvidia, amd or cpu; `devices` are device files and folders of them, `groups` those that own them.
 
     Numbers of groups, because an image need not know a group by the name `render` that its host gives it. `limits` are
-    those of this process, `name=soft:hard`, -1 for none.
+    those of this process, `name=soft:hard`, -1 for none; `name` is its host name.
+    `selinux`: that guards its files.
     """
 
     vendor: str = "cpu"
@@ -24,6 +25,8 @@ class Node:
     uid: int = 0
     gid: int = 0
     limits: Tuple[str, ...] = ()
+    name: str = "localhost"
+    selinux: bool = False
 
 
 def survey(gpu: str, root: Path = Path("/")) -> Node:
@@ -38,7 +41,17 @@ def survey(gpu: str, root: Path = Path("/")) -> Node:
         groups.update(_groups(_at(root, path)))
     if infiniband:
         devices.append("/dev/infiniband")
-    return Node(vendor, tuple(devices), tuple(sorted(groups)), infiniband, os.getuid(), os.getgid(), _limits())
+    return Node(
+        vendor=vendor,
+        devices=tuple(devices),
+        groups=tuple(sorted(groups)),
+        infiniband=infiniband,
+        uid=os.getuid(),
+        gid=os.getgid(),
+        limits=_limits(),
+        name=os.uname().nodename,
+        selinux=_at(root, "/sys/fs/selinux/enforce").exists(),
+    )
 
 
 def _limits() -> Tuple[str, ...]:

@@ -36,3 +36,8 @@ def pull(image: str) -> Optional[Tuple[str, ...]]:
 def endings(name: str, grace_period: float) -> List[Tuple[str, ...]]:
     """See oci."""
     return oci.endings("podman", name, grace_period)
+
+
+def listing(name: str) -> Tuple[str, ...]:
+    """See oci."""
+    return oci.listing("podman", name)

@@ -12,7 +12,7 @@ from ..test_devices import KFD_GPU, h200, write  # noqa: F401 -- h200 is a fixtu
 
 def test_a_node_without_devices_gives_nothing_but_its_user_and_its_limits(tmp_path: Path) -> None:
     found = survey("auto", tmp_path)
-    assert found == Node(uid=os.getuid(), gid=os.getgid(), limits=found.limits)
+    assert found == Node(uid=os.getuid(), gid=os.getgid(), limits=found.limits, name=os.uname().nodename)
     assert [limit.split("=")[0] for limit in found.limits] == ["nofile", "nproc"]
 
 
@@ -31,6 +31,11 @@ def test_amds_devices_come_with_the_groups_that_own_them(tmp_path: Path) -> None
         os.chown(tmp_path / "dev" / name, 0, group)
     found = survey("auto", tmp_path)
     assert (found.vendor, found.devices, found.groups) == ("amd", ("/dev/kfd", "/dev/dri"), (44, 109))
+
+
+def test_a_guard_of_files_is_noticed(tmp_path: Path) -> None:
+    write(tmp_path / "sys/fs/selinux/enforce", "1")
+    assert survey("cpu", tmp_path).selinux
 
 
 def test_infiniband_is_given_where_it_is(tmp_path: Path) -> None:
