@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from primus.launch import container
 from primus.launch.confidential import is_confidential, redacted_config, redacted_override
 from primus.launch.config.arguments import key_of
 from primus.launch.config.origin import Origins
@@ -87,6 +88,7 @@ def build(
         sweep=sweep,
         replay_of=replay_of,
         notes=work.notes,
+        container=container.of_request(request, place),
     )
 
 

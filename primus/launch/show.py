@@ -6,10 +6,12 @@ from pathlib import Path
 
 import yaml
 
+from primus.launch import container
 from primus.launch.backend import interpreter
 from primus.launch.confidential import REDACTED
 from primus.launch.place import Place
 from primus.node import environment, host
+from primus.node.container import handover
 from primus.node.plan import Plan
 from primus.node.prepare import variables
 
@@ -38,6 +40,7 @@ def text(plan: Plan, place: Place) -> str:
         ("command", shlex.join(plan.command)),
         ("each rank", shlex.join(job.command)),
         *([("interpreter", f"{choice.python}  ({choice.why})")] if choice else []),
+        *([("container", container.argv(plan, place) + "  (as on this machine)")] if plan.container else []),
         *([("replay of", plan.replay_of)] if plan.replay_of else []),
         *((note.label, note.text) for note in plan.notes),
     ]
@@ -49,7 +52,7 @@ def text(plan: Plan, place: Place) -> str:
 
 def _environment(plan: Plan, place: Place, world: environment.World) -> list[str]:
     secrets = {v.name: REDACTED for layer in plan.environment for v in layer.variables if v.value is None}
-    base = {**place.environ, **secrets}
+    base = {**(handover.environment(plan, place.environ) if plan.container else place.environ), **secrets}
     resolved = variables(plan, Path(plan.directory), place.devices, world, host.cores(), base)
     lines = ["environment of each rank, over that of the node:"]
     for variable in (v.redacted() for v in sorted(resolved, key=lambda v: v.name)):

@@ -96,6 +96,28 @@ def ask(
     return output.decode(errors="replace") if process.returncode == 0 else None
 
 
+def converse(argv: Sequence[str], seconds: float, *, env: Optional[Mapping[str, str]] = None) -> Tuple[int, str, str]:
+    """The exit code of a command, what it printed, and its errors; 127 with the reason where it cannot be started.
+
+    124 where it took longer than `seconds` (as of timeout(1)): then it is killed.
+    """
+    try:
+        process = start(argv, env=env, stdout=PIPE, stderr=PIPE)
+    except (OSError, ValueError) as error:
+        return 127, "", str(error)
+    with process:
+        try:
+            out, err = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            end_group(process.pid, signal.SIGKILL)
+            process.communicate()
+            return 124, "", f"no answer in {seconds:.0f} s"
+        except BaseException:  # a signal's handler raised
+            end_group(process.pid, signal.SIGKILL)
+            raise
+    return process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
+
+
 def fork(body: Callable[[], int]) -> int:
     """Run `body` in a copy of this process, whose id it returns; the copy exits with what `body` returns, or BROKEN."""
     for stream in (sys.stdout, sys.stderr):

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from primus.node import rundir
-from primus.node.plan import SCHEMA, Code, Job, Layer, Plan, Variable, to_json
+from primus.node.plan import SCHEMA, Code, Container, Job, Layer, Plan, Variable, to_json
 
 from ..conftest import gone
 
@@ -147,12 +147,13 @@ def make(tmp_path: Path) -> Iterator[Callable[..., Run]]:
         argv: Sequence[str] | None = None,
         environment: Sequence[Layer] = (),
         task: str = "command",
+        container: Container | None = None,
         **job: Any,
     ) -> Run:
         fields: dict[str, Any] = {
             "nodes": 1,
             "ranks_per_node": ranks,
-            "command": tuple(argv or (sys.executable, "-I", "-S", "-u", "-c", script)),
+            "command": tuple(argv or ("python3" if container else sys.executable, "-I", "-S", "-u", "-c", script)),
             "directory": str(tmp_path),
             "gpu": "auto",
             "parallel": {},
@@ -174,6 +175,7 @@ def make(tmp_path: Path) -> Iterator[Callable[..., Run]]:
             environment=tuple(environment),
             files=(),
             command=(),
+            container=container,
         )
         run = Run(plan)
         runs.append(run)
