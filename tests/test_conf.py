@@ -38,7 +38,7 @@ NEEDS = {
         for name in ("docker", "podman", "apptainer")
     },
     "container=auto": ["runtime=container", "container.image=some/image"],
-    "container=pyxis": ["container.image=some/image"],
+    "container=pyxis": ["runtime=slurm", "container.image=some/image"],
 }
 # What the default backend has no part for.
 LACKING = {"model=llama4_scout", "model=llama4_maverick"}
