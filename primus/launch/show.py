@@ -17,6 +17,7 @@ from primus.node.prepare import variables
 
 _LABEL = 14
 _RANK = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT")
+_INTERFACE = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
 
 
 def text(plan: Plan, place: Place) -> str:
@@ -57,7 +58,11 @@ def _environment(plan: Plan, place: Place, world: environment.World) -> list[str
     for variable in (v.redacted() for v in sorted(resolved, key=lambda v: v.name)):
         over = ", ".join(f"{lost.value} of {lost.origin}" for lost in variable.overrode)
         lines.append(f"  {variable.name}={variable.value}  <- {variable.origin}" + (f", over {over}" if over else ""))
-    return [*lines, f"  {', '.join(_RANK)}  <- node agent"]
+    lines.append(f"  {', '.join(_RANK)}  <- node agent")
+    interface = [name for name in _INTERFACE if name not in {variable.name for variable in resolved}]
+    if plan.job.nodes > 1 and interface:
+        lines.append(f"  {', '.join(interface)}  <- node agent, route to node 0")
+    return lines
 
 
 def _files(plan: Plan) -> list[str]:

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Mapping, Optional, Sequence, Tuple
 
-from primus.node.allocation import number
-
 USAGE = (
     "usage: python <primus>/node --plan FILE --node-rank N|slurm "
     "[--devices 0,1] [--cores 0,1] [--lifeline FD] [--inside]"
@@ -69,6 +67,8 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Arguments:
 
 
 def _slurm_rank(environ: Mapping[str, str]) -> int:
+    from primus.node.allocation import number  # here: the guard of a node alone stays small
+
     return number(environ, "SLURM_NODEID")
 
 

@@ -146,6 +146,7 @@ def make(tmp_path: Path) -> Iterator[Callable[..., Run]]:
         ranks: int | None = 1,
         argv: Sequence[str] | None = None,
         environment: Sequence[Layer] = (),
+        task: str = "command",
         container: Container | None = None,
         **job: Any,
     ) -> Run:
@@ -165,7 +166,7 @@ def make(tmp_path: Path) -> Iterator[Callable[..., Run]]:
             schema=SCHEMA,
             run_id=f"20261121-093012-{os.getpid():06x}",
             directory=str(tmp_path / "run"),
-            task="command",
+            task=task,
             backend="",
             config={},
             overrides=(),

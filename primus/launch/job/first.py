@@ -21,6 +21,8 @@ TRACKING = "PRIMUS_TRACKING_URI"
 
 _LOOK = 0.1
 """Seconds between two looks at what the agent of this node has written."""
+_STORE = 15.0
+"""Seconds for a recorder that is to be ended to have begun its record."""
 _LAST_WORDS = 5.0
 """Seconds for the agents that are left to say how their ranks ended, once this node's has lost another."""
 
@@ -58,12 +60,13 @@ class FirstProcess:
         why = requeue.reason(report, self._settings, self._restart, self._steps())
         if why and self._start_again(why):
             return 0
-        again = report.told_to_end and self._settings.get("requeue")
-        if again and (report.lost or requeue.taken_back(self._job_id)):
-            self._say("INFO", "Slurm has ended this start, and will start the job again")
+        told = requeue.told(self._job_id) if report.told_to_end else None
+        if told and self._settings.get("requeue") and (told.again or report.lost):
+            self._say("INFO", f"Slurm ends this start ({told.why}) and will start the job again")
             self._leave_record()
             return 0
-        result = outcome.write_result(self._directory, self._started, self._ended_by is not None, self._message(report))
+        message = f"Slurm ended job {self._job_id}: {told.why}" if told else self._message(report)
+        result = outcome.write_result(self._directory, self._started, told is not None, message)
         self._say("INFO", f"the agents ended with {status}; the run is {result['status']}")
         if self._recorded:
             self._record().finish(lambda: self._ended_by is not None)
@@ -142,8 +145,12 @@ class FirstProcess:
         return True
 
     def _leave_record(self) -> None:
-        """The recorder of the next start goes on where this one was."""
+        """The recorder of the next start goes on where this one was; not half way through the making of a database,
+        which MLflow 3.17 does not take up again."""
         if self._recorder:
+            until = time.monotonic() + _STORE
+            while not read_json(self._directory / rundir.RECORD).get("run_id") and time.monotonic() < until:
+                time.sleep(_LOOK)
             self._recorder.abandon()
             self._recorder = None
 
@@ -159,8 +166,6 @@ class FirstProcess:
         return steps if isinstance(steps, int) else None
 
     def _message(self, report: requeue.Report) -> str | None:
-        if self._ended_by is not None:
-            return f"Slurm ended job {self._job_id} by {signal.Signals(self._ended_by).name}"
         return "stopped on request" if report.asked_to_stop and report.status == "FINISHED" else None
 
     def _keep_handle(self) -> None:

@@ -1,5 +1,6 @@
 """What became of a job that left no result: the truth by Slurm's word for it."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ _REASONS = {
     "CANCELLED": "it was cancelled",
     "REVOKED": "another cluster took it",
 }
-_KILLED = ("CANCELLED", "PREEMPTED", "DEADLINE", "REVOKED")
+_KILLED = ("CANCELLED", "PREEMPTED", "TIMEOUT", "DEADLINE", "REVOKED")
 
 
 def truth(job_id: str, state: State | None, began: bool) -> tuple[bool, str]:
@@ -32,8 +33,7 @@ def truth(job_id: str, state: State | None, began: bool) -> tuple[bool, str]:
     where = f" on {state.nodes}" if state.nodes else " before it started"
     why = _REASONS.get(state.name)
     if why:
-        ours = "" if state.reason in ("", state.name.title().replace("_", "")) else f" ({state.reason})"
-        return state.name in _KILLED, f"Slurm ended job {job_id}{where}: {why}{ours}"
+        return state.name in _KILLED, f"Slurm ended job {job_id}{where}: {why}"
     how = f"Slurm job {job_id} is {state.name}{where}, exit code {state.exit_code}"
     if began:
         return False, f"{how}: its first process ended before it had written the result"
@@ -41,13 +41,17 @@ def truth(job_id: str, state: State | None, began: bool) -> tuple[bool, str]:
     return False, f"{how}: {never} {rundir.JOB_LOG} say?"
 
 
-def write_result(directory: Path, job_id: str, state: State | None) -> dict[str, Any]:
-    """Write result.json of a job that is over and left none, and return it."""
-    killed, message = truth(job_id, state, any(node_reports(directory)))
+def write_result(directory: Path, job_id: str, state: State | None, cancelled: bool = False) -> dict[str, Any]:
+    """Write result.json of a job that is over and left none, and return it. `cancelled`: the user has ended it."""
+    killed, message = truth(job_id, state, bool(node_reports(directory)))
     said = [words for report in node_reports(directory).values() if (words := _lost(report)) and words not in message]
     message = "; ".join([message, *said])
     started = float(read_json(directory / rundir.HANDLE).get("submitted") or (directory / rundir.PLAN).stat().st_mtime)
-    return outcome.write_result(directory, started, killed, message)
+    result = outcome.summary(directory, started, time.time(), killed or cancelled, message)
+    if result["status"] == "FINISHED" and (state is None or state.name != "COMPLETED"):
+        result |= {"status": "FAILED", "exit_code": 1}  # the outcomes are those of an earlier start
+    rundir.write_json(directory / rundir.RESULT, result)
+    return result
 
 
 def _lost(report: Mapping[str, Any]) -> str | None:
