@@ -39,10 +39,11 @@ class PrimusLauncher(Launcher):
         loader = self.context.config_loader
         configs = composing.every(loader, self.config, job_overrides)
         losses = self.task_function(SweepBatch(configs, job_overrides, initial_job_idx, self.parallel))
-        return [_returned(loss, overrides) for loss, overrides in zip(losses or [], job_overrides, strict=False)]
+        return [returned(loss, overrides) for loss, overrides in zip(losses or [], job_overrides, strict=False)]
 
 
-def _returned(loss: float | None, overrides: Sequence[str]) -> JobReturn:
+def returned(loss: float | None, overrides: Sequence[str]) -> JobReturn:
+    """What Hydra's sweepers get of a job."""
     job = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
     job.return_value = loss
     return job

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobReturn
 from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.hydra_submitit_launcher.config import SlurmQueueConf
@@ -52,6 +52,7 @@ class PrimusSlurmLauncher(SlurmLauncher):  # type: ignore[misc]  # hydra-submiti
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs; each returns its last loss, for sweepers that look for the best."""
+        from hydra_plugins.primus.launcher import returned
         from primus.launch.config import composing
         from primus.launch.session import SweepBatch
 
@@ -60,7 +61,7 @@ class PrimusSlurmLauncher(SlurmLauncher):  # type: ignore[misc]  # hydra-submiti
         for config in configs:
             _take_over(config)
         losses = self.task_function(SweepBatch(configs, job_overrides, initial_job_idx, "auto"))
-        return [_returned(loss, overrides) for loss, overrides in zip(losses or [], job_overrides, strict=False)]
+        return [returned(loss, overrides) for loss, overrides in zip(losses or [], job_overrides, strict=False)]
 
 
 def _take_over(config: DictConfig) -> None:
@@ -70,9 +71,3 @@ def _take_over(config: DictConfig) -> None:
         given = not OmegaConf.is_interpolation(launcher, name)  # first: to look at one that is costs its resolution
         if given and name in launcher and launcher[name] is not None:
             config.runtime[setting] = launcher[name]
-
-
-def _returned(loss: float | None, overrides: Sequence[str]) -> JobReturn:
-    job = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
-    job.return_value = loss
-    return job

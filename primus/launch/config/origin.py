@@ -38,8 +38,14 @@ class Origins:
             name = self.chosen.get(member)
             choice = catalog.choices(member, self.directories).get(name) if name else None
             if choice:
-                files.append((choice.path, prefix))
+                files.append((choice.path, "" if _of_the_whole_config(choice.path) else prefix))
         return [*files, *((d / "config.yaml", "") for d in self.directories if (d / "config.yaml").is_file())]
+
+
+def _of_the_whole_config(path: Path) -> bool:
+    """Whether its keys are whole, as `# @package _global_` in its first line says."""
+    with path.open(encoding="utf-8") as file:
+        return file.readline().split() == ["#", "@package", "_global_"]
 
 
 def _within(key: str, parent: str) -> bool:

@@ -58,12 +58,13 @@ class FirstProcess:
         why = requeue.reason(report, self._settings, self._restart, self._steps())
         if why and self._start_again(why):
             return 0
-        again = report.told_to_end and self._settings.get("requeue")
-        if again and (report.lost or requeue.taken_back(self._job_id)):
-            self._say("INFO", "Slurm has ended this start, and will start the job again")
+        told = requeue.told(self._job_id) if report.told_to_end else None
+        if told and self._settings.get("requeue") and (told.again or report.lost):
+            self._say("INFO", f"Slurm ends this start ({told.why}) and will start the job again")
             self._leave_record()
             return 0
-        result = outcome.write_result(self._directory, self._started, self._ended_by is not None, self._message(report))
+        message = f"Slurm ended job {self._job_id}: {told.why}" if told else self._message(report)
+        result = outcome.write_result(self._directory, self._started, told is not None, message)
         self._say("INFO", f"the agents ended with {status}; the run is {result['status']}")
         if self._recorded:
             self._record().finish(lambda: self._ended_by is not None)
@@ -159,8 +160,6 @@ class FirstProcess:
         return steps if isinstance(steps, int) else None
 
     def _message(self, report: requeue.Report) -> str | None:
-        if self._ended_by is not None:
-            return f"Slurm ended job {self._job_id} by {signal.Signals(self._ended_by).name}"
         return "stopped on request" if report.asked_to_stop and report.status == "FINISHED" else None
 
     def _keep_handle(self) -> None:

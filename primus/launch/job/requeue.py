@@ -8,6 +8,7 @@ from typing import Any
 from primus.launch.problems import Unfit
 from primus.launch.record.files import node_reports
 from primus.launch.slurm import controller
+from primus.launch.slurm.options import minutes
 from primus.node import process
 
 PATIENCE = 60.0
@@ -66,7 +67,25 @@ def requeue(job_id: str) -> bool:
     return process.ask(["scontrol", "requeue", job_id], 20.0) is not None
 
 
-def taken_back(job_id: str) -> bool:
-    """Whether Slurm will start a job that it is ending again of its own accord, because it preempts it."""
+@dataclass(frozen=True)
+class Told:
+    """Why Slurm is ending a job, in words; `again`: because it preempts it, and will start it again."""
+
+    why: str
+    again: bool = False
+
+
+def told(job_id: str) -> Told:
+    """Ask Slurm, which has told this process to end, for what; a cancelled job is what it says nothing else of."""
     shown = process.ask(["scontrol", "--oneliner", "show", "job", job_id], 10.0) or ""
-    return "PreemptTime=" in shown and "PreemptTime=None" not in shown
+    return reading(dict(word.split("=", 1) for word in shown.split() if "=" in word))
+
+
+def reading(fields: Mapping[str, str]) -> Told:
+    """From the fields of `scontrol show job`. Pure."""
+    if fields.get("PreemptTime", "None") != "None":
+        return Told("it was preempted", fields.get("Requeue") == "1")
+    limit, ran = minutes(fields.get("TimeLimit", "")), minutes(fields.get("RunTime", ""))
+    if limit is not None and ran is not None and ran >= limit:
+        return Told(f"its time limit of {limit:g} minutes was reached")
+    return Told("it was cancelled")

@@ -19,7 +19,7 @@ _REASONS = {
     "CANCELLED": "it was cancelled",
     "REVOKED": "another cluster took it",
 }
-_KILLED = ("CANCELLED", "PREEMPTED", "DEADLINE", "REVOKED")
+_KILLED = ("CANCELLED", "PREEMPTED", "TIMEOUT", "DEADLINE", "REVOKED")
 
 
 def truth(job_id: str, state: State | None, began: bool) -> tuple[bool, str]:
@@ -43,7 +43,7 @@ def truth(job_id: str, state: State | None, began: bool) -> tuple[bool, str]:
 
 def write_result(directory: Path, job_id: str, state: State | None) -> dict[str, Any]:
     """Write result.json of a job that is over and left none, and return it."""
-    killed, message = truth(job_id, state, any(node_reports(directory)))
+    killed, message = truth(job_id, state, bool(node_reports(directory)))
     said = [words for report in node_reports(directory).values() if (words := _lost(report)) and words not in message]
     message = "; ".join([message, *said])
     started = float(read_json(directory / rundir.HANDLE).get("submitted") or (directory / rundir.PLAN).stat().st_mtime)

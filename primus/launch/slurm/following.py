@@ -48,7 +48,7 @@ class Following:
                 self._pass_on_interrupts()
                 self._ask()
                 time.sleep(_TICK)
-            complete = self._recorded() if self._request.tracking.enabled else True
+            complete = self._recorded() if self._request.tracking.enabled else _reported(self._directory)
         finally:
             self._show()
             for line in self._lines.rest():
@@ -123,3 +123,11 @@ class Following:
                 return Recorder(self._directory, tracking_uri(self._request), wait).finish(impatient)
             time.sleep(_TICK)
         return False
+
+
+def _reported(directory: Path) -> bool:
+    """What the recorder does beside its record, of a run that is not recorded."""
+    from primus.launch.report import writing
+
+    writing.of_run(directory)
+    return True

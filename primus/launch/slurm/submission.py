@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from primus.launch import attempts, closing, handle, planning, readiness, snapsh
 from primus.launch.config.request import Request
 from primus.launch.frozen import storing
 from primus.launch.place import Place
-from primus.launch.problems import INTERRUPTED
+from primus.launch.problems import INTERRUPTED, BadRequest, Complaint
 from primus.launch.replaying.original import Original
 from primus.launch.run import Ended, Interrupts, tracking_uri
 from primus.launch.slurm import checks, controller, script
@@ -33,6 +34,8 @@ def single(plan: Plan, request: Request, place: Place, secrets: Mapping[str, str
     readiness.check(plan, place)
     check(plan, request, settings, place)
     resumes = original is not None and original.purpose == "resume"
+    if resumes:
+        _check_over(Path(plan.directory))
     kept = storing.take(place, planning.output_root(request, place)) if settings.frozen else None
     with attempts.opened(plan, again=resumes) as directory:
         (directory / rundir.JOB_LOG).parent.mkdir(exist_ok=True)
@@ -40,7 +43,12 @@ def single(plan: Plan, request: Request, place: Place, secrets: Mapping[str, str
         if kept:
             storing.link(kept, directory)
         shown_from = size(directory / rundir.JOB_LOG)
-        job_id = submit(plan, directory, request, place, secrets)
+        try:
+            job_id = submit(plan, directory, request, place, secrets)
+        except Complaint:
+            if not resumes:  # nothing is queued: nothing stays behind
+                shutil.rmtree(directory, ignore_errors=True)
+            raise
     if settings.detach:
         print(_handle(plan, directory, job_id))
         return Ended(0, None)
@@ -59,6 +67,14 @@ def check(plan: Plan, request: Request, settings: Settings, place: Place) -> Non
     checks.cluster(settings, place.environ)
     if request.tracking.enabled:
         checks.store(tracking_uri(request), Path(plan.directory))
+
+
+def _check_over(directory: Path) -> None:
+    """Raise BadRequest for a run whose last job has not ended: it may be waiting to go on by itself."""
+    earlier = handle.of(directory)
+    state = controller.states([earlier.job]).get(earlier.job) if earlier and earlier.job else None
+    if earlier and state and not state.over:
+        raise BadRequest(f"resume: {directory} goes on as Slurm job {earlier.job}, which is {state.name}")
 
 
 def submit(plan: Plan, directory: Path, request: Request, place: Place, secrets: Mapping[str, str]) -> str:
