@@ -1,5 +1,6 @@
 """What became of a job that left no result: the truth by Slurm's word for it."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,7 @@ def truth(job_id: str, state: State | None, began: bool) -> tuple[bool, str]:
     where = f" on {state.nodes}" if state.nodes else " before it started"
     why = _REASONS.get(state.name)
     if why:
-        ours = "" if state.reason in ("", state.name.title().replace("_", "")) else f" ({state.reason})"
-        return state.name in _KILLED, f"Slurm ended job {job_id}{where}: {why}{ours}"
+        return state.name in _KILLED, f"Slurm ended job {job_id}{where}: {why}"
     how = f"Slurm job {job_id} is {state.name}{where}, exit code {state.exit_code}"
     if began:
         return False, f"{how}: its first process ended before it had written the result"
@@ -47,7 +47,11 @@ def write_result(directory: Path, job_id: str, state: State | None) -> dict[str,
     said = [words for report in node_reports(directory).values() if (words := _lost(report)) and words not in message]
     message = "; ".join([message, *said])
     started = float(read_json(directory / rundir.HANDLE).get("submitted") or (directory / rundir.PLAN).stat().st_mtime)
-    return outcome.write_result(directory, started, killed, message)
+    result = outcome.summary(directory, started, time.time(), killed, message)
+    if result["status"] == "FINISHED" and (state is None or state.name != "COMPLETED"):
+        result |= {"status": "FAILED", "exit_code": 1}  # the outcomes are those of an earlier start
+    rundir.write_json(directory / rundir.RESULT, result)
+    return result
 
 
 def _lost(report: Mapping[str, Any]) -> str | None:

@@ -20,7 +20,7 @@ def build(settings: Settings, directory: Path, command: Sequence[str], array: st
     Slurm and the shell read it back unchanged.
     """
     options = [*directives(settings, directory.name), *([("array", array)] if array else [])]
-    output = rundir.JOB_LOG if array is None else f"%a/{rundir.JOB_LOG}"
+    output = f"{_no_pattern(directory)}/{'' if array is None else '%a/'}{rundir.JOB_LOG}"
     options += [("chdir", str(directory)), ("output", output), ("open-mode", "append"), ("export", "ALL")]
     lines = ["#!/bin/bash", *(_directive(name, value) for name, value in options)]
     lines += [f"{shell_words(words, 'runtime.setup')} || exit" for words in settings.setup]
@@ -45,6 +45,13 @@ def environment(environ: Mapping[str, str], script: str) -> dict[str, str]:
 _OF_THE_CLUSTER = ("SLURM_CONF", "SLURM_CLUSTERS", "SLURM_JWT", "SLURM_TIME_FORMAT", "SLURM_CONF_SERVER")
 _VARIABLES = {"time": "TIMELIMIT", "gpus-per-node": "GPUS_PER_NODE", "array": "ARRAY_INX", "mem": "MEM_PER_NODE"}
 """Input variables of sbatch that are not named after their option."""
+
+
+def _no_pattern(directory: Path) -> str:
+    """A path in which Slurm replaces nothing. Raises BadRequest where no path can be written so."""
+    if "\\" in str(directory):
+        raise BadRequest(f"output.root: Slurm takes a backslash out of the path of a log: {directory}")
+    return str(directory).replace("%", "%%")
 
 
 def shell_words(words: Sequence[str], what: str) -> str:

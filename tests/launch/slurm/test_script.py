@@ -26,7 +26,7 @@ def test_the_script_is_complete() -> None:
         "#SBATCH --no-requeue\n"
         "#SBATCH --kill-on-invalid-dep=yes\n"
         "#SBATCH --chdir=/data/runs/1\n"
-        "#SBATCH --output=logs/job.log\n"
+        "#SBATCH --output=/data/runs/1/logs/job.log\n"
         "#SBATCH --open-mode=append\n"
         "#SBATCH --export=ALL\n"
         "module load rocm || exit\n"
@@ -37,7 +37,7 @@ def test_the_script_is_complete() -> None:
 def test_an_array_has_a_log_for_each_element() -> None:
     text = script.build(Settings(name="slurm", nodes=1), Path("/data/sweep"), ("true",), array="0-7%2")
     assert "#SBATCH --array=0-7%2\n" in text
-    assert "#SBATCH --output=%a/logs/job.log\n" in text
+    assert "#SBATCH --output=/data/sweep/%a/logs/job.log\n" in text
 
 
 WORDS = ["", "a b", "$HOME", "`id`", "$(id)", "it's", '"', "\\", "*", "ü", ";rm", "a\tb", "#x", "-n"]
@@ -58,6 +58,12 @@ def test_a_setup_command_that_fails_ends_the_job_with_its_code() -> None:
 
 def test_a_value_with_spaces_or_quotes_is_quoted() -> None:
     assert '#SBATCH --job-name="a \\"b\\" \\\\ $x"\n' in built(job_name='a "b" \\ $x')
+
+
+def test_no_name_of_a_directory_is_taken_for_a_pattern() -> None:
+    assert "#SBATCH --output=/data/100%%j/1/logs/job.log\n" in built("/data/100%j/1")
+    with pytest.raises(BadRequest, match=r"output\.root"):
+        built("/data/a\\b")
 
 
 @pytest.mark.parametrize("directory", ["/data/a\nb", "/data/a\0b"])

@@ -229,13 +229,11 @@ for step in range(done + 1, 100000):
 
 
 def start_again(slurm: Slurm, job: str) -> None:
-    """Slurm makes a job that goes back into the queue wait for two minutes (slurm.conf: cred_expire): not here."""
+    """Slurm makes a job that goes back into the queue wait for two minutes: until no node can still refuse the new
+    credential of a job that it has just ended (cred_expire of slurm.conf), for which in truth a second is enough."""
     soon(lambda: slurm.job(job)["JobState"] == "PENDING")
-    soon(
-        lambda: (
-            not subprocess.run(["scontrol", "update", f"jobid={job}", "StartTime=now"], capture_output=True).returncode
-        )
-    )
+    update = ["scontrol", "update", f"jobid={job}", "StartTime=now+2"]
+    soon(lambda: not subprocess.run(update, capture_output=True).returncode)
 
 
 @pytest.mark.mlflow
@@ -252,6 +250,7 @@ def test_a_job_that_is_asked_to_stop_goes_back_into_the_queue_and_on_in_its_dire
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, out + err
     starts = [line for line in out.splitlines() if line.startswith("start ")]
+    assert len(starts) == 2, out + err
     assert starts[0] == "start 0 after step 0"
     assert starts[1].startswith("start 1 after step ")
     assert f"primus: job {job} waits in the queue (BeginTime), start 2" in out
