@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from . import backends
+from .cluster.docker import Docker, engine
 from .cluster.slurm import Slurm, cluster
 
 PATIENCE = 60.0
@@ -43,6 +44,21 @@ def slurm(slurm_cluster: Slurm, monkeypatch: pytest.MonkeyPatch) -> Slurm:
     """The cluster, and this process its user."""
     monkeypatch.setenv("SLURM_CONF", str(slurm_cluster.conf))
     return slurm_cluster
+
+
+@pytest.fixture(scope="session")
+def docker_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
+    """A real Docker engine with one image, for all tests."""
+    with engine(tmp_path_factory.mktemp("docker")) as found:
+        yield found
+
+
+@pytest.fixture
+def docker(docker_engine: Docker, monkeypatch: pytest.MonkeyPatch) -> Docker:
+    """The engine, and this process its user; it has no container at the start."""
+    monkeypatch.setenv("DOCKER_HOST", docker_engine.host)
+    assert docker_engine.empty()
+    return docker_engine
 
 
 @dataclass(frozen=True)

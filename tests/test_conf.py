@@ -32,6 +32,13 @@ NEEDS = {
     "task=train/evaluate": ["checkpoint=saved"],
     "task=data/tokenize": ["task.files=*.bin", "task.output=more"],
     "data=megatron": ["data.paths=tokens"],
+    "runtime=container": ["container=docker", "container.image=some/image"],
+    **{
+        f"container={name}": ["runtime=container", "container.image=some/image"]
+        for name in ("docker", "podman", "apptainer")
+    },
+    "container=auto": ["runtime=container", "container.image=some/image"],
+    "container=pyxis": ["container.image=some/image"],
 }
 # What the default backend has no part for.
 LACKING = {"model=llama4_scout", "model=llama4_maverick"}

@@ -230,3 +230,12 @@ def test_a_run_without_tracking_never_imports_mlflow_and_starts_no_recorder(
     (run,) = (work / "outputs/default").iterdir()
     assert not (run / "record.json").exists()
     assert not (work / "outputs/mlflow.db").exists()
+
+
+def test_what_the_agents_of_several_nodes_add_is_named_unless_the_user_sets_it(primus: Primus, rank: Rank) -> None:
+    words = (*rank("print(1)"), "dry_run=true")
+    names = "GLOO_SOCKET_IFNAME, NCCL_SOCKET_IFNAME  <- node agent, route to node 0"
+    assert names not in primus(*words).out
+    assert names in primus(*words, "runtime.nodes=2").out
+    told = primus(*words, "runtime.nodes=2", "env.set.NCCL_SOCKET_IFNAME=ib0").out
+    assert "GLOO_SOCKET_IFNAME  <- node agent, route to node 0" in told

@@ -11,13 +11,15 @@ from primus.node import rundir
 _ENDED = {"finished": ("FINISHED", 0), "failed": ("FAILED", 1), "killed": ("KILLED", 130), "unfit": ("FAILED", 3)}
 """Status of a node -> status of the run and exit code of `primus`."""
 
+_UNFIT = 3  # messages
+
 
 def write_result(directory: Path, started: float, interrupted: bool, message: str | None = None) -> dict[str, Any]:
     """Write result.json, whose presence means that the run is over, and return it. `started`: seconds since the epoch.
 
     A run that was interrupted is KILLED whatever its nodes say; else a lost node, the rank that failed first or the
-    worst node decides. A node of the plan that left no outcome (its agent was killed, or its host went down) makes the run
-    FAILED, by name.
+    worst node decides. A node of the plan that left no outcome (its agent was killed, or its host went down) makes the
+    run FAILED, by name.
     """
     result = summary(directory, started, time.time(), interrupted, message)
     rundir.write_json(directory / rundir.RESULT, result)
@@ -30,7 +32,7 @@ def summary(directory: Path, started: float, ended: float, interrupted: bool, me
     outcomes = {node: report["outcome"] for node, report in reports.items() if report.get("outcome")}
     cause = _root_cause(reports, outcomes)
     node, (status, exit_code) = _decide(outcomes, cause)
-    said = outcomes.get(node, {}).get("message")
+    said = _message(outcomes, node)
     lost = [n for n in range(_nodes(directory)) if n not in outcomes]
     if lost and status == "FINISHED":
         status, exit_code, said = "FAILED", 1, _lost(lost, reports)
@@ -65,19 +67,31 @@ def last_metrics(directory: Path) -> tuple[int | None, dict[str, float]]:
 def _decide(outcomes: dict[int, dict[str, Any]], cause: dict[str, Any] | None) -> tuple[int, tuple[str, int]]:
     """The node whose outcome is that of the run.
 
-    One that lost another, else that of the root cause, else one that was unfit, failed or killed, else the first.
+    One that was unfit, else one that lost another, else that of the root cause, else one that failed or was killed.
     """
+    for node in sorted(outcomes):
+        if outcomes[node].get("status") == "unfit":
+            code = outcomes[node].get("exit_code")
+            return node, ("FAILED", code) if code in (2, 3) else _ENDED["unfit"]
     for node in sorted(outcomes):
         if outcomes[node].get("lost"):
             return node, _ENDED["failed"]
     if cause:
         return cause["node_rank"], _ENDED["failed"]
-    for status in ("unfit", "failed", "killed"):
+    for status in ("failed", "killed"):
         for node in sorted(outcomes):
             if outcomes[node].get("status") == status:
-                code = outcomes[node].get("exit_code")
-                return node, ("FAILED", code) if status == "unfit" and code in (2, 3) else _ENDED[status]
+                return node, _ENDED[status]
     return 0, _ENDED["finished"]
+
+
+def _message(outcomes: dict[int, dict[str, Any]], node: int) -> str | None:
+    """What the node that decides has to say; where nodes were unfit, what each of the first few has."""
+    if outcomes.get(node, {}).get("status") != "unfit":
+        said: str | None = outcomes.get(node, {}).get("message")
+        return said
+    unfit = [outcomes[n].get("message") for n in sorted(outcomes) if outcomes[n].get("status") == "unfit"]
+    return "; ".join(list(dict.fromkeys(filter(None, unfit)))[:_UNFIT]) or None
 
 
 def _root_cause(reports: dict[int, dict[str, Any]], outcomes: dict[int, dict[str, Any]]) -> dict[str, Any] | None:

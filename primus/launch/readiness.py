@@ -2,6 +2,7 @@
 
 import shutil
 
+from primus.launch import container
 from primus.launch.backend import interpreter
 from primus.launch.place import Place
 from primus.launch.problems import BadRequest
@@ -10,13 +11,18 @@ from primus.node.plan import Plan
 
 def check(plan: Plan, place: Place) -> None:
     """Raise BadRequest for nodes that cannot be reached and for a program that is missing; Unfit, with the command that
-    mends it, for a backend."""
+    mends it, for a backend. In a container: for the image, the mounts and the engine.
+    """
     runtime, nodes = plan.config["runtime"]["name"], plan.job.nodes
-    if runtime == "direct" and nodes > 1:
+    if runtime in ("direct", "container") and nodes > 1:
         raise BadRequest(
-            f"runtime.nodes: {nodes}, and runtime=direct runs on this machine alone. Here dry_run=true shows the plan; "
-            "to run on one node take runtime.nodes=1 and fewer ranks"
+            f"runtime.nodes: {nodes}, and runtime={runtime} runs on this machine alone. Here dry_run=true shows the "
+            "plan; to run on one node take runtime.nodes=1 and fewer ranks"
         )
+    if plan.container:  # programs and packages are the image's
+        if runtime == "container":  # elsewhere the nodes tell, whose engine and files need not be here
+            container.check(plan, place)
+        return
     choice = interpreter.of_plan(plan, place)
     if choice and choice.problem:
         raise choice.problem

@@ -6,15 +6,18 @@ from pathlib import Path
 
 import yaml
 
+from primus.launch import container
 from primus.launch.backend import interpreter
 from primus.launch.confidential import REDACTED
 from primus.launch.place import Place
 from primus.node import environment, host
+from primus.node.container import handover
 from primus.node.plan import Plan
 from primus.node.prepare import variables
 
 _LABEL = 14
 _RANK = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT")
+_INTERFACE = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
 
 
 def text(plan: Plan, place: Place) -> str:
@@ -37,6 +40,7 @@ def text(plan: Plan, place: Place) -> str:
         ("command", shlex.join(plan.command)),
         ("each rank", shlex.join(job.command)),
         *([("interpreter", f"{choice.python}  ({choice.why})")] if choice else []),
+        *([("container", container.argv(plan, place) + "  (as on this machine)")] if plan.container else []),
         *([("replay of", plan.replay_of)] if plan.replay_of else []),
         *((note.label, note.text) for note in plan.notes),
     ]
@@ -48,13 +52,17 @@ def text(plan: Plan, place: Place) -> str:
 
 def _environment(plan: Plan, place: Place, world: environment.World) -> list[str]:
     secrets = {v.name: REDACTED for layer in plan.environment for v in layer.variables if v.value is None}
-    base = {**place.environ, **secrets}
+    base = {**(handover.environment(plan, place.environ) if plan.container else place.environ), **secrets}
     resolved = variables(plan, Path(plan.directory), place.devices, world, host.cores(), base)
     lines = ["environment of each rank, over that of the node:"]
     for variable in (v.redacted() for v in sorted(resolved, key=lambda v: v.name)):
         over = ", ".join(f"{lost.value} of {lost.origin}" for lost in variable.overrode)
         lines.append(f"  {variable.name}={variable.value}  <- {variable.origin}" + (f", over {over}" if over else ""))
-    return [*lines, f"  {', '.join(_RANK)}  <- node agent"]
+    lines.append(f"  {', '.join(_RANK)}  <- node agent")
+    interface = [name for name in _INTERFACE if name not in {variable.name for variable in resolved}]
+    if plan.job.nodes > 1 and interface:
+        lines.append(f"  {', '.join(interface)}  <- node agent, route to node 0")
+    return lines
 
 
 def _files(plan: Plan) -> list[str]:

@@ -22,14 +22,22 @@ def _find_primus() -> None:
 
 
 def _main() -> int:
-    from primus.node import guard
+    from primus.node import container, guard
     from primus.node.arguments import USAGE, parse
 
     try:
+        if "--inside" in sys.argv:  # before all else: Slurm's variables come with it
+            from primus.node.container import handover
+
+            handover.receive(0, os.environ)
         arguments = parse(sys.argv[1:], os.environ)
     except ValueError as error:
         print(f"primus: {error}\n{USAGE}", file=sys.stderr)
         return 2
+    if not arguments.inside and container.wanted(arguments.plan):
+        from primus.node.container import starter
+
+        return starter.run(arguments)
 
     def agent(pipe: int) -> int:
         from primus.node.agent import run  # here: the guard stays small

@@ -16,7 +16,7 @@ from primus.node.ending import Requests
 from primus.node.environment import recorded
 from primus.node.facts import Facts, add_outcome
 from primus.node.loop import Loop
-from primus.node.outcome import BAD_REQUEST, Outcome, describe, judge, unfit
+from primus.node.outcome import BAD_REQUEST, Outcome, by_request, describe, judge, unfit
 from primus.node.plan import Plan, from_json
 from primus.node.prepare import prepare
 from primus.node.rendezvous import Meet, alone
@@ -115,10 +115,11 @@ class _Agent:
         end: Callable[..., Union[first.First, other.Other]] = other.Other if allocation.node_rank else first.First
         others = end(party, self._loop, self._requests)
         self._requests.announce = lambda reason, code: others.tell(reason, code, killed=True)
-        self._ranks.failed = lambda end: others.tell(describe(end), end.exit_code, killed=False)
+        self._ranks.failed = lambda end: others.tell(describe(end), end.exit_code, killed=by_request([end]))
         self._facts.write()  # who has come, for whoever looks on
         try:
             others.meet()
+            self._say(f"all {job.nodes} nodes have met", "INFO")
             self._facts.clock(others.offset)
             outcome = self._run_ranks(others.agree)
         except meeting.Ended:

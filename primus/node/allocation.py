@@ -6,7 +6,7 @@ from typing import Iterator, List, Mapping, Tuple
 
 # More than Slurm itself can hold (MAX_SLURM_NODES is 65,536): a list that expands to more is a slip.
 _MOST = 65536
-_RANGE = re.compile(r"([0-9]+)(?:-([0-9]+))?")
+_RANGE = r"([0-9]+)(?:-([0-9]+))?"
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _hosts(word: str, text: str) -> Iterator[str]:
         return
     ranges, _, tail = rest.partition("]")
     for part in ranges.split(","):
-        match = _RANGE.fullmatch(part)
+        match = re.fullmatch(_RANGE, part)
         if not match:
             raise ValueError(f"the host list {text[:80]}: [{ranges}] is not made of numbers and ranges of them")
         first, last = match.group(1), match.group(2) or match.group(1)

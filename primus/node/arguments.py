@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Mapping, Optional, Sequence, Tuple
 
-from primus.node.allocation import number
-
-USAGE = "usage: python <primus>/node --plan FILE --node-rank N|slurm [--devices 0,1] [--cores 0,1] [--lifeline FD]"
+USAGE = (
+    "usage: python <primus>/node --plan FILE --node-rank N|slurm "
+    "[--devices 0,1] [--cores 0,1] [--lifeline FD] [--inside]"
+)
 _OPTIONS = ("--plan", "--node-rank", "--devices", "--cores", "--lifeline")
+_FLAGS = ("--inside",)
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,8 @@ class Arguments:
     """The command line. `devices` and `cores` narrow this job to some of the node's; None leaves it all of them.
 
     `lifeline` is an inherited file descriptor; that it ends means that the launcher is gone. `slurm`: the node rank
-    and the other nodes are those of the Slurm task that this process is in.
+    and the other nodes are those of the Slurm task that this process is in. `inside`: this is in the container of the
+    plan, and the first line of the lifeline is what was handed in. `given` are the words themselves.
     """
 
     plan: Path
@@ -24,6 +27,12 @@ class Arguments:
     cores: Optional[Tuple[int, ...]]
     lifeline: Optional[int]
     slurm: bool = False
+    inside: bool = False
+    given: Tuple[str, ...] = ()
+
+    def again(self) -> Tuple[str, ...]:
+        """The words for the same part of the plan, in another place."""
+        return tuple(word for word in self.given if not word.startswith(("--lifeline=", *_FLAGS)))
 
 
 def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Arguments:
@@ -32,6 +41,9 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Arguments:
     rest = list(argv)
     while rest:
         name, equals, value = rest.pop(0).partition("=")
+        if name in _FLAGS and not equals:
+            given[name] = ""
+            continue
         if name not in _OPTIONS:
             raise ValueError(f"there is no option {name}")
         if not equals:
@@ -49,10 +61,14 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Arguments:
         cores=tuple(_number("--cores", c) for c in given["--cores"].split(",")) if "--cores" in given else None,
         lifeline=_number("--lifeline", given["--lifeline"]) if "--lifeline" in given else None,
         slurm=slurm,
+        inside="--inside" in given,
+        given=tuple(name if name in _FLAGS else f"{name}={value}" for name, value in given.items()),
     )
 
 
 def _slurm_rank(environ: Mapping[str, str]) -> int:
+    from primus.node.allocation import number  # here: the guard of a node alone stays small
+
     return number(environ, "SLURM_NODEID")
 
 

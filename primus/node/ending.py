@@ -49,11 +49,18 @@ class Requests:
         self._loop.on_readable(pipe, read)
 
     def watch_lifeline(self, fd: int) -> None:
-        """End the job when the launcher, which holds the other end, is gone. Raises OSError when `fd` is not open."""
+        """End the job when the launcher, which holds the other end, is gone; the bytes before that end are signals.
+
+        Raises OSError when `fd` is not open.
+        """
         os.set_inheritable(fd, False)
+        handle = self._counter()
 
         def read() -> None:
-            if not os.read(fd, 4096):
+            signums = os.read(fd, 4096)
+            for signum in signums:
+                handle(signum)
+            if not signums:
                 self._loop.forget(fd)
                 self._end("the launcher of the job is gone", 128 + signal.SIGTERM)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
 from primus.node import host
+from primus.node.container import handover
 from primus.node.devices import Devices
 from primus.node.environment import Resolved, World
 from primus.node.outcome import Outcome
@@ -28,6 +29,13 @@ class Facts:
             "python": sys.version.split()[0],
             "platform": "{0.sysname} {0.release} {0.machine}".format(os.uname()),
         }
+        container = handover.identity(os.environ)
+        if container:
+            self._known["container"] = container
+
+    def add(self, known: Dict[str, Any]) -> None:
+        """What is known from before."""
+        self._known.update(known)
 
     def found(self, cpu: host.Cpu, devices: Devices, world: World, environment: List[Resolved]) -> None:
         """What the node has, and the environment of its ranks (redacted by the caller)."""

@@ -1,5 +1,6 @@
 """Node 0 of several: the others come to it, and what one of them says it passes on to all."""
 
+import resource
 import socket
 import time
 from typing import Dict, List, Optional, Set
@@ -10,6 +11,8 @@ from primus.node.ending import Requests
 from primus.node.loop import Loop
 from primus.node.meeting import ANSWER, Nodes, NotMet, Party, listed
 from primus.node.rendezvous import Meeting, candidates, free_port
+
+_FILES = 512  # that an agent may have open beside its connections: pipes of ranks, logs
 
 
 class First(Nodes):
@@ -25,6 +28,7 @@ class First(Nodes):
 
     def meet(self) -> None:
         """Wait for all other nodes; raises NotMet with the names of those that do not come, and Ended."""
+        _allow_files(len(self._names))
         ports = candidates(self._party.allocation.key)
         self._listener = next(filter(None, map(listen, ports)), None)
         if self._listener is None:
@@ -150,6 +154,14 @@ class First(Nodes):
             self._loop.forget(self._listener.fileno())
             self._listener.close()
             self._listener = None
+
+
+def _allow_files(nodes: int) -> None:
+    """Let this process have a connection to every node open, beside what it has already."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    need = nodes + _FILES
+    if soft != resource.RLIM_INFINITY and soft < need:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (need if hard == resource.RLIM_INFINITY else min(need, hard), hard))
 
 
 def _unequal(names: List[str], ranks: Dict[int, int]) -> str:

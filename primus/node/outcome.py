@@ -73,7 +73,7 @@ def judge(ends: Sequence[RankEnd], killed_by: Optional[str], killed_code: int, m
     """
     ranks = tuple(sorted(ends, key=lambda end: end.rank))
     cause = root_cause(ranks)
-    if killed_by and (cause is None or cause.signal in _REQUESTS):
+    if killed_by and (cause is None or by_request(ranks)):
         return Outcome("killed", killed_code, killed_by, None, ranks)
     if cause is None:
         return Outcome("finished", 0, None, None, ranks)
@@ -88,6 +88,12 @@ def without(outcome: Outcome, lost: Mapping[str, str]) -> Outcome:
 def describe(end: RankEnd) -> str:
     """How a rank failed, in words."""
     return _message(RootCause(end.rank, end.exit_code, end.signal, end.log, end.ended, end.error), False)
+
+
+def by_request(ends: Sequence[RankEnd]) -> bool:
+    """Whether what came first was the end of a rank by a signal with which jobs are ended."""
+    cause = root_cause(ends)
+    return cause is not None and cause.signal in _REQUESTS
 
 
 def unfit(message: str, code: int = UNFIT) -> Outcome:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Mapping, Optional, Sequence, Tuple
 
-from primus.node import console, devices, environment, host, rundir
+from primus.node import console, devices, environment, guard, host, rundir
 from primus.node.devices import Devices
 from primus.node.environment import Resolved, World
 from primus.node.plan import Plan, PlanError, fill
@@ -103,7 +103,11 @@ def _command(
     environ = environment.for_rank(base, resolved, world, rank, run)
     values = environment.placeholders(str(directory), plan.run_id, found, world)
     argv = [fill(word, values) for word in plan.job.command]
-    return Command(rank, argv, environ, fill(plan.job.directory, values), rundir.rank_log(world.node_rank, rank))
+    log = rundir.rank_log(world.node_rank, rank)
+    # Slurm's `scancel --signal=USR1` reaches every process of a step, and would kill ranks that look for the stop file.
+    # What a user runs may be a shell script with a trap, which a shell refuses for a signal that was ignored before.
+    ignored = () if plan.task == "command" else guard.FORWARDED
+    return Command(rank, argv, environ, fill(plan.job.directory, values), log, ignored)
 
 
 def _shown(choice: str, world: World) -> Tuple[int, ...]:

@@ -33,11 +33,13 @@ def start(
     pass_fds: Sequence[int] = (),
     new_session: bool = True,
     die_with_parent: bool = False,
+    ignored: Sequence[int] = (),
 ) -> "subprocess.Popen[bytes]":
     """Start `argv` (never through a shell). Raises OSError where it cannot be started; `filename` says what is missing.
 
     In a session of its own the process leads a group with its own id: `end_group(pid, ...)` reaches its children too.
     `die_with_parent`: the kernel kills it (SIGKILL) when the thread that called this ends, however that comes about.
+    Signals that are `ignored` do nothing to it until it sets a handler of its own.
     """
     return subprocess.Popen(
         list(argv),
@@ -48,7 +50,7 @@ def start(
         stderr=stderr,
         pass_fds=tuple(pass_fds),
         start_new_session=new_session,
-        preexec_fn=_death_signal() if die_with_parent else None,
+        preexec_fn=_first_steps(die_with_parent, ignored),
     )
 
 
@@ -58,12 +60,14 @@ def start_piped(
     env: Optional[Mapping[str, str]] = None,
     cwd: Optional[str] = None,
     errors: bool = True,
+    ignored: Sequence[int] = (),
 ) -> Tuple[int, int]:
     """Start `argv` to die with this process; its id, and a pipe (not blocking) with its output, `errors` included.
 
     The caller reaps it (os.waitpid) and closes the pipe. Raises OSError as `start` does.
     """
-    popen = start(argv, env=env, cwd=cwd, stdout=PIPE, stderr=STDOUT if errors else DEVNULL, die_with_parent=True)
+    stderr = STDOUT if errors else DEVNULL
+    popen = start(argv, env=env, cwd=cwd, stdout=PIPE, stderr=stderr, die_with_parent=True, ignored=ignored)
     assert popen.stdout is not None
     pipe = os.dup(popen.stdout.fileno())
     popen.stdout.close()
@@ -90,6 +94,28 @@ def ask(
             _abandon(process)
             return None
     return output.decode(errors="replace") if process.returncode == 0 else None
+
+
+def converse(argv: Sequence[str], seconds: float, *, env: Optional[Mapping[str, str]] = None) -> Tuple[int, str, str]:
+    """The exit code of a command, what it printed, and its errors; 127 with the reason where it cannot be started.
+
+    124 where it took longer than `seconds` (as of timeout(1)): then it is killed.
+    """
+    try:
+        process = start(argv, env=env, stdout=PIPE, stderr=PIPE)
+    except (OSError, ValueError) as error:
+        return 127, "", str(error)
+    with process:
+        try:
+            out, err = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            end_group(process.pid, signal.SIGKILL)
+            process.communicate()
+            return 124, "", f"no answer in {seconds:.0f} s"
+        except BaseException:  # a signal's handler raised
+            end_group(process.pid, signal.SIGKILL)
+            raise
+    return process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
 
 
 def fork(body: Callable[[], int]) -> int:
@@ -233,17 +259,23 @@ def began(pid: int) -> Optional[int]:
     return None if fields[0] in (b"Z", b"X") else int(fields[19])
 
 
-def _death_signal() -> Optional[Callable[[], None]]:
+def _first_steps(die_with_parent: bool, ignored: Sequence[int]) -> Optional[Callable[[], None]]:
+    """What a child does before it becomes its program; None for nothing, which lets Python start it faster."""
     parent = os.getpid()
-    if _libc() is None:
+    if die_with_parent and _libc() is None:
+        die_with_parent = False
+    if not die_with_parent and not ignored:
         return None
 
-    def request() -> None:
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it ended before the request: the kernel will not tell
-            os.kill(os.getpid(), signal.SIGKILL)
+    def child() -> None:
+        for signum in ignored:
+            signal.signal(signum, signal.SIG_IGN)
+        if die_with_parent:
+            _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:  # it ended before the request: the kernel will not tell
+                os.kill(os.getpid(), signal.SIGKILL)
 
-    return request
+    return child
 
 
 def _prctl(option: int, value: int) -> bool:

@@ -21,13 +21,14 @@ _UNKILLABLE = 30.0  # seconds after SIGKILL, then a rank is stuck in the kernel 
 
 @dataclass(frozen=True)
 class Command:
-    """What one rank runs. `log` is relative to the run directory."""
+    """What one rank runs. `log` is relative to the run directory, `ignored` are signals that do nothing to it."""
 
     rank: int
     argv: Sequence[str]
     environ: Mapping[str, str]
     directory: str
     log: str
+    ignored: Sequence[int] = ()
 
 
 class _Rank:
@@ -66,7 +67,9 @@ class Supervisor:
 
     def start(self, command: Command, output: Output) -> None:
         """Start a rank; raises OSError when its program or directory is missing or cannot be run."""
-        pid, pipe = process.start_piped(command.argv, env=command.environ, cwd=command.directory)
+        pid, pipe = process.start_piped(
+            command.argv, env=command.environ, cwd=command.directory, ignored=command.ignored
+        )
         _widen(pipe)
         rank = _Rank(command, pid, pipe, output)
         self._running[pid] = self._all[pid] = rank

@@ -3,7 +3,7 @@
 import os
 import time
 from pathlib import Path
-from typing import Callable, List, Optional
+from typing import Callable, List, Optional, Sequence
 
 from primus.node import host, process, rundir
 from primus.node.console import Console, Show, prefixed
@@ -11,7 +11,7 @@ from primus.node.ending import Requests
 from primus.node.facts import Facts
 from primus.node.load import Load
 from primus.node.loop import Loop
-from primus.node.outcome import Outcome, judge, unfit
+from primus.node.outcome import Outcome, RankEnd, by_request, judge, unfit
 from primus.node.output import Output
 from primus.node.packages import ask_packages
 from primus.node.prepare import Prepared
@@ -23,6 +23,8 @@ from primus.node.supervise import Supervisor
 _LEFT_BEHIND = 1.0
 # Seconds that the end of a job waits for the ranks' interpreter to name its packages: it had the whole job for it.
 _PACKAGES = 2.0
+# Seconds after the end of the last rank in which a signal to the agent still counts as what ended the ranks.
+_REQUEST = 0.5
 
 Say = Callable[[str, str], None]
 
@@ -60,6 +62,7 @@ class Watch:
                 helper.stop()
         self._end_left_behind([helper.pid for helper in (packages, load and load.smi) if helper])
         ends = self._ranks.finish()
+        self._await_request(ends)
         self._console.finish()
         memory_ran_out = host.out_of_memory_kills() - memory_ran_out
         return trouble or judge(ends, self._requests.reason, self._requests.code, memory_ran_out > 0)
@@ -104,6 +107,13 @@ class Watch:
             self._loop.turn()
         until = time.monotonic() + _PACKAGES
         while packages and packages.running and not self._requests.reason and time.monotonic() < until:
+            self._loop.turn()
+
+    def _await_request(self, ends: Sequence[RankEnd]) -> None:
+        """A rank was ended as if by a request: Slurm signals ranks and agent alike, and the rank may come first."""
+        until = time.monotonic() + _REQUEST
+        self._loop.after(_REQUEST, lambda: None)
+        while by_request(ends) and not self._requests.reason and time.monotonic() < until:
             self._loop.turn()
 
     def _end_left_behind(self, helpers: List[int]) -> None:

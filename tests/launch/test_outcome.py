@@ -72,6 +72,30 @@ def test_a_node_that_left_nothing_is_named_and_fails_the_run(tmp_path: Path) -> 
     assert result["message"].startswith("node 1, 2 (gpu02) left no outcome")
 
 
+def test_the_clocks_of_nodes_may_differ(tmp_path: Path) -> None:
+    directory = run(tmp_path, ended("failed", "first", cause(0, 20.0)), ended("failed", "second", cause(9, 90.0)))
+    rundir.write_json(
+        directory / rundir.node_facts(1),
+        {"host": "gpu01", "clock_offset": -71.0, "outcome": ended("failed", "second", cause(9, 90.0))},
+    )
+    result = outcome.write_result(directory, 0.0, interrupted=False)
+    assert (result["message"], result["root_cause"]["rank"]) == ("second", 9)
+
+
+def test_a_lost_node_is_the_reason_and_no_rank_that_failed_of_it(tmp_path: Path) -> None:
+    lost = {**ended("failed", "lost node 2 (gpu02): connection timed out"), "lost": ["node 2 (gpu02)"]}
+    directory = run(tmp_path, lost, ended("failed", "rank 9: connection reset", cause(9, 1.0)), None)
+    result = outcome.write_result(directory, 0.0, interrupted=False)
+    assert (result["status"], result["exit_code"], result["root_cause"]) == ("FAILED", 1, None)
+    assert result["message"] == "lost node 2 (gpu02): connection timed out"
+
+
+def test_each_unfit_node_has_its_say_once(tmp_path: Path) -> None:
+    nodes = [ended("unfit", "node 2 did not come"), ended("killed", "because"), ended("unfit", "cannot reach node 0")]
+    result = outcome.write_result(run(tmp_path, *nodes, nodes[0]), 0.0, interrupted=False)
+    assert result["message"] == "node 2 did not come; cannot reach node 0"
+
+
 def test_an_interrupted_run_is_killed_whatever_its_nodes_say(tmp_path: Path) -> None:
     directory = run(tmp_path, ended("failed", "rank 0 ended with SIGTERM", cause(0, 1.0)))
     result = outcome.write_result(directory, 0.0, interrupted=True)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from primus.node import rundir
-from primus.node.plan import SCHEMA, Code, Job, Layer, Plan, Variable, to_json
+from primus.node.plan import SCHEMA, Code, Container, Job, Layer, Plan, Variable, to_json
 
 from ..conftest import gone
 
@@ -146,12 +146,14 @@ def make(tmp_path: Path) -> Iterator[Callable[..., Run]]:
         ranks: int | None = 1,
         argv: Sequence[str] | None = None,
         environment: Sequence[Layer] = (),
+        task: str = "command",
+        container: Container | None = None,
         **job: Any,
     ) -> Run:
         fields: dict[str, Any] = {
             "nodes": 1,
             "ranks_per_node": ranks,
-            "command": tuple(argv or (sys.executable, "-I", "-S", "-u", "-c", script)),
+            "command": tuple(argv or ("python3" if container else sys.executable, "-I", "-S", "-u", "-c", script)),
             "directory": str(tmp_path),
             "gpu": "auto",
             "parallel": {},
@@ -164,7 +166,7 @@ def make(tmp_path: Path) -> Iterator[Callable[..., Run]]:
             schema=SCHEMA,
             run_id=f"20261121-093012-{os.getpid():06x}",
             directory=str(tmp_path / "run"),
-            task="command",
+            task=task,
             backend="",
             config={},
             overrides=(),
@@ -173,6 +175,7 @@ def make(tmp_path: Path) -> Iterator[Callable[..., Run]]:
             environment=tuple(environment),
             files=(),
             command=(),
+            container=container,
         )
         run = Run(plan)
         runs.append(run)

@@ -5,6 +5,8 @@ import signal
 
 import pytest
 
+from primus.node import rundir
+
 # Leaves a process in a session of its own, whose parent is gone, and which holds the rank's output open.
 ORPHAN = r"""
 import os, signal, sys, time
@@ -155,6 +157,29 @@ while True: signal.pause()
     agent.signal(signal.SIGUSR1)
     assert agent.wait() == 0
     assert agent.shown == b"checkpoint\n"
+
+
+def test_a_rank_without_a_handler_outlives_sigusr1_and_finds_the_stop_file(make):
+    script = """
+import os, time
+print("up", flush=True)
+while not os.path.exists(os.environ["PRIMUS_STOP_FILE"]): time.sleep(0.01)
+"""
+    run = make(script)
+    (run.directory / rundir.STOP).touch()  # of an earlier start: it is gone before the rank is there
+    agent = run.start()
+    assert agent.line() == "up"
+    assert not (run.directory / rundir.STOP).exists()
+    agent.signal(signal.SIGUSR1)
+    assert agent.wait() == 0
+    assert (run.outcome["status"], run.outcome["message"]) == ("finished", "stopped on request")
+
+
+def test_ranks_of_a_task_of_primus_ignore_sigusr1_and_those_of_a_user_do_not(make):
+    """Slurm's scancel signals every process of a step; a shell cannot trap what was ignored when it began."""
+    script = "import signal; print(signal.getsignal(signal.SIGUSR1).name)"
+    assert make(script, task="train").finish().shown == b"SIG_IGN\n"
+    assert make(script).finish().shown == b"SIG_DFL\n"
 
 
 def test_the_end_of_the_lifeline_ends_the_job(make, ends):

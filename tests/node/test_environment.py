@@ -127,3 +127,10 @@ def test_of_the_agents_own_environment_what_matters_is_recorded_redacted(layer):
 def test_only_the_plan_can_ask_for_a_port(layer):
     assert environment.master_port([]) is None
     assert environment.master_port([layer("a", "a", MASTER_PORT="1"), layer("b", "b", MASTER_PORT="2")]) == "2"
+
+
+def test_several_nodes_use_the_interface_that_leads_to_the_first_unless_the_user_names_one():
+    world = World(2, 1, 8, "10.0.0.1", 20000, "ib0")
+    found = {v.name: v for v in environment.defaults((), {"NCCL_SOCKET_IFNAME": "eth7"}, 64, world)}
+    assert (found["GLOO_SOCKET_IFNAME"].value, found["GLOO_SOCKET_IFNAME"].origin) == ("ib0", "route to node 0")
+    assert "NCCL_SOCKET_IFNAME" not in found

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,10 +15,12 @@ import pytest
 
 from primus.launch.outcome import summary
 from primus.node import rundir
+from primus.node.rendezvous import candidates
 
 from ..cluster.slurm import Slurm, number
 from ..conftest import gone
 from .conftest import NODE, Run
+from .test_agent import OLDEST
 
 pytestmark = pytest.mark.slurm
 PATIENCE = 60.0
@@ -27,12 +30,12 @@ SRUN = ("srun", "--nodes=2", "--ntasks-per-node=1", "--kill-on-bad-exit=0", "--w
 class Step:
     """A task on each node, in a job of its own."""
 
-    def __init__(self, run: Run, *words: str, **environ: str) -> None:
+    def __init__(self, run: Run, python: str) -> None:
         self.run = run
-        agent = [sys.executable, "-I", "-S", str(NODE), "--plan", str(run.directory / rundir.PLAN)]
-        argv = [*SRUN, *words, *agent, "--node-rank", "slurm"]
+        agent = [python, "-I", "-S", str(NODE), "--plan", str(run.directory / rundir.PLAN)]
+        argv = [*SRUN, *agent, "--node-rank", "slurm"]
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen(argv, env={**os.environ, **environ}, stdout=pipe, stderr=pipe, text=True)
+        self.process = subprocess.Popen(argv, stdout=pipe, stderr=pipe, text=True)
         self.shown = self.errors = ""
 
     def wait(self) -> int:
@@ -77,8 +80,8 @@ def begin(make: Callable[..., Run], slurm: Slurm) -> Iterator[Begin]:
     """Run a Python text as the ranks of two nodes: `begin("print(1)", ranks=2)`."""
     steps: list[Step] = []
 
-    def start(script: str, *words: str, ranks: int | None = 1, **job: Any) -> Step:
-        steps.append(Step(make(script, ranks=ranks, nodes=2, **job), *words))
+    def start(script: str, python: str = sys.executable, **job: Any) -> Step:
+        steps.append(Step(make(script, nodes=2, **job), python))
         return steps[-1]
 
     yield start
@@ -106,7 +109,7 @@ rank, here = int(os.environ["RANK"]), os.environ["PRIMUS_RUN_DIR"]
 def write(name, text):
     with open(f"{here}/.{name}", "w") as file: file.write(text)
     os.rename(f"{here}/.{name}", f"{here}/{name}")
-write("job", os.environ["SLURM_JOB_ID"])
+if rank == 0: write("job", os.environ["SLURM_JOB_ID"])
 write(f"agent-{rank}", str(os.getppid()))
 while not os.path.exists(f"{here}/agent-{1 - rank}"): time.sleep(0.01)
 print("up", flush=True)
@@ -127,7 +130,7 @@ def end(node: dict[str, Any]) -> tuple[str, int, str | None]:
 
 
 def test_two_nodes_are_one_world_that_meets_at_the_address_of_the_first(begin: Begin, slurm: Slurm) -> None:
-    step = begin(MEET, ranks=2, console_ranks="all")
+    step = begin(MEET, OLDEST or sys.executable, ranks=2, console_ranks="all")
     assert (step.wait(), step.errors) == (0, "")
     said = [json.loads(line[line.index("{") :]) for line in step.shown.splitlines()]
     ranks = sorted(said, key=lambda environ: int(environ["RANK"]))
@@ -219,6 +222,25 @@ def test_a_node_that_cannot_reach_the_first_says_so_with_names_and_addresses(beg
     assert message.endswith(": no route to host)")
     late = f"node 1 ({slurm.nodes[1]}) did not come to node 0 ({slurm.nodes[0]}) within 1 s"
     assert end(step.outcome(0)) == ("unfit", 3, late)
+    assert (result(step)["exit_code"], result(step)["message"]) == (3, f"{late}; {message}")
+
+
+def test_a_node_that_starts_first_waits_and_passes_over_a_stranger_on_the_port(
+    make: Callable[..., Run], slurm: Slurm
+) -> None:
+    """Both agents are on this host, whose address on the cluster's network is no loopback."""
+    run, key = make("import os; print(os.environ['MASTER_ADDR'])", nodes=2), f"{os.getpid()}{time.monotonic_ns()}"
+    place = {"SLURM_JOB_ID": key, "SLURM_JOB_NUM_NODES": "2", "SLURM_JOB_NODELIST": f"c{number()}ctl,b"}
+    with socket.create_server(("", candidates(key)[0])) as stranger:
+        other = run.start("--node-rank", "slurm", env={**place, "SLURM_NODEID": "1"})
+        stranger.settimeout(PATIENCE)
+        with stranger.accept()[0] as connection:
+            connection.sendall(b"SSH-2.0-OpenSSH\r\n")
+        first = run.start("--node-rank", "slurm", env={**place, "SLURM_NODEID": "0"})
+        with stranger.accept()[0] as connection:  # it tries again, in the same order
+            connection.sendall(b"220 mail\r\n")
+        assert (other.wait(), first.wait()) == (0, 0)
+    assert first.shown == f"10.78.{number()}.1\n".encode()
 
 
 def test_a_job_that_slurm_cancels_is_killed_and_no_node_is_lost(begin: Begin, slurm: Slurm) -> None:
@@ -232,9 +254,9 @@ def test_a_job_that_slurm_cancels_is_killed_and_no_node_is_lost(begin: Begin, sl
 
 
 def test_a_job_asked_to_stop_lets_its_ranks_end_by_themselves(begin: Begin, slurm: Slurm) -> None:
-    step = begin(WAITS + "while not os.path.exists(os.environ['PRIMUS_STOP_FILE']): time.sleep(0.02)")
+    step = begin(WAITS + "while not os.path.exists(os.environ['PRIMUS_STOP_FILE']): time.sleep(0.02)", task="train")
     assert step.line() == "up"
-    slurm.ask("scancel", "--signal=USR1", f"{step.job_id}.0")
+    slurm.ask("scancel", "--signal=USR1", step.job_id)  # it reaches the ranks as well
     assert step.wait() == 0
     assert [end(step.outcome(n)) for n in (0, 1)] == [("finished", 0, "stopped on request")] * 2
     assert result(step)["message"] == "stopped on request"

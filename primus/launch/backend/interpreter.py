@@ -28,12 +28,21 @@ class Choice:
     problem: Complaint | None = None
 
 
-def choose(settings: Settings, backend: ModuleType, place: Place, overrides: Sequence[str] = ()) -> Choice:
+def choose(
+    settings: Settings,
+    backend: ModuleType,
+    place: Place,
+    overrides: Sequence[str] = (),
+    in_image: str | None = None,
+) -> Choice:
     """The user's own, else that of Primus where it has what the backend needs, else the one that task=setup made.
+    In a container the user's own, else `in_image`: what that has is seen there.
 
     Where none serves, the choice is the one that task=setup would make, and its problem says so. `overrides` are what
     the user typed: the part that is about the backend belongs to the command that mends it.
     """
+    if in_image is not None:
+        return Choice(settings.python or in_image, "backend.python" if settings.python else "container.python")
     if settings.python is not None:
         return _given(settings.python, place)
     needed = needs(settings, backend)
@@ -67,7 +76,13 @@ def of_plan(plan: Plan, place: Place) -> Choice | None:
     if not plan.backend:
         return None
     settings = read(Settings, plan.config["backend"], "backend")
-    return choose(settings, member("backend", plan.backend), place, plan.overrides)
+    return choose(
+        settings,
+        member("backend", plan.backend),
+        place,
+        plan.overrides,
+        plan.container.python if plan.container else None,
+    )
 
 
 def needs(settings: Settings, backend: ModuleType) -> tuple[str, ...]:

@@ -87,9 +87,18 @@ class Profile:
 
 @dataclass(frozen=True)
 class Container:
-    """The container that the node agent runs in."""
+    """The container that the node agent runs in: `name` is the engine, or none, or auto. See primus.node.plan."""
 
-    name: str
+    name: Literal["none", "auto", "docker", "podman", "apptainer", "pyxis"]
+    image: str | None
+    mounts: tuple[str, ...]
+    python: str
+    environment: tuple[str, ...]
+    shm_size: str | None
+    ulimits: tuple[str, ...]
+    user: str | None
+    pull: Literal["missing", "always"] | None
+    options: tuple[str, ...]
 
 
 @dataclass(frozen=True)

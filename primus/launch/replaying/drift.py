@@ -36,13 +36,13 @@ class Drift:
 def compare(then: Surroundings, now: Surroundings) -> list[Drift]:
     """Every difference. What was not recorded, or cannot be told here, is no difference."""
     found = []
-    for kind in ("device", "driver", "python", "commit"):
+    for kind in ("device", "driver", "python", "commit", "image"):
         old, new = getattr(then, kind), getattr(now, kind)
         if old != new and ((old and new) or kind == "device"):
             found.append(Drift("git commit" if kind == "commit" else kind, "", old, new))
     if then.packages and now.packages:
         found += [Drift("package", *change) for change in _changes(then.packages, now.packages)]
-    if then.environment:
+    if then.environment and now.environment:
         found += [
             Drift("environment", *change, matters=not _is_place(change[0]))
             for change in _changes(then.environment, now.environment)

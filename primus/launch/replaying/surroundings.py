@@ -1,6 +1,8 @@
 """What a run stands on: device, driver, interpreter, packages, git commit, environment; then and now."""
 
+import contextlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 from primus.launch.place import Place
 from primus.launch.replaying.finding import SavedRun
 from primus.node import environment, process
+from primus.node.container import engine
 from primus.node.packages import QUESTION
 from primus.node.plan import Plan
 
@@ -18,7 +21,7 @@ _SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Each value as text; `packages` and `environment` by name. Empty: not known."""
+    """Each value as text; `packages` and `environment` by name. Empty: not known, as what is in an image is here."""
 
     device: str
     driver: str
@@ -26,6 +29,7 @@ class Surroundings:
     commit: str
     packages: Mapping[str, str]
     environment: Mapping[str, str]
+    image: str = ""
 
 
 def recorded(run: SavedRun) -> Surroundings:
@@ -41,6 +45,7 @@ def recorded(run: SavedRun) -> Surroundings:
         commit=run.plan.code.commit or "",
         packages=facts.get("packages") or {},
         environment=variables,
+        image=str((facts.get("container") or {}).get("digest") or ""),
     )
 
 
@@ -52,15 +57,23 @@ def here(plan: Plan, place: Place) -> Surroundings:
 
     cpu, world = host.survey(), environment.lay_out(plan.job, place.devices, 0)
     resolved = variables(plan, Path(plan.directory), place.devices, world, cpu.cores, place.environ)
-    told = _ask(plan.job.command[0])
+    told = {} if plan.container else _ask(plan.job.command[0])
     return Surroundings(
         device=_device(plain(place.devices), plain(cpu)),
         driver=place.devices.driver,
         python=str(told.get("version") or ""),
         commit=plan.code.commit or "",
         packages=told.get("packages") or {},
-        environment={v.name: v.value for v in environment.recorded(resolved, place.environ)},
+        environment={} if plan.container else {v.name: v.value for v in environment.recorded(resolved, place.environ)},
+        image=_image(plan),
     )
+
+
+def _image(plan: Plan) -> str:
+    """The digest of the plan's image as it is here; empty where that cannot be told: the start says why."""
+    with contextlib.suppress(engine.NoEngine, engine.NoImage):
+        return str(engine.image_of(plan.container, os.environ)["digest"] or "") if plan.container else ""
+    return ""
 
 
 def _device(devices: Mapping[str, Any], cpu: Mapping[str, Any]) -> str:

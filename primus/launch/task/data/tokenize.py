@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from primus.launch import container
 from primus.launch.config.origin import Origins
 from primus.launch.config.request import Request
 from primus.launch.data import check_files, check_tokenizer
@@ -54,7 +55,12 @@ def work(task: Settings, request: Request, source: Origins, place: Place) -> Wor
         "overwrite": task.overwrite,
     }
     return Work(
-        command=(task.python or place.python, "{primus.package}/rank", "tokenize", "{primus.run_dir}/rank.json"),
+        command=(
+            task.python or container.python(request) or place.python,
+            "{primus.package}/rank",
+            "tokenize",
+            "{primus.run_dir}/rank.json",
+        ),
         files=(File("rank.json", json.dumps(content, indent=2) + "\n"),),
         ranks_per_node=place.cores,
     )
