@@ -38,7 +38,7 @@ NEEDS = {
         for name in ("docker", "podman", "apptainer")
     },
     "container=auto": ["runtime=container", "container.image=some/image"],
-    "container=pyxis": ["container.image=some/image"],
+    "container=pyxis": ["runtime=slurm", "container.image=some/image"],
 }
 # What the default backend has no part for.
 LACKING = {"model=llama4_scout", "model=llama4_maverick"}
@@ -80,7 +80,7 @@ def test_a_choice_composes_and_its_plan_is_shown(group: str, choice: Choice, tmp
 @each
 def test_a_choice_is_named_like_its_file(group: str, choice: Choice) -> None:
     content = yaml.safe_load(choice.path.read_text())
-    own = content["experiment"] if group == "experiment" else content
+    own = content.get(group, content)  # whole keys: `# @package _global_`
     assert own["name"] == choice.name
 
 
@@ -90,7 +90,10 @@ def test_a_choice_has_a_line_for_the_help(group: str, choice: Choice) -> None:
 
 
 def test_every_yaml_file_is_a_choice_or_the_main_file() -> None:
-    assert {*CONF.rglob("*.y*ml")} == {choice.path for _, choice in EVERY} | {CONF / "config.yaml"}
+    assert {*CONF.rglob("*.y*ml")} == {choice.path for _, choice in EVERY} | {
+        CONF / "config.yaml",
+        CONF / "hydra/unless_chosen.yaml",
+    }
 
 
 def test_every_key_of_the_main_file_says_what_it_is_for() -> None:
@@ -123,3 +126,14 @@ def test_a_users_own_experiment_sets_keys_of_every_group(primus: Primus, work: P
     assert (plan.config["data"]["name"], plan.config["task"]["steps"]) == ("mock", 7)
     assert [(v.name, v.value) for v in plan.environment[-1].variables] == [("NCCL_DEBUG", "INFO")]
     assert Path(plan.directory).parent == work / "outputs/ours"
+
+
+def test_a_users_own_cluster_is_that_of_slurm_with_its_own_defaults(primus: Primus, work: Path) -> None:
+    (work / "mine/runtime").mkdir(parents=True)
+    (work / "mine/runtime/ours.yaml").write_text(
+        "# @package _global_\n# Ours.\ndefaults:\n  - slurm\n  - _self_\nruntime: {partition: gpu, gpus_per_node: 8}\n"
+    )
+    said = primus("--config-dir", "mine", "runtime=ours", "task=command", "task.command=true", "dry_run=true")
+    assert (said.code, said.err) == (0, "")
+    assert "#SBATCH --partition=gpu\n" in said.out
+    assert "#SBATCH --gpus-per-node=8\n" in said.out

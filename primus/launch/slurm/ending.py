@@ -41,13 +41,13 @@ def truth(job_id: str, state: State | None, began: bool) -> tuple[bool, str]:
     return False, f"{how}: {never} {rundir.JOB_LOG} say?"
 
 
-def write_result(directory: Path, job_id: str, state: State | None) -> dict[str, Any]:
-    """Write result.json of a job that is over and left none, and return it."""
+def write_result(directory: Path, job_id: str, state: State | None, cancelled: bool = False) -> dict[str, Any]:
+    """Write result.json of a job that is over and left none, and return it. `cancelled`: the user has ended it."""
     killed, message = truth(job_id, state, bool(node_reports(directory)))
     said = [words for report in node_reports(directory).values() if (words := _lost(report)) and words not in message]
     message = "; ".join([message, *said])
     started = float(read_json(directory / rundir.HANDLE).get("submitted") or (directory / rundir.PLAN).stat().st_mtime)
-    result = outcome.summary(directory, started, time.time(), killed, message)
+    result = outcome.summary(directory, started, time.time(), killed or cancelled, message)
     if result["status"] == "FINISHED" and (state is None or state.name != "COMPLETED"):
         result |= {"status": "FAILED", "exit_code": 1}  # the outcomes are those of an earlier start
     rundir.write_json(directory / rundir.RESULT, result)

@@ -99,8 +99,11 @@ class Following:
         if self._interrupts.count > self._cancelled:
             at_once = self._interrupts.count > 1
             self._cancelled = self._interrupts.count
-            controller.cancel([self._job_id], signal="KILL" if at_once else None)
-            rundirectory.log(self._directory, "WARN", f"interrupted: cancelled job {self._job_id}")
+            rundirectory.log(self._directory, "WARN", f"interrupted: cancelling job {self._job_id}")
+            try:
+                controller.cancel([self._job_id], signal="KILL" if at_once else None)
+            except Unfit as error:
+                self._say(f"job {self._job_id} is not cancelled, cancel it later with scancel {self._job_id}: {error}")
 
     def _result(self) -> dict[str, Any] | None:
         """What the job left once it is over, else the truth about it; None while it goes on."""
@@ -108,7 +111,7 @@ class Following:
         waited = self._over_since is not None and time.monotonic() - self._over_since > _SETTLING
         if result and (result["status"] != "KILLED" or self._over_since is not None):
             return result  # Slurm may start a job again that it has killed: that result is set aside then
-        return ending.write_result(self._directory, self._job_id, self._state) if waited else None
+        return ending.write_result(self._directory, self._job_id, self._state, self._cancelled > 0) if waited else None
 
     def _recorded(self) -> bool:
         """Wait for the record: the job's recorder completes it, one of ours where that is gone."""

@@ -194,6 +194,26 @@ def test_a_dry_run_prints_the_whole_script_and_starts_nothing(
     assert everything(work) == ["rank.py"]
 
 
+def test_parameters_of_hydras_own_slurm_launcher_are_settings_of_a_sweep(
+    primus: Primus, rank: Rank, slurm: Slurm
+) -> None:
+    words = ("-m", SLURM, *rank("print('never')"), "dry_run=true", "env.set.X=1,2", "hydra.launcher.partition=short")
+    said = primus(*words, "hydra.launcher.timeout_min=10")
+    assert said.code == 0, said.err
+    assert said.out.count("#SBATCH --partition=short\n") == 2
+    assert said.out.count("#SBATCH --time=10\n") == 2
+
+
+def test_a_mistake_in_a_setting_names_the_file_and_line_that_made_it(primus: Primus, work: Path) -> None:
+    (work / "mine/runtime").mkdir(parents=True)
+    file = work / "mine/runtime/ours.yaml"
+    file.write_text("# @package _global_\ndefaults:\n  - slurm\n  - _self_\nruntime:\n  nodes: many\n")
+    said = primus("--config-dir", "mine", "runtime=ours", "task=command", "task.command=true", "dry_run=true")
+    assert said.code == 2
+    assert "runtime.nodes: expected a whole number, got 'many'" in said.err
+    assert "ours.yaml:6" in said.err
+
+
 def test_a_directory_of_any_name_and_a_secret_reach_the_ranks(
     primus: Primus, rank: Rank, slurm: Slurm, work: Path
 ) -> None:
