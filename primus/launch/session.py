@@ -95,6 +95,8 @@ class Session:
         first = every[0].request
         if any(hasattr(member("task", a.request.task["name"]), "act") for a in every):
             raise BadRequest(f"task={first.task['name']} runs where you type, once: leave out --multirun")
+        if len(runtimes := sorted({a.request.runtime["name"] for a in every})) > 1:
+            raise BadRequest(f"runtime: the jobs of a sweep run in one place, not in {' and '.join(runtimes)}")
         from primus.launch.sweep import sweep
 
         surroundings = self._here(first)
@@ -105,11 +107,8 @@ class Session:
         secrets = [confidential.secret_environment(a.request.env.set) for a in every]
         runtime = member("runtime", first.runtime["name"])
         if first.dry_run:
-            own = (
-                runtime.sweep_files(directory, plans, first, surroundings, secrets)
-                if hasattr(runtime, "sweep_files")
-                else ()
-            )
+            files = getattr(runtime, "sweep_files", None)
+            own = files(directory, plans, first, surroundings, secrets) if files else ()
             self._show(plans, first)
             if first.dry_run != "json":
                 print("".join(f"\n{directory / file.path}:\n{file.text}" for file in own), end="")
