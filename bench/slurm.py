@@ -1,7 +1,6 @@
 """A sweep of trivial jobs on Slurm: Primus, hydra-submitit-launcher and a bare `sbatch --array`, alternating.
 
-
-    python bench/slurm.py [--repeat 3] [--jobs 50] [--json FILE]
+    python bench/slurm.py [--repeat 3] [--jobs 50] [--seconds 3] [--json FILE]
 
 On the cluster that SLURM_CONF names, on which nothing else of this user may run; without one, as root, on the two-node
 cluster of the tests, which it brings up and ends. README.md says what is measured, RESULTS.md what was seen.
@@ -35,7 +34,7 @@ _COMMANDS = ("sbatch", "squeue", "sacct", "scontrol", "sinfo", "scancel", "srun"
 _INTERVAL = 2.0
 """Least seconds between two calls to the controller while a command waits: the goal."""
 
-WORKER = "import os\nos.write(1, b'line\\n')\n"
+WORKER = "import os, time\ntime.sleep(float(os.environ['PRIMUS_BENCH_SECONDS']))\nos.write(1, b'line\\n')\n"
 APP = """import hydra
 @hydra.main(config_path=None, version_base=None)
 def main(config):
@@ -52,10 +51,11 @@ PLANNING = (
 
 @dataclass(frozen=True)
 class Command:
-    """A command line, and whether it leaves jobs behind that are to be waited for."""
+    """A command line, and how long each of its jobs sleeps, in seconds."""
 
     name: str
     argv: tuple[str, ...]
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -82,19 +82,24 @@ class Goal:
     most: float
 
 
-def commands(jobs: int) -> tuple[Command, ...]:
-    """What is compared; the worker is x.py of the working directory."""
+def commands(jobs: int, seconds: float) -> tuple[Command, ...]:
+    """What is compared, with jobs that do nothing and with some that last; the worker is x.py of the directory."""
     values = ",".join(map(str, range(jobs)))
     ours = (
         *("primus", "-m", "runtime=slurm", "task=command", "task.command=[python3,-I,-S,x.py]"),
         f"env.set.I={values}",
     )
+    detached = (*ours, "runtime.detach=true")
+    bare = ("sbatch", f"--array=0-{jobs - 1}", "--output=%a.log", "bare.sh")
     return (
-        Command("primus, detached", (*ours, "runtime.detach=true")),
+        Command("primus, detached", detached),
         Command("primus", ours),
         Command("hydra-submitit-launcher", ("python", "app.py", "-m", *SUBMITIT, f"+i={values}")),
-        Command("sbatch --array", ("sbatch", f"--array=0-{jobs - 1}", "--output=%a.log", "bare.sh")),
+        Command("sbatch --array", bare),
         Command("plan of 1,024 x 8", PLANNING),
+        Command("primus, detached, jobs that last", detached, seconds),
+        Command("primus, jobs that last", ours, seconds),
+        Command("sbatch --array, jobs that last", bare, seconds),
     )
 
 
@@ -102,6 +107,8 @@ GOALS = (
     Goal("primus, detached", "whole", None, 2.0),
     Goal("primus, detached", "drained", "sbatch --array", 1.15),
     Goal("primus", "drained", "sbatch --array", 1.15),
+    Goal("primus, detached, jobs that last", "drained", "sbatch --array, jobs that last", 1.15),
+    Goal("primus, jobs that last", "drained", "sbatch --array, jobs that last", 1.15),
     Goal("primus", "drained", "hydra-submitit-launcher", 0.8),
     Goal("primus", "calls per second", None, 1 / _INTERVAL),
     Goal("plan of 1,024 x 8", "whole", None, 1.0),
@@ -120,7 +127,7 @@ def measure(command: Command, environ: Mapping[str, str]) -> Sample:
             process = subprocess.Popen(
                 command.argv,
                 cwd=directory,
-                env={**environ, "PRIMUS_BENCH_CALLS": str(calls)},
+                env={**environ, "PRIMUS_BENCH_CALLS": str(calls), "PRIMUS_BENCH_SECONDS": str(command.seconds)},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -194,14 +201,16 @@ def surroundings(conf: str) -> Iterator[dict[str, str]]:
         yield {**environ, "SLURM_CONF": conf, "PATH": os.pathsep.join(path)}
 
 
-def run(repeat: int, jobs: int, console: Console) -> dict[str, list[Sample]]:
+def run(repeat: int, jobs: int, seconds: float, console: Console) -> dict[str, list[Sample]]:
     """Each command once to warm up, then `repeat` rounds of all, each round beginning with another."""
-    every = commands(jobs)
+    every = commands(jobs, seconds)
     samples: dict[str, list[Sample]] = {command.name: [] for command in every}
     with cluster() as conf, surroundings(conf) as environ, console.status("") as status:
         for turn in range(-1, repeat):
             first = turn % len(every)
             for command in (*every[first:], *every[:first]):
+                if turn < 0 and command.seconds:
+                    continue  # the same commands are warm
                 status.update(f"round {turn + 1} of {repeat}: {command.name}")
                 sample = measure(command, environ)
                 if turn >= 0:
@@ -259,10 +268,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="rounds (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=50, metavar="N", help="jobs of a sweep (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of the jobs that last (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to this file")
     options = parser.parse_args()
     console, where = Console(width=None if sys.stdout.isatty() else 160), machine()
-    samples = run(max(1, options.repeat), options.jobs, console)
+    samples = run(max(1, options.repeat), options.jobs, options.seconds, console)
     goals = verdicts(samples)
     show(console, samples, goals)
     if options.json:

@@ -98,6 +98,8 @@ class Session:
         tasks = [member("task", a.request.task["name"]) for a in every]
         if any(hasattr(task, "act") or hasattr(task, "single") for task in tasks):
             raise BadRequest(f"task={first.task['name']} runs where you type, once: leave out --multirun")
+        if len(runtimes := sorted({a.request.runtime["name"] for a in every})) > 1:
+            raise BadRequest(f"runtime: the jobs of a sweep run in one place, not in {' and '.join(runtimes)}")
         from primus.launch.sweep import sweep
 
         surroundings = self._here(first)
@@ -108,11 +110,8 @@ class Session:
         secrets = [confidential.secret_environment(a.request.env.set) for a in every]
         runtime = member("runtime", first.runtime["name"])
         if first.dry_run:
-            own = (
-                runtime.sweep_files(directory, plans, first, surroundings, secrets)
-                if hasattr(runtime, "sweep_files")
-                else ()
-            )
+            files = getattr(runtime, "sweep_files", None)
+            own = files(directory, plans, first, surroundings, secrets) if files else ()
             self._show(plans, first)
             if first.dry_run != "json":
                 print("".join(f"\n{directory / file.path}:\n{file.text}" for file in own), end="")

@@ -9,22 +9,21 @@ from dataclasses import replace
 from pathlib import Path
 
 from primus.launch.place import Place
+from primus.node import rundir
 from primus.node.plan import Note, Plan
-
-SOURCE, PRIMUS = "code/source", "code/primus"
 
 
 def as_the_job_sees(place: Place, run: Path) -> Place:
     """The place of a frozen job, whose run directory is `run`. Pure: nothing need be there yet."""
     here = place.directory
     if place.code.commit is not None:
-        here = run / SOURCE / here.relative_to(place.code.directory)
-    return replace(place, directory=here, primus=run / PRIMUS)
+        here = run / rundir.SOURCE / here.relative_to(place.code.directory)
+    return replace(place, directory=here, primus=run / rundir.PRIMUS)
 
 
 def stood_in(plan: Plan) -> Path:
     """The directory in which the command of this plan was typed: of a frozen job not the one that it runs in."""
-    inside, source = Path(plan.job.directory), Path(plan.directory) / SOURCE
+    inside, source = Path(plan.job.directory), Path(plan.directory) / rundir.SOURCE
     return Path(plan.code.directory) / inside.relative_to(source) if inside.is_relative_to(source) else inside
 
 

@@ -7,10 +7,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from primus.launch.frozen import PRIMUS, SOURCE, source
+from primus.launch.frozen import source
 from primus.launch.frozen.store import STORE, making
 from primus.launch.place import Place
 from primus.launch.problems import BadRequest
+from primus.node import rundir
 
 _BYTECODE = "__pycache__"
 
@@ -43,7 +44,7 @@ def take(place: Place, output_root: Path) -> Frozen:
 
 def link(frozen: Frozen, run: Path) -> None:
     """Make `code/source` and `code/primus` of a run directory; those of an earlier start are replaced."""
-    for name, target in ((SOURCE, frozen.source), (PRIMUS, frozen.primus)):
+    for name, target in ((rundir.SOURCE, frozen.source), (rundir.PRIMUS, frozen.primus)):
         if target:
             path = run / name
             path.parent.mkdir(parents=True, exist_ok=True)

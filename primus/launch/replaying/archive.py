@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from primus.launch import frozen
 from primus.launch.problems import BadRequest
 from primus.node import rundir
 
@@ -34,7 +33,7 @@ def pack(directory: Path, to: Path, everything: bool) -> int:
                 name = path.relative_to(directory)
                 if everything or str(name) in _DESCRIBING or name.parts[0] in _DESCRIBING_FOLDERS:
                     tar.add(path, f"{directory.name}/{name}", recursive=False)
-            for link in (frozen.SOURCE, frozen.PRIMUS):
+            for link in (rundir.SOURCE, rundir.PRIMUS):
                 if (directory / link).is_dir():
                     tar.add((directory / link).resolve(), f"{directory.name}/{link}", filter=_frozen)
         part.replace(to)

@@ -63,7 +63,7 @@ def report(original: Original, plan: Plan, place: Place, strict: bool) -> None:
         return
     lines = [f"{purpose} of {run.where}: changed since:"]
     for kind in dict.fromkeys(d.kind for d in found):
-        of_kind = [d for d in found if d.kind == kind]
+        of_kind = sorted((d for d in found if d.kind == kind), key=lambda d: not d.matters)
         lines += [f"  {d}" for d in of_kind[:_SHOWN]]
         if len(of_kind) > _SHOWN:
             lines.append(f"  and {len(of_kind) - _SHOWN} more of kind {kind}")

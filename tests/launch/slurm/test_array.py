@@ -49,7 +49,7 @@ def test_the_script_is_that_of_a_job_with_indices() -> None:
         Settings("slurm", 1, array_parallelism=4), Path("/runs/s"), ("python", "first"), [0, 1, 2, 7]
     )
     assert "#SBATCH --array=0-2,7%4\n" in text
-    assert "#SBATCH --chdir=/runs/s\n#SBATCH --output=%a/logs/job.log\n" in text
+    assert "#SBATCH --chdir=/runs/s\n#SBATCH --output=/runs/s/%a/logs/job.log\n" in text
     assert text.endswith("exec python first --array\n")
 
 

@@ -141,6 +141,7 @@ def test_a_sweep_that_is_still_in_the_queue_is_not_submitted_twice(
     ("words", "said"),
     [
         (("runtime.nodes=1,2",), "runtime.nodes: a sweep on Slurm is one job array"),
+        (("runtime=direct,slurm",), "runtime: the jobs of a sweep run in one place, not in direct and slurm"),
         (("runtime.partition=nowhere", "env.set.A=1,2"), "runtime.partition: 'nowhere' is not among"),
         (("runtime.options={licenses: unknown}", "env.set.A=1,2"), "sbatch refuses the job"),
     ],

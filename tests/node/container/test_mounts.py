@@ -47,6 +47,15 @@ def test_a_link_inside_the_run_is_followed_to_what_it_leads_to(plan: Plan, tmp_p
     assert [path for path, _ in seen(plan)][:3] == ["/opt/primus", "/project", str(tmp_path / "frozen")]
 
 
+def test_of_a_frozen_tree_more_is_seen_than_the_folder_that_the_job_starts_in(plan: Plan, tmp_path: Path) -> None:
+    run, kept = Path(plan.directory), tmp_path / ".code/tree"
+    (kept / "sub").mkdir(parents=True)
+    (run / "code").mkdir(exist_ok=True)
+    (run / "code/source").symlink_to(kept)
+    plan = replace(plan, job=replace(plan.job, directory=str(run / "code/source/sub")), code=Code("/project", None))
+    assert [path for path, _ in seen(plan)][:3] == ["/opt/primus", "/project", str(kept)]
+
+
 def test_a_mount_of_the_users_takes_the_place_of_ours(plan: Plan, tmp_path: Path) -> None:
     assert plan.container
     plan = replace(plan, container=replace(plan.container, mounts=(Mount(str(tmp_path), str(tmp_path)),)))
