@@ -50,7 +50,7 @@ def text(files: str) -> Data:
 @pytest.fixture(scope="module")
 def trained(run: Run, text: Data) -> Ended:
     """One rank from the first step to the last."""
-    ended = run(data=text, **COURSE)
+    ended = run(data=text, fresh=True, **COURSE)
     assert ended.exit_codes == [0], ended.logs
     return ended
 
@@ -262,6 +262,6 @@ def test_an_interpreter_without_megatron_says_how_to_get_one(run: Run) -> None:
     bare = subprocess.run(
         [sys.executable, "-I", "-c", "import sys; print(sys._base_executable)"], capture_output=True, text=True
     )
-    ended = run(python=bare.stdout.strip(), environment={"PATH": os.environ["PATH"]})
+    ended = run(python=bare.stdout.strip(), environment={"PATH": os.environ["PATH"]}, fresh=True)
     assert ended.exit_codes == [3]
     assert "Mend it with: primus task=setup backend=megatron" in ended.logs[0]
