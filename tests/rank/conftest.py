@@ -162,7 +162,7 @@ def runner(base: Path) -> Run:
         path.write_text(json.dumps(content))
         environment = environment or {}
         arguments = [*options, str(RANK), backend, str(path)]
-        if not (fresh or options or "PYTHONPATH" in environment):
+        if backend in MODULES and not (fresh or options or "PYTHONPATH" in environment):
             places = [
                 {"environment": environ, "log": str(base / f"{directory.name}-{environ['RANK']}.log")}
                 for environ in environments(directory, ranks, environment)

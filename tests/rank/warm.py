@@ -2,7 +2,8 @@
 
 Three of four seconds of a small training are imports. A rank is a process of its own all the same, which runs
 `primus/rank` from its first line with its own environment, folder and log; it only finds other people's modules loaded:
-none of Primus, and none of those that Primus changes before or while they are imported.
+none of Primus, and none of those that Primus changes before or while they are imported. JAX has threads of its own and
+warns of any fork: ranks of MaxText are started anew.
 """
 
 import gc
@@ -29,10 +30,6 @@ MODULES = {
         *("torch._inductor.compile_fx", "torch.distributed.checkpoint", "torch.distributed.fsdp", "einops"),
         *("torch.distributed.tensor", "torch.utils.cpp_extension", "psutil", "yaml"),
     ),
-    "maxtext": (
-        *("jax", "flax.nnx", "optax", "orbax.checkpoint", "grain.python", "tokamax", "transformers", "datasets"),
-        *("sympy", "requests"),
-    ),
 }
 
 
@@ -45,7 +42,6 @@ class Warm:
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # JAX warns of any fork
             text=True,
         )
 

@@ -37,7 +37,6 @@ def one_rank(run: Run, files: str) -> Ended:
         eval=neutral.evaluation(interval=8, steps=2),
         checkpoint=neutral.checkpoint(interval=20),
         profile=(3, 4),
-        fresh=True,
     )
 
 
