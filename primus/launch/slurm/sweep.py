@@ -110,7 +110,7 @@ def _submit(
         file = slurm.array_file(where, plans, settings, place)
         rundir.write_text(where / file.path, file.text)
         environ = script.environment({**os.environ, **secrets}, file.text)
-        job_id = controller.submit(["sbatch", str(where / script.NAME)], environ)
+        job_id = controller.submit(list(plans[0].command), environ)
     except Complaint:
         if new:
             shutil.rmtree(where, ignore_errors=True)
