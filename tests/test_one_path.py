@@ -35,7 +35,7 @@ OF_THE_RUN = {"PRIMUS_RUN_DIR", "PRIMUS_RUN_ID", "PRIMUS_METRICS", "PRIMUS_STOP_
 OF_A_NODE = {"GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "NODE_RANK"}
 """Of ranks on several nodes: where each is, and how it reaches the others."""
 OF_SLURM = {"TMPDIR", "ENVIRONMENT", "HOSTNAME", "PWD", "OLDPWD", "SHLVL", "_"}
-"""What Slurm and the shell of a batch script set, beside SLURM_* and SLURMD_*."""
+"""What Slurm and the shell of a batch script set, beside SLURM*_ and SRUN_*."""
 OF_AN_IMAGE = {"HOME", "PATH", "HOSTNAME", "LC_CTYPE", "PRIMUS_CONTAINER"}
 """What an image has of its own; of the user's shell it gets what the user hands on, and no more."""
 
@@ -146,7 +146,7 @@ def test_a_rank_has_the_same_environment_and_status_wherever_it_runs(
         ours = [word for word in where if not word.startswith("backend.python=")]
         ran[name] = run(start, work, *words, *ours)
         text = (ran[name].directory / "rank-1.json").read_text()
-        environments[name] = {n: v for n, v in json.loads(text).items() if not n.startswith(("SLURM", "PMI"))}
+        environments[name] = {n: v for n, v in json.loads(text).items() if not n.startswith(("SLURM", "SRUN_"))}
     direct = environments["direct"]
     assert direct["ODD"] == ODD
     own = OF_THE_RUN | OF_A_NODE | OF_SLURM | OF_AN_IMAGE
