@@ -76,8 +76,10 @@ def _check(
 
 
 def _check_over(where: Path, key: str) -> None:
-    """Raise BadRequest where jobs of an earlier array of this sweep go on: it was detached, and is resumed or has further
-    batches. A job that has its result is over for us, though Slurm may be clearing up."""
+    """Raise BadRequest where an earlier array of this sweep, detached and now resumed or followed by a batch, goes on.
+
+    A job that has its result is over for us, though Slurm may be clearing up.
+    """
     before = handle.of(where)
     states = controller.states([before.job_id]) if before and before.job_id else {}
     going = [job.rpartition("_")[2] for job, state in states.items() if not state.over]
