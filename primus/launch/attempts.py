@@ -60,7 +60,10 @@ def requeued(directory: Path) -> None:
     for name in (rundir.CONFIG, rundir.OVERRIDES, rundir.PLAN):
         if (earlier / name).is_file():
             rundir.write_text(directory / name, (earlier / name).read_text(encoding="utf-8"))
-    _reopen_record(directory)
+    try:
+        _reopen_record(directory)
+    except state.Busy as error:  # on a node that was lost and lives: the job goes on, its record can wait
+        rundirectory.log(directory, "WARN", str(error))
     rundirectory.log(directory, "INFO", f"start {count(directory) + 1} of this run, by Slurm")
 
 
