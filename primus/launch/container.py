@@ -35,6 +35,7 @@ _NOT_OPTIONS = (
     ),
     *("--pull", "--cidfile", "--restart", "--env", "-e", "--env-file", "--container-image", "--container-name"),
 )
+_OF_DAEMONS = ("shm_size", "ulimits", "user", "pull")
 _SHAPES = {
     "image": (r"[^\s-]\S*", "a name such as rocm/pytorch:latest, or the path of a file for apptainer and pyxis"),
     "python": (r"[^\s-]\S*", "the image's own Python >= 3.9, such as python3 or /opt/venv/bin/python"),
@@ -69,10 +70,14 @@ def of_request(request: Request, place: Place) -> Container | None:
         for value in values if isinstance(values, tuple) else [values]:
             if value is not None and not re.fullmatch(pattern, value):
                 raise BadRequest(f"container.{key}: {value!r} is not {right}")
+    chosen = _engine(request, place)
+    unknown = [key for key in _OF_DAEMONS if getattr(asked, key)] if chosen in ("apptainer", "pyxis") else []
+    if unknown:
+        raise BadRequest(f"container.{unknown[0]}: {chosen} has no such thing; give what it has by container.options")
     _check_environment(asked)
     _check_options(asked.options)
     return Container(
-        engine=_engine(request, place),
+        engine=chosen,
         image=asked.image,
         mounts=tuple(_mount(text, place.directory) for text in asked.mounts) + _framework(request, place),
         python=asked.python,

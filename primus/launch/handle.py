@@ -5,6 +5,7 @@ State is not kept here; `primus.launch.state` works it out each time.
 
 import getpass
 import os
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,6 +15,8 @@ from primus.launch.problems import BadRequest
 from primus.launch.record.files import read_json
 from primus.node import host, process, rundir
 from primus.node.typed import DataError, plain, read
+
+_JOB_ID = re.compile(r"\d+(_\d+)?")
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def find(word: str, root: Path, uri: str | None, offline: bool = False) -> Path:
     found = found or [d for d in every if read_json(d / rundir.RECORD).get("run_id") == word]
     if found:
         return found[-1].resolve()
-    if not offline and "/" not in word and not word.isdigit():
+    if not offline and "/" not in word and not _JOB_ID.fullmatch(word):
         from primus.launch.replaying import finding
 
         elsewhere = finding.find("run", word, str(root), uri, offline).directory
@@ -116,7 +119,7 @@ def directories(root: Path) -> Iterator[Path]:
 
 
 def _by_job_id(word: str, every: list[Path]) -> list[Path]:
-    if not word.replace("_", "", 1).isdigit():
+    if not _JOB_ID.fullmatch(word):
         return []
     named = [(d, handle) for d in every if (handle := of(d)) and handle.job_id]
     return [d for d, handle in named if word == handle.job]

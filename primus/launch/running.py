@@ -94,17 +94,9 @@ class Recorder:
     def __init__(self, directory: Path, uri: str | None, wait: float) -> None:
         """Start it on a run or sweep directory. `wait`: seconds that it goes on trying after the end."""
         theirs, self._lifeline = os.pipe()
-        package_parent = Path(__file__).resolve().parents[2]
-        path = os.pathsep.join(filter(None, [str(package_parent), os.environ.get("PYTHONPATH")]))
-        environ = {**os.environ, "PYTHONPATH": path}
-        if uri:
-            environ["MLFLOW_TRACKING_URI"] = uri
         self._process = process.start(
-            [
-                *(sys.executable, "-m", "primus.launch.record", "--directory", str(directory)),
-                *("--lifeline", str(theirs), "--wait", str(wait)),
-            ],
-            env=environ,
+            [*_recorder(directory, wait), "--lifeline", str(theirs)],
+            env=_recorders_environment(uri),
             stdout=process.DEVNULL,
             pass_fds=(theirs,),
         )
@@ -130,3 +122,26 @@ class Recorder:
             return False
         finally:
             os.close(self._lifeline)
+
+
+def record_once(directory: Path, uri: str | None, wait: float) -> str:
+    """Complete the record of a run or a sweep that is over, in `wait` seconds; what the recorder complains of."""
+    argv = [*_recorder(directory, wait), "--once"]
+    started = process.start(argv, env=_recorders_environment(uri), stdout=process.DEVNULL, stderr=process.PIPE)
+    with started:
+        try:
+            _, said = started.communicate(timeout=wait + _LEEWAY)
+        except subprocess.TimeoutExpired:
+            process.end_group(started.pid, signal.SIGKILL)
+            return f"it took longer than {wait:g} s"
+    return said.decode(errors="replace").strip() if started.returncode else ""
+
+
+def _recorder(directory: Path, wait: float) -> list[str]:
+    return [sys.executable, "-m", "primus.launch.record", "--directory", str(directory), "--wait", str(wait)]
+
+
+def _recorders_environment(uri: str | None) -> dict[str, str]:
+    package_parent = Path(__file__).resolve().parents[2]
+    path = os.pathsep.join(filter(None, [str(package_parent), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path, **({"MLFLOW_TRACKING_URI": uri} if uri else {})}

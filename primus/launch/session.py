@@ -3,7 +3,7 @@
 import gc
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,8 @@ class Session:
             return None
         surroundings = self._here(asked.request)
         plan = self._plan(asked, surroundings)
+        if hasattr(task, "adapted"):
+            plan = task.adapted(plan, surroundings)
         if asked.request.dry_run:
             self._show(plan, asked.request)
             return None
@@ -85,7 +87,7 @@ class Session:
 
         secrets = confidential.secret_environment(asked.request.env.set)
         runtime = member("runtime", asked.request.runtime["name"])
-        single = getattr(runtime, "single", run.single)
+        single: Callable[..., run.Ended] = getattr(task, "single", getattr(runtime, "single", run.single))
         ended = single(plan, asked.request, surroundings, secrets, self._original)
         self._exit_code = max(self._exit_code, ended.exit_code)
         return ended.loss
@@ -93,7 +95,8 @@ class Session:
     def _sweep(self, batch: SweepBatch) -> Sequence[float | None]:
         every = [self._read(c, o) for c, o in zip(batch.configs, batch.overrides, strict=True)]
         first = every[0].request
-        if any(hasattr(member("task", a.request.task["name"]), "act") for a in every):
+        tasks = [member("task", a.request.task["name"]) for a in every]
+        if any(hasattr(task, "act") or hasattr(task, "single") for task in tasks):
             raise BadRequest(f"task={first.task['name']} runs where you type, once: leave out --multirun")
         if len(runtimes := sorted({a.request.runtime["name"] for a in every})) > 1:
             raise BadRequest(f"runtime: the jobs of a sweep run in one place, not in {' and '.join(runtimes)}")

@@ -26,7 +26,7 @@ def _main() -> int:
     from primus.node.arguments import USAGE, parse
 
     try:
-        if "--inside" in sys.argv:  # before all else: Slurm's variables come with it
+        if "--inside" in sys.argv and "--shell" not in sys.argv:  # before all else: Slurm's variables come with it
             from primus.node.container import handover
 
             handover.receive(0, os.environ)
@@ -34,6 +34,10 @@ def _main() -> int:
     except ValueError as error:
         print(f"primus: {error}\n{USAGE}", file=sys.stderr)
         return 2
+    if arguments.at_terminal:
+        from primus.node import shell
+
+        return shell.run(arguments)
     if not arguments.inside and container.wanted(arguments.plan):
         from primus.node.container import starter
 

@@ -6,10 +6,10 @@ from typing import Dict, Mapping, Optional, Sequence, Tuple
 
 USAGE = (
     "usage: python <primus>/node --plan FILE --node-rank N|slurm "
-    "[--devices 0,1] [--cores 0,1] [--lifeline FD] [--inside]"
+    "[--devices 0,1] [--cores 0,1] [--lifeline FD] [--inside] [--shell]"
 )
 _OPTIONS = ("--plan", "--node-rank", "--devices", "--cores", "--lifeline")
-_FLAGS = ("--inside",)
+_FLAGS = ("--inside", "--shell")
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Arguments:
 
     `lifeline` is an inherited file descriptor; that it ends means that the launcher is gone. `slurm`: the node rank
     and the other nodes are those of the Slurm task that this process is in. `inside`: this is in the container of the
-    plan, and the first line of the lifeline is what was handed in. `given` are the words themselves.
+    plan, and the first line of the lifeline is what was handed in. `at_terminal`: not a job, but
+    its first rank's place for a person. `given` are the words themselves.
     """
 
     plan: Path
@@ -27,6 +28,7 @@ class Arguments:
     cores: Optional[Tuple[int, ...]]
     lifeline: Optional[int]
     slurm: bool = False
+    at_terminal: bool = False
     inside: bool = False
     given: Tuple[str, ...] = ()
 
@@ -61,6 +63,7 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Arguments:
         cores=tuple(_number("--cores", c) for c in given["--cores"].split(",")) if "--cores" in given else None,
         lifeline=_number("--lifeline", given["--lifeline"]) if "--lifeline" in given else None,
         slurm=slurm,
+        at_terminal="--shell" in given,
         inside="--inside" in given,
         given=tuple(name if name in _FLAGS else f"{name}={value}" for name, value in given.items()),
     )

@@ -96,6 +96,17 @@ def ask(
     return output.decode(errors="replace") if process.returncode == 0 else None
 
 
+def become(argv: Sequence[str], *, env: Mapping[str, str], cwd: str) -> None:
+    """Run `argv` in the place of this process, as its caller would have started it. Raises OSError.
+
+    A program without a slash is looked for on the PATH of `env`.
+    """
+    os.chdir(cwd)
+    for signum in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores, and a program would inherit
+        signal.signal(signum, signal.SIG_DFL)
+    os.execvpe(argv[0], list(argv), dict(env))
+
+
 def converse(argv: Sequence[str], seconds: float, *, env: Optional[Mapping[str, str]] = None) -> Tuple[int, str, str]:
     """The exit code of a command, what it printed, and its errors; 127 with the reason where it cannot be started.
 

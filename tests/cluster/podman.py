@@ -42,7 +42,10 @@ def store(directory: Path) -> Iterator[Podman]:
             pytest.fail(why)
         pytest.skip(why)
     # runc: crun asks more of a kernel than every machine that runs tests gives
-    (directory / "containers.conf").write_text('[engine]\nruntime = "runc"\n')
+    # Locks of its own: those in shared memory are one set for all stores of a host, and tests run beside each other.
+    (directory / "containers.conf").write_text(
+        f'[engine]\nruntime = "runc"\nlock_type = "file"\ntmp_dir = "{directory}/tmp"\n'
+    )
     (directory / "storage.conf").write_text(
         f'[storage]\ndriver = "overlay"\ngraphroot = "{directory}/store"\nrunroot = "{directory}/run"\n'
     )

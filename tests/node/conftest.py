@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -118,16 +119,21 @@ class Agent:
     @property
     def agent_pid(self) -> int:
         """The process of the agent itself, the only child of its guard."""
+        return self._children()[0]
+
+    def _children(self) -> list[int]:
         pid = self.process.pid
-        return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def close(self) -> None:
         """After a test that failed half way nothing is left running."""
         if self.process.poll() is None:
-            inner = self.agent_pid
+            inner = self._children()  # none where it is ending
             self.process.kill()
             self.process.wait()
-            os.kill(inner, signal.SIGKILL)  # its ranks die with it, without their grace period
+            for pid in inner:  # its ranks die with it, without their grace period
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         for pipe in (self.process.stdout, self.process.stderr):
             if pipe:
                 pipe.close()
@@ -146,8 +152,8 @@ def make(tmp_path: Path) -> Iterator[Callable[..., Run]]:
         ranks: int | None = 1,
         argv: Sequence[str] | None = None,
         environment: Sequence[Layer] = (),
-        task: str = "command",
         container: Container | None = None,
+        task: str = "command",
         **job: Any,
     ) -> Run:
         fields: dict[str, Any] = {

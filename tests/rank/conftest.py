@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from primus.launch.config.terms.model import Model
 from primus.launch.task.train import job
 from primus.launch.task.train.pretrain import Settings as Pretrain
 from tests import neutral
+
+from .warm import MODULES, Warm
 
 RANK = Path(primus.rank.__file__).parent
 TIMEOUT = 120  # seconds; a run takes less than ten
@@ -56,39 +58,75 @@ def tiny() -> tuple[Model, Pretrain]:
 def start(
     directory: Path, ranks: int, arguments: Sequence[str], environment: dict[str, str], python: str = sys.executable
 ) -> list[subprocess.Popen[str]]:
-    """Start all ranks of a node; their environment holds nothing of this process but the path and what is given."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    """Start all ranks of a node."""
     return [
         subprocess.Popen(
             [python, *arguments],
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": str(directory),
-                "PRIMUS_RUN_DIR": str(directory),
-                "PRIMUS_METRICS": str(directory / "metrics" / f"rank-{rank}.jsonl"),
-                "RANK": str(rank),
-                "LOCAL_RANK": str(rank),
-                "WORLD_SIZE": str(ranks),
-                "LOCAL_WORLD_SIZE": str(ranks),
-                "MASTER_ADDR": "127.0.0.1",
-                "MASTER_PORT": str(port),
-                **environment,
-            },
+            env=environ,
             cwd=directory,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
+        for environ in environments(directory, ranks, environment)
+    ]
+
+
+def environments(directory: Path, ranks: int, environment: dict[str, str]) -> list[dict[str, str]]:
+    """Of all ranks of a node: nothing of this process but the path and what is given."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return [
+        {
+            "PATH": os.environ["PATH"],
+            "HOME": str(directory),
+            "PRIMUS_RUN_DIR": str(directory),
+            "PRIMUS_METRICS": str(directory / "metrics" / f"rank-{rank}.jsonl"),
+            "RANK": str(rank),
+            "LOCAL_RANK": str(rank),
+            "WORLD_SIZE": str(ranks),
+            "LOCAL_WORLD_SIZE": str(ranks),
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+            **environment,
+        }
         for rank in range(ranks)
     ]
+
+
+_warm: dict[tuple[Any, ...], Warm] = {}
+"""The one that is at work: one has half a gigabyte."""
+
+
+def warm(base: Path, backend: str, python: str, environment: dict[str, str]) -> Warm:
+    """An interpreter with the imports of this backend, which has read at import what these ranks would have read."""
+    given = {name: value for name, value in environment.items() if not name.startswith("PRIMUS_")}
+    key = backend, python, tuple(sorted(given.items()))
+    if key not in _warm:
+        _close()
+        home = base / "home"
+        home.mkdir(exist_ok=True)
+        _warm[key] = Warm(python, MODULES[backend], {"PATH": os.environ["PATH"], "HOME": str(home), **given})
+    return _warm[key]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _none_is_left() -> Iterator[None]:
+    yield
+    _close()
+
+
+def _close() -> None:
+    while _warm:
+        _warm.popitem()[1].close()
 
 
 def runner(base: Path) -> Run:
     """Runs ranks to their end, each time in a new folder. What is not given is `tiny` on made-up data, on one rank.
 
-    `directory` is that of an earlier run, to go on with it; `python` the interpreter of the backend.
+    `directory` is that of an earlier run, to go on with it; `python` the interpreter of the backend. Ranks are forked
+    from one that has imported what they need, but for those that are `fresh` or whose imports are the user's.
     """
     count = iter(range(1000))
 
@@ -105,6 +143,7 @@ def runner(base: Path) -> Run:
         directory: Path | None = None,
         profile: tuple[int, int] | None = None,
         evaluate_only: bool = False,
+        fresh: bool = False,
         **training: Any,
     ) -> Ended:
         directory = directory or base / f"run-{next(count)}"
@@ -121,7 +160,16 @@ def runner(base: Path) -> Run:
         )
         path = directory / "rank.json"
         path.write_text(json.dumps(content))
-        processes = start(directory, ranks, [*options, str(RANK), backend, str(path)], environment or {}, python)
+        environment = environment or {}
+        arguments = [*options, str(RANK), backend, str(path)]
+        if backend in MODULES and not (fresh or options or "PYTHONPATH" in environment):
+            places = [
+                {"environment": environ, "log": str(base / f"{directory.name}-{environ['RANK']}.log")}
+                for environ in environments(directory, ranks, environment)
+            ]
+            codes = warm(base, backend, python, environment).run(arguments, directory, places, TIMEOUT)
+            return Ended(codes, [Path(place["log"]).read_text() for place in places], directory)
+        processes = start(directory, ranks, arguments, environment, python)
         try:
             logs = [process.communicate(timeout=TIMEOUT)[0] for process in processes]
         finally:

@@ -30,7 +30,7 @@ _FRAMEWORKS_OWN = "backend.args."
 _OPEN = ("env.set", "runtime.options")
 # Text, unless it starts like a list or a quoted string: a comma in it is no sweep, a number in it no number.
 _PLAIN_TEXT = {
-    *("console.ranks", "task.command"),
+    *("console.ranks", "run", "task.command"),
     *(f"runtime.{key}" for key in ("time", "nodelist", "exclude", "constraint", "dependency", "gpus_per_node", "mem")),
 }
 

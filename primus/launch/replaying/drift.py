@@ -42,7 +42,7 @@ def compare(then: Surroundings, now: Surroundings) -> list[Drift]:
             found.append(Drift("git commit" if kind == "commit" else kind, "", old, new))
     if then.packages and now.packages:
         found += [Drift("package", *change) for change in _changes(then.packages, now.packages)]
-    if then.environment and now.environment:
+    if then.environment and now.environment is not None:
         found += [
             Drift("environment", *change, matters=not _is_place(change[0]))
             for change in _changes(then.environment, now.environment)

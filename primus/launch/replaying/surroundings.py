@@ -21,14 +21,17 @@ _SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Each value as text; `packages` and `environment` by name. Empty: not known, as what is in an image is here."""
+    """Each value as text; `packages` and `environment` by name. Empty: not known.
+
+    Of what is in an image nothing is known outside of it; the environment is None then.
+    """
 
     device: str
     driver: str
     python: str
     commit: str
     packages: Mapping[str, str]
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] | None
     image: str = ""
 
 
@@ -64,7 +67,9 @@ def here(plan: Plan, place: Place) -> Surroundings:
         python=str(told.get("version") or ""),
         commit=plan.code.commit or "",
         packages=told.get("packages") or {},
-        environment={} if plan.container else {v.name: v.value for v in environment.recorded(resolved, place.environ)},
+        environment=None
+        if plan.container
+        else {v.name: v.value for v in environment.recorded(resolved, place.environ)},
         image=_image(plan),
     )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from primus.launch import outcome
+from primus.launch.problems import JOB_FAILED
 from primus.launch.record.files import node_reports, read_json
 from primus.launch.slurm.controller import State
 from primus.node import rundir
@@ -47,9 +48,11 @@ def write_result(directory: Path, job_id: str, state: State | None, cancelled: b
     said = [words for report in node_reports(directory).values() if (words := _lost(report)) and words not in message]
     message = "; ".join([message, *said])
     started = float(read_json(directory / rundir.HANDLE).get("submitted") or (directory / rundir.PLAN).stat().st_mtime)
-    result = outcome.summary(directory, started, time.time(), killed or cancelled, message)
-    if result["status"] == "FINISHED" and (state is None or state.name != "COMPLETED"):
-        result |= {"status": "FAILED", "exit_code": 1}  # the outcomes are those of an earlier start
+    killed = killed or cancelled
+    result = outcome.summary(directory, started, time.time(), killed, message)
+    of_an_earlier_start = result["status"] == "FINISHED" and (state is None or state.name != "COMPLETED")
+    if of_an_earlier_start or (result["status"] == "KILLED" and not killed):  # nodes saw no more than what ended them
+        result |= {"status": "FAILED", "exit_code": JOB_FAILED}
     rundir.write_json(directory / rundir.RESULT, result)
     return result
 

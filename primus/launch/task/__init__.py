@@ -1,7 +1,10 @@
 """The tasks. Each module holds `Settings` (its YAML as a dataclass) and one of two functions:
 
 - `work(task, request, source, place) -> Work`: a job to be planned, started on nodes and recorded;
-- `act(task, request, console) -> int`: something that Primus itself does, where the user types; returns the exit code.
+- `act(task, request) -> int`: something that Primus itself does, where the user types; returns the exit code.
+
+One that is planned like a job and run otherwise holds beside `work`: `adapted(plan, place) -> Plan`, and `single` as
+that of a runtime.
 """
 
 from dataclasses import dataclass, field

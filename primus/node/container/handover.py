@@ -14,8 +14,9 @@ from primus.node.plan import Plan
 CONTAINER = "PRIMUS_CONTAINER"
 """Variable inside: JSON of engine, image and digest."""
 
-# Of the node's own environment. Not more: CUDA_HOME, PATH and their like are the image's. The user names others.
-_HANDED_ON = ("SLURM_*", "MLFLOW_*", *VISIBILITY)
+# Of the node's own environment. Not more: CUDA_HOME, PATH and their like are the image's. The user names others. The
+# image need not know the user's number, and what asks for a name (torch's compile cache does) takes it from these.
+_HANDED_ON = ("SLURM_*", "MLFLOW_*", *VISIBILITY, "USER", "LOGNAME")
 
 
 def environment(plan: Plan, environ: Mapping[str, str]) -> Dict[str, str]:

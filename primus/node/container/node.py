@@ -15,6 +15,7 @@ class Node:
 
     Numbers of groups, because an image need not know a group by the name `render` that its host gives it. `limits` are
     those of this process, `name=soft:hard`, -1 for none; `name` is its host name.
+    `selinux`: that guards its files.
     """
 
     vendor: str = "cpu"
@@ -25,6 +26,7 @@ class Node:
     gid: int = 0
     limits: Tuple[str, ...] = ()
     name: str = "localhost"
+    selinux: bool = False
 
 
 def survey(gpu: str, root: Path = Path("/")) -> Node:
@@ -40,14 +42,15 @@ def survey(gpu: str, root: Path = Path("/")) -> Node:
     if infiniband:
         devices.append("/dev/infiniband")
     return Node(
-        vendor,
-        tuple(devices),
-        tuple(sorted(groups)),
-        infiniband,
-        os.getuid(),
-        os.getgid(),
-        _limits(),
-        os.uname().nodename,
+        vendor=vendor,
+        devices=tuple(devices),
+        groups=tuple(sorted(groups)),
+        infiniband=infiniband,
+        uid=os.getuid(),
+        gid=os.getgid(),
+        limits=_limits(),
+        name=os.uname().nodename,
+        selinux=_at(root, "/sys/fs/selinux/enforce").exists(),
     )
 
 

@@ -29,6 +29,9 @@ def options(start: Start) -> Tuple[str, ...]:
         # Ranks of one node read each other's memory (process_vm_readv, ROCm's IPC), which needs the right to trace
         # them; ROCm's own guide asks for both: rocm.docs.amd.com, "Running ROCm Docker containers".
         words += ["--cap-add", "SYS_PTRACE", "--security-opt", "seccomp=unconfined"]
+    if start.node.selinux:
+        # It would keep the container from what is mounted; to label the user's data anew would change them for good.
+        words += ["--security-opt", "label=disable"]
     for variable in container.environment:
         if "=" in variable:
             words += ["--env", variable]
@@ -37,10 +40,10 @@ def options(start: Start) -> Tuple[str, ...]:
 
 def user(start: Start) -> Tuple[str, ...]:
     """Files in the run directory belong to who started the job. A number that the image does not know has no home."""
-    if start.container.user:
-        return ("--user", start.container.user)
-    home = ("--env", "HOME=/tmp") if start.node.uid else ()
-    return ("--user", f"{start.node.uid}:{start.node.gid}", *home)
+    chosen = start.container.user or f"{start.node.uid}:{start.node.gid}"
+    number = chosen.partition(":")[0]
+    has_home = number == "0" or not number.isdigit() or any(v.startswith("HOME=") for v in start.container.environment)
+    return ("--user", chosen, *(() if has_home else ("--env", "HOME=/tmp")))
 
 
 def limits(start: Start) -> Tuple[str, ...]:

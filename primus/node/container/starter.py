@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from contextlib import contextmanager, suppress
-from typing import Callable, Dict, Iterator, Mapping, Optional
+from typing import Callable, Dict, Iterator, Mapping, Optional, Tuple
 
 from primus.node import guard, host, process, rundir
 from primus.node.arguments import Arguments
@@ -87,13 +87,21 @@ def prepare(plan: Plan, arguments: Arguments) -> Start:
     """The container of this node. Raises ValueError for what cannot be mounted."""
     assert plan.container
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    words = engine.agent_command(plan.container, package, arguments.again())
+    words = engine.agent_command(plan.container, package, (*arguments.again(), *_cores(arguments)))
     name = engine.container_name(plan, arguments.node_rank, os.urandom(4).hex())
     begun = engine.start(plan, survey(plan.job.gpu), package, name, words)
     wrong = mounts.problems(begun.mounts, engine.separators(plan.container.engine))
     if wrong:
         raise ValueError(f"the container cannot have these mounts on {host.name()}: {'; '.join(wrong)}")
     return begun
+
+
+def _cores(arguments: Arguments) -> Tuple[str, ...]:
+    """Slurm keeps its tasks to some cores, and a daemon's container knows nothing of that: the agent does it again."""
+    usable = sorted(os.sched_getaffinity(0))
+    if arguments.cores is not None or len(usable) == os.cpu_count():
+        return ()
+    return (f"--cores={','.join(map(str, usable))}",)
 
 
 class _Client:

@@ -12,55 +12,77 @@ from typing import Any
 from absl import logging
 from maxtext.common import checkpointing, profiler
 from maxtext.trainers.pre_train import train
+from maxtext.utils import train_utils
 
 from primus.rank.maxtext.metrics import Lines
+from primus.rank.stopping import Stopping
 
 Iteration = Callable[[dict[str, Any], dict[str, Any], dict[str, Any]], Any]
 
 
-def install(rank: dict[str, Any], lines: Lines) -> None:
-    """Save, evaluate and trace as `rank` says; `lines` are told of every step."""
-    checkpointing.maybe_save_checkpoint = partial(_save, rank["checkpoint"]["interval"])
+def install(rank: dict[str, Any], lines: Lines, stopping: Stopping) -> None:
+    """Save, evaluate and trace as `rank` says, and end when asked to; `lines` are told of every step."""
+    checkpointing.maybe_save_checkpoint = partial(_save, rank["checkpoint"]["interval"], stopping)
     train.training_loop_iteration = partial(
-        _iterate, train.training_loop_iteration, rank["evaluation"]["interval"], lines
+        _iterate, train.training_loop_iteration, rank["evaluation"]["interval"], lines, stopping
     )
     if rank["profile"]["steps"]:
         profiler.Profiler = partial(Profile, *rank["profile"]["steps"])
 
 
 def _save(
-    interval: int | None, manager: Any, state: Any, config: Any, data_iterator: Any, step: int | None = None
+    interval: int | None,
+    stopping: Stopping,
+    manager: Any,
+    state: Any,
+    config: Any,
+    data_iterator: Any,
+    step: int | None = None,
 ) -> None:
     """In the place of `maybe_save_checkpoint`, which saves after steps 1, 1 + interval and so on.
 
     `step` None is MaxText's call after the last step, which has been saved by then. Can go when MaxText counts whole
     intervals.
     """
-    if manager is None or interval is None or step is None:
+    if step is None:
         return
-    if (step + 1) % interval == 0 or step + 1 == config.steps:
-        logging.info("saving checkpoint %d, after step %d", step, step + 1)
-        checkpointing.save_checkpoint(manager, step, state, config, data_iterator, force=True)
+    done = step + 1
+    stops = stopping.after(done)
+    if not stops and (manager is None or interval is None or (done % interval and done != config.steps)):
+        return
+    if manager is None:
+        config.get_keys()["enable_checkpointing"] = True
+        manager = train_utils.create_checkpoint_manager(config, None, None)
+    logging.info("saving checkpoint %d, after step %d", step, done)
+    checkpointing.save_checkpoint(manager, step, state, config, data_iterator, force=True)
+    if stops:
+        checkpointing.wait_until_finished(manager)
+        stopping.saved(done)
 
 
 def _iterate(
     own: Iteration,
     interval: int | None,
     lines: Lines,
+    stopping: Stopping,
     device_state: dict[str, Any],
     variables: dict[str, Any],
     constants: dict[str, Any],
 ) -> Any:
     """In the place of `training_loop_iteration`, which does not evaluate after the last step but by chance.
 
-    Can go when MaxText does.
+    The loop asks before every step how many there are to be: so it ends early. Can go when MaxText does both.
     """
     lines.begin(variables["step"] + 1)
     if not isinstance(device_state["p_train_step"], Told):
         device_state["p_train_step"] = Told(device_state["p_train_step"], lines)
+    now = constants
     if interval is not None and variables["step"] + 1 == constants["steps"]:
-        constants = {**constants, "eval_interval": 1, "eval_start_step": 0}
-    return own(device_state, variables, constants)
+        now = {**constants, "eval_interval": 1, "eval_start_step": 0}
+    values = own(device_state, variables, now)
+    if stopping.stopped:
+        constants["steps"] = variables["step"] + 1
+    return values
 
 
 class Told:

@@ -38,7 +38,8 @@ def run(rank: dict[str, Any]) -> None:
 def _train(rank: dict[str, Any]) -> None:
     from maxtext.trainers.pre_train import train
 
-    from primus.rank.maxtext import checkpoints, config, data, evaluate, loop, metrics, schedule
+    from primus.rank.maxtext import checkpoints, config, data, evaluate, loop, metrics, schedule, store
+    from primus.rank.stopping import Stopping
 
     start, only = checkpoints.start(rank), rank["evaluation"]["only"]
     hyperparameters, recorder = config.initialize(config.options(rank, start))
@@ -49,11 +50,12 @@ def _train(rank: dict[str, Any]) -> None:
     data.install(rank)
     schedule.install()
     lines = metrics.install(rank, hyperparameters)
-    loop.install(rank, lines)
     try:
         if only:
             evaluate.evaluate(hyperparameters, recorder, start.step, lines)
         else:
-            train.run(hyperparameters, recorder)
+            with Stopping(store.of_ranks()) as stopping:
+                loop.install(rank, lines, stopping)
+                train.run(hyperparameters, recorder)
     finally:
         lines.close()

@@ -88,6 +88,7 @@ class Saving:
     def __init__(self, folder: Path, keep: int) -> None:
         self._folder = folder
         self._keep = keep
+        self.last: int | None = None  # the step that was saved last, by this start
 
     def install(self) -> None:
         """For good: a rank trains once."""
@@ -100,6 +101,7 @@ class Saving:
             if step == get_args().iteration:
                 return  # it came from there, and is not to be written over
             save_checkpoint_and_time(step, *rest, **named)
+            self.last = step
             if get_args().rank == 0:
                 prune(self._folder, self._keep)
 

@@ -35,7 +35,7 @@ def _train(rank: dict[str, Any]) -> None:
     from megatron.training.argument_utils import pretrain_cfg_container_from_args
 
     from primus.rank import checkpoints as places
-    from primus.rank.megatron import arguments, checkpoints, cpu, data, metrics, model, profile
+    from primus.rank.megatron import arguments, checkpoints, cpu, data, metrics, model, profile, stopping
     from primus.rank.megatron.evaluation import Evaluation
     from primus.rank.throughput import Throughput
 
@@ -50,11 +50,17 @@ def _train(rank: dict[str, Any]) -> None:
     throughput = Throughput(rank["throughput"], args.world_size, device, metrics.precision(args))
     metrics.Steps(file, throughput).install()
     Evaluation(file, provider).install()
-    checkpoints.Saving(own, rank["checkpoint"]["keep"]).install()
+    saving = checkpoints.Saving(own, rank["checkpoint"]["keep"])
+    saving.install()
+    stopping.Asked(own, saving).install()
     if not on_gpu:
         cpu.before_pretrain()
     config = pretrain_cfg_container_from_args(args, model.model_config(args, rank["frequencies"]))
-    pretrain(config, provider, ModelType.encoder_or_decoder, forward_step)
+    try:
+        pretrain(config, provider, ModelType.encoder_or_decoder, forward_step)
+    except SystemExit as early:  # as Megatron ends when it ends before its last step
+        if early.code:
+            raise
     torch.distributed.destroy_process_group()
 
 

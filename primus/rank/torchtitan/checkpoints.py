@@ -13,6 +13,7 @@ from torchtitan.components.checkpointer import CheckpointManager
 
 from primus.rank import checkpoints
 from primus.rank.problems import Refused
+from primus.rank.stopping import Stopping
 
 METADATA = ".metadata"  # PyTorch writes it last, by renaming: a folder that has it is complete
 
@@ -26,17 +27,19 @@ def config(rank: dict[str, Any]) -> "Checkpoints.Config":
     folder = checkpoints.directory(rank)
     begun = bool(complete(folder))
     load = str(_to_load(asked["load"])) if asked["load"] and not begun else None
-    writes = asked["interval"] is not None and not rank["evaluation"]["only"]
+    only = rank["evaluation"]["only"]
     return Checkpoints.Config(
-        enable=begun or load is not None or writes,
-        load_only=not writes,
+        enable=begun or load is not None or not only,
+        load_only=only,
         folder=str(folder),
-        interval=asked["interval"] or 1,
+        # Without one, that in which processes of a loader (`dataloader.num_workers`) note their place in the data.
+        interval=asked["interval"] or 100,
         initial_load_path=load,
         initial_load_model_only=load is not None,
         last_save_model_only=False,
         keep_latest_k=max(asked["keep"], 2) if asked["keep"] else 0,  # 1 is refused
         _keep=asked["keep"],
+        _regularly=asked["interval"] is not None,
     )
 
 
@@ -50,17 +53,38 @@ class Checkpoints(CheckpointManager):
 
     @dataclass(kw_only=True, slots=True)
     class Config(CheckpointManager.Config):
-        """`_keep`: the newest so many stay (0: all). With the underscore it is no option of TorchTitan's."""
+        """`_keep`: the newest so many stay (0: all). `_regularly`: not only when asked to stop.
+
+        With the underscore they are no options of TorchTitan's.
+        """
 
         _keep: int = 0
+        _regularly: bool = True
 
     loaded_step = 0  # that of the checkpoint which was loaded; 0 where its folder does not say
+    stopping: Stopping | None = None  # while it trains
 
     def __init__(self, config: Config, **parts: Any) -> None:
         super().__init__(config, **parts)
         if self.enable:
             self._keep = config._keep
+            self._regularly = config._regularly
             self.states["random"] = RandomNumbers()
+
+    def save(self, curr_step: int, last_step: bool = False) -> bool:
+        """Called after every step; a step that training ends after because it was asked to is saved whole."""
+        stops = self.stopping is not None and self.stopping.after(curr_step)
+        saved = super().save(curr_step, last_step and not stops)
+        if stops and saved and self.stopping:
+            self.maybe_wait_for_staging()
+            self.maybe_wait_for_saving()
+            self.stopping.saved(curr_step)
+        return bool(saved)
+
+    def _should_save(self, curr_step: int, last_step: bool = False) -> bool:
+        if self.stopping is not None and self.stopping.stopped:
+            return bool(not self.load_only)
+        return bool(self._regularly and super()._should_save(curr_step, last_step))
 
     def dcp_load(self, state_dict: dict[str, Any], checkpoint_id: str, from_hf: bool, from_quantized: bool) -> None:
         """Called with what to load and from where."""

@@ -1,4 +1,4 @@
-"""From `rank.json` to a `torchtitan.trainer.Trainer.Config`."""
+"""From `rank.json` to the config of TorchTitan's Trainer."""
 
 import math
 import os
@@ -11,7 +11,6 @@ from torchtitan.components.optimizer import OptimizersContainer, ParamGroupConfi
 from torchtitan.config import CompileConfig, DebugConfig, ParallelismConfig, TrainingConfig
 from torchtitan.distributed.activation_checkpoint import FullAC, SelectiveAC
 from torchtitan.tools.profiler import Profiler
-from torchtitan.trainer import Trainer
 
 from primus.node.typed import read
 from primus.rank import tokenizer
@@ -21,13 +20,14 @@ from primus.rank.torchtitan.evaluation import Evaluation
 from primus.rank.torchtitan.metrics import Metrics
 from primus.rank.torchtitan.model import Dimensions, model_spec
 from primus.rank.torchtitan.schedule import Schedule
+from primus.rank.torchtitan.training import Training
 
 _LOSS_CHUNKS = 8  # TorchTitan's own default
 _RECOMPUTATION = {"none": None, "selective": SelectiveAC.Config, "full": FullAC.Config}
 
 
-def trainer_config(rank: dict[str, Any]) -> Trainer.Config:
-    """The config of TorchTitan's Trainer. Raises Refused when a file is missing or something does not fit."""
+def trainer_config(rank: dict[str, Any]) -> Training.Config:
+    """The config of the trainer. Raises Refused when a file is missing or something does not fit."""
     options = rank["trainer"]
     dimensions = read(Dimensions, rank["model"], "model")
     spec = quantization.quantize(model_spec(dimensions), options["quantization"], options["compile"]["enable"])
@@ -37,7 +37,7 @@ def trainer_config(rank: dict[str, Any]) -> Trainer.Config:
     training = _training(options["training"], parallelism)
     reading = data.Reading(options["debug"]["seed"], training.seq_len, _readers(parallelism))
     recomputation = _RECOMPUTATION[options["activation_checkpoint"]]
-    return Trainer.Config(
+    return Training.Config(
         model_spec=spec,
         loss=ChunkedLossWrapper.Config(
             num_chunks=math.gcd(_LOSS_CHUNKS, training.seq_len // parallelism.context_parallel_degree),

@@ -62,4 +62,5 @@ def _work(config: Any, *, evaluate_only: bool) -> None:
             trainer.train()
     finally:
         trainer.close()
+    torch.distributed.barrier()  # rank 0 has the store of all, and the others may be evaluating or saving yet
     torch.distributed.destroy_process_group()

@@ -1,6 +1,7 @@
 """What is said to docker."""
 
 from primus.node.container.docker import argv, endings, pull
+from primus.node.container.node import Node
 
 from .starts import AMD, INFINIBAND, NVIDIA, SOMEBODY, follows, start
 
@@ -39,7 +40,13 @@ def test_infiniband_comes_with_memory_that_may_be_pinned_unless_the_user_limits_
 
 def test_somebody_is_themselves_with_a_home_that_is_there() -> None:
     assert follows(argv(start("docker", SOMEBODY)), "--user", "1000:100", "--env", "HOME=/tmp")
+    assert follows(argv(start("docker", user="1000")), "--user", "1000", "--env", "HOME=/tmp")
     assert follows(argv(start("docker", SOMEBODY, user="root")), "--user", "root", "some/image:1")
+    assert "HOME=/tmp" not in argv(start("docker", SOMEBODY, environment=("HOME=/home/me",)))
+
+
+def test_where_selinux_guards_files_the_container_may_use_its_mounts_all_the_same() -> None:
+    assert follows(argv(start("docker", Node(selinux=True))), "--security-opt", "label=disable")
 
 
 def test_shared_memory_of_its_own_takes_the_place_of_the_hosts() -> None:

@@ -23,7 +23,7 @@ def plan(make: Callable[..., Run]) -> Plan:
 def test_secrets_slurm_mlflow_devices_and_what_the_user_named_go_in_and_nothing_else(plan: Plan) -> None:
     assert plan.container
     plan = replace(plan, container=replace(plan.container, environment=("NCCL_*", "X=y")))
-    mine = {"HF_TOKEN": "s", "SLURM_JOB_ID": "1", "CUDA_VISIBLE_DEVICES": "0", "NCCL_DEBUG": "INFO"}
+    mine = {"HF_TOKEN": "s", "SLURM_JOB_ID": "1", "CUDA_VISIBLE_DEVICES": "0", "NCCL_DEBUG": "INFO", "USER": "me"}
     others = {"PATH": "/bin", "CUDA_HOME": "/usr/local/cuda", "A": "other", "X": "z", "OTHER_TOKEN": "t"}
     assert handover.environment(plan, {**mine, **others}) == mine
 

@@ -33,6 +33,11 @@ def test_amds_devices_come_with_the_groups_that_own_them(tmp_path: Path) -> None
     assert (found.vendor, found.devices, found.groups) == ("amd", ("/dev/kfd", "/dev/dri"), (44, 109))
 
 
+def test_a_guard_of_files_is_noticed(tmp_path: Path) -> None:
+    write(tmp_path / "sys/fs/selinux/enforce", "1")
+    assert survey("cpu", tmp_path).selinux
+
+
 def test_infiniband_is_given_where_it_is(tmp_path: Path) -> None:
     write(tmp_path / "dev/infiniband/uverbs0", "")
     found = survey("cpu", tmp_path)

@@ -119,6 +119,19 @@ print(os.getuid(), os.getgid())
     assert run.messages() == ["x one None a b", f"(512, 600) {32 << 20}", "0 7"]
 
 
+@pytest.mark.skipif(os.cpu_count() == 1, reason="there is no core to leave out")
+def test_ranks_are_kept_to_the_cores_that_the_starter_has(contained: Make) -> None:
+    before = os.sched_getaffinity(0)
+    one = {min(before)}
+    os.sched_setaffinity(0, one)
+    try:
+        run = contained("import os; print(os.sched_getaffinity(0))")
+        run.finish()
+    finally:
+        os.sched_setaffinity(0, before)
+    assert run.messages() == [str(one)]
+
+
 def test_a_secret_is_in_no_command_line_no_inspection_and_no_file_of_the_engine(
     contained: Make, docker: Docker, layer: Callable[..., Layer]
 ) -> None:

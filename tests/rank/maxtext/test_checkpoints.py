@@ -64,12 +64,17 @@ def test_the_losses_of_an_interrupted_training_equal_those_of_a_whole_one(
     assert losses(done) == losses(whole)
 
 
-def test_so_do_those_of_two_ranks(run: Run) -> None:
-    whole = run(ranks=2, steps=20, **TWENTY)
+@pytest.fixture(scope="module")
+def whole_on_two(run: Run) -> Ended:
+    """Twenty steps at once, on two ranks."""
+    return run(ranks=2, steps=20, **TWENTY)
+
+
+def test_so_do_those_of_two_ranks(run: Run, whole_on_two: Ended) -> None:
     half = run(ranks=2, steps=10, **TWENTY, **WRITTEN)
     rest = run(ranks=2, steps=20, directory=half.directory, **TWENTY, **WRITTEN)
     assert rest.exit_codes == [0, 0], rest.logs
-    assert losses(rest) == losses(whole)
+    assert losses(rest) == losses(whole_on_two)
     other = run(steps=30, directory=half.directory, **TWENTY, **WRITTEN)
     assert other.exit_codes == [2]
     assert "was written by 2 ranks, and there are 1 now" in other.logs[0]
@@ -88,6 +93,30 @@ def test_a_rank_killed_while_it_writes_goes_on_from_the_checkpoint_before(
     assert "restoring from this run's directory step 4" in rest.logs[0]
     by_step = {line["step"]: line["loss"] for line in rest.metrics()}  # of lines for one step the last
     assert list(by_step.values()) == losses(whole)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "interval"),
+    [pytest.param(1, None, id="one rank that is never to save"), pytest.param(2, 10, id="two that save now and then")],
+)
+def test_ranks_that_are_asked_to_stop_save_and_end_and_go_on_as_if_nothing_had_been(
+    run: Run, whole: Ended, whole_on_two: Ended, tmp_path: Path, ranks: int, interval: int | None
+) -> None:
+    asked = {**run.keywords["environment"], "PRIMUS_STOP_FILE": str(tmp_path / "stop")}  # type: ignore[attr-defined]  # a partial
+    (tmp_path / "stop").touch()
+    checkpoint = neutral.checkpoint(interval=interval, keep=1)
+    course = {"ranks": ranks, "steps": 20, "checkpoint": checkpoint, "environment": asked, **TWENTY}
+    first = run(**course)
+    assert first.exit_codes == [0] * ranks, first.logs
+    last = len(losses(first))
+    assert 1 <= last <= 5, "the loop runs ahead of the device"
+    assert first.logs[0].count("asked to stop") == 1
+    assert f"INFO asked to stop: checkpoint of step {last} is saved" in first.logs[0]
+    assert names(first) == [str(last - 1)], "MaxText counts steps from 0"
+    (tmp_path / "stop").unlink()
+    rest = run(**course, directory=first.directory)
+    assert rest.exit_codes == [0] * ranks, rest.logs
+    assert losses(rest) == losses(whole if ranks == 1 else whole_on_two)
 
 
 def test_a_new_run_begins_with_the_weights_of_a_checkpoint_alone(run: Run, whole: Ended, half: Ended) -> None:

@@ -50,7 +50,7 @@ def text(files: str) -> Data:
 @pytest.fixture(scope="module")
 def trained(run: Run, text: Data) -> Ended:
     """One rank from the first step to the last."""
-    ended = run(data=text, **COURSE)
+    ended = run(data=text, fresh=True, **COURSE)
     assert ended.exit_codes == [0], ended.logs
     return ended
 
@@ -89,10 +89,10 @@ def test_held_out_text_is_evaluated_at_the_interval_and_at_the_end(trained: Ende
     ],
 )
 def test_ten_steps_and_ten_more_are_twenty(
-    run: Run, text: Data, trained: Ended, ranks: int, parallel: dict[str, int]
+    run: Run, text: Data, trained: Ended, trained_on_two: Ended, ranks: int, parallel: dict[str, int]
 ) -> None:
     course = {**COURSE, "data": text, "ranks": ranks, "parallel": neutral.parallel(**parallel)}
-    whole = trained if ranks == 1 else run(**course)
+    whole = trained if ranks == 1 else trained_on_two if not parallel else run(**course)
     assert whole.exit_codes == [0] * ranks, whole.logs
     first = run(**course | {"steps": 10})
     assert first.exit_codes == [0] * ranks, first.logs
@@ -103,6 +103,36 @@ def test_ten_steps_and_ten_more_are_twenty(
     assert steps(both) == steps(whole)
     writers = [bool(both.metrics(rank)) for rank in range(ranks)]
     assert writers.count(True) == 1
+
+
+@pytest.fixture(scope="module")
+def trained_on_two(run: Run, text: Data) -> Ended:
+    """Two ranks, which shard the optimizer, from the first step to the last."""
+    return run(data=text, ranks=2, **COURSE)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "interval"),
+    [pytest.param(1, None, id="one rank that is never to save"), pytest.param(2, 1, id="two that always save")],
+)
+def test_ranks_that_are_asked_to_stop_save_and_end_and_go_on_as_if_nothing_had_been(
+    run: Run, text: Data, trained: Ended, trained_on_two: Ended, tmp_path: Path, ranks: int, interval: int | None
+) -> None:
+    asked = {**run.keywords["environment"], "PRIMUS_STOP_FILE": str(tmp_path / "stop")}  # type: ignore[attr-defined]  # a partial
+    (tmp_path / "stop").touch()
+    checkpoint = neutral.checkpoint(interval=interval, keep=1)
+    course = {**COURSE, "data": text, "ranks": ranks, "checkpoint": checkpoint, "environment": asked}
+    first = run(**course)
+    assert first.exit_codes == [0] * ranks, first.logs
+    last = len(first.losses())
+    assert 1 <= last <= 3
+    assert first.logs[0].count("asked to stop") == 1
+    assert f"INFO asked to stop: checkpoint of step {last} is saved" in first.logs[0]
+    assert [path.name for path in (first.directory / "checkpoints").glob("iter_*")] == [f"iter_{last:07}"]
+    (tmp_path / "stop").unlink()
+    rest = run(**course, directory=first.directory)
+    assert rest.exit_codes == [0] * ranks, rest.logs
+    assert steps(rest) == steps(trained if ranks == 1 else trained_on_two)
 
 
 def test_a_kill_while_a_checkpoint_is_written_leaves_the_former_one(run: Run, text: Data, trained: Ended) -> None:
@@ -232,6 +262,6 @@ def test_an_interpreter_without_megatron_says_how_to_get_one(run: Run) -> None:
     bare = subprocess.run(
         [sys.executable, "-I", "-c", "import sys; print(sys._base_executable)"], capture_output=True, text=True
     )
-    ended = run(python=bare.stdout.strip(), environment={"PATH": os.environ["PATH"]})
+    ended = run(python=bare.stdout.strip(), environment={"PATH": os.environ["PATH"]}, fresh=True)
     assert ended.exit_codes == [3]
     assert "Mend it with: primus task=setup backend=megatron" in ended.logs[0]

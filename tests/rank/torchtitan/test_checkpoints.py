@@ -64,8 +64,14 @@ def test_the_losses_of_an_interrupted_training_equal_those_of_a_whole_one(
     assert names(rest) == ["step-20"], "one complete checkpoint was to be kept"
 
 
-def test_so_do_those_of_two_ranks(run: Run) -> None:
-    whole = run(ranks=2, steps=20, **TWENTY)
+@pytest.fixture(scope="module")
+def whole_on_two(base: Run) -> Ended:
+    """Twenty steps at once, on two ranks."""
+    return base(ranks=2, steps=20, **TWENTY)
+
+
+def test_so_do_those_of_two_ranks(run: Run, whole_on_two: Ended) -> None:
+    whole = whole_on_two
     half = run(ranks=2, steps=10, **TWENTY, **WRITTEN)
     rest = run(ranks=2, steps=20, directory=half.directory, **TWENTY, **WRITTEN)
     assert rest.exit_codes == [0, 0], rest.logs
@@ -95,6 +101,30 @@ def test_without_an_interval_nothing_is_written_but_an_earlier_checkpoint_goes_o
     assert [line["step"] for line in rest.metrics()] == [11]
     assert names(half) == ["step-10"]
     assert not (rest.directory / "checkpoints").exists()
+
+
+@pytest.mark.parametrize(
+    ("ranks", "interval"),
+    [pytest.param(1, None, id="one rank that is never to save"), pytest.param(2, 1, id="two that always save")],
+)
+def test_ranks_that_are_asked_to_stop_save_and_end_and_go_on_as_if_nothing_had_been(
+    run: Run, whole: Ended, whole_on_two: Ended, tmp_path: Path, ranks: int, interval: int | None
+) -> None:
+    asked = {"PRIMUS_STOP_FILE": str(tmp_path / "stop")}
+    (tmp_path / "stop").touch()
+    course = {"ranks": ranks, "steps": 20, "checkpoint": neutral.checkpoint(interval=interval, keep=1), **TWENTY}
+    first = run(environment=asked, **course)
+    assert first.exit_codes == [0] * ranks, first.logs
+    last = len(first.losses())
+    assert 1 <= last <= 3
+    assert first.logs[0].count("asked to stop") == 1
+    assert f"INFO asked to stop: checkpoint of step {last} is saved" in first.logs[0]
+    assert names(first) == [f"step-{last}"]
+    (tmp_path / "stop").unlink()
+    rest = run(directory=first.directory, environment=asked, **course)
+    assert rest.exit_codes == [0] * ranks, rest.logs
+    assert f"Training starts at step {last + 1}" in rest.logs[0]
+    assert rest.losses() == (whole if ranks == 1 else whole_on_two).losses()
 
 
 def test_a_new_run_begins_with_the_weights_alone_whatever_its_parallelism(run: Run, half: Ended) -> None:

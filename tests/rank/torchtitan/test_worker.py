@@ -36,7 +36,7 @@ def files(tmp_path: Path) -> str:
 
 
 def test_a_rank_trains_and_writes_every_step(run: Run, files: str) -> None:
-    ended = run(data=neutral.data("text", files=files), steps=20)
+    ended = run(data=neutral.data("text", files=files), steps=20, fresh=True)
     assert ended.exit_codes == [0], ended.logs
     metrics = ended.metrics()
     assert [line["step"] for line in metrics] == list(range(1, 21))

@@ -1,0 +1,61 @@
+"""The processes of a run on this host, found by /proc: whoever started them may be gone."""
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+from primus.launch.handle import Handle
+from primus.node import process, rundir
+
+
+def agents(directory: Path) -> list[int]:
+    """The node's own processes of a run, the outermost first: guard and agent; not those in a container."""
+    found = [pid for pid in _of_plan(directory) if b"--inside" not in _words(pid, "cmdline")]
+    return sorted(found, key=lambda pid: (process.began(pid) or 0, pid))
+
+
+def ranks(directory: Path) -> list[int]:
+    """Ranks of a run, and what they started: those that have its directory in their environment."""
+    variable = os.fsencode(f"PRIMUS_RUN_DIR={directory}")
+    return [pid for pid in _pids() if variable in _words(pid, "environ")]
+
+
+def of(directory: Path) -> list[int]:
+    """All processes of a run, of its agents and of its ranks, that can be seen from here."""
+    return sorted({*_of_plan(directory), *ranks(directory)})
+
+
+def ask_to_end(pid: int, still: Handle | None = None) -> bool:
+    """SIGTERM to a process; `still`: only if it is the owner that this handle names. False: it is gone.
+
+    Raises PermissionError for a process of another user.
+    """
+    try:
+        fd = os.pidfd_open(pid)  # from here on the number can not become another process's
+    except ProcessLookupError:
+        return False
+    try:
+        if still and not still.alive():
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(fd, signal.SIGTERM)
+        return True
+    finally:
+        os.close(fd)
+
+
+def _of_plan(directory: Path) -> list[int]:
+    plan = os.fsencode(directory / rundir.PLAN)
+    return [pid for pid in _pids() if {plan, b"--plan=" + plan}.intersection(_words(pid, "cmdline")[1:])]
+
+
+def _pids() -> list[int]:
+    return sorted(int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid())
+
+
+def _words(pid: int, name: str) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes().split(b"\0")
+    except OSError:  # it has ended, or is another user's
+        return []

@@ -1,0 +1,34 @@
+"""The srun that opens a terminal in an allocation of its own. Pure."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+
+from primus.launch.place import Place
+from primus.launch.slurm.options import Settings, directives
+from primus.launch.slurm.script import shell_words
+from primus.node.container import mounts, pyxis
+from primus.node.plan import Plan
+
+PTY = "--pty"
+
+_OF_BATCH_ALONE = ("kill-on-invalid-dep", "requeue", "no-requeue", "signal")
+
+
+def argv(settings: Settings, plan: Plan, place: Place, program: Sequence[str]) -> tuple[str, ...]:
+    """srun with the options that sbatch would get, for one node; `program` is what the node runs, after `setup`.
+
+    Raises BadRequest for options as `directives` does.
+    """
+    given = [(n, v) for n, v in directives(replace(settings, nodes=1), plan.run_id) if n not in _OF_BATCH_ALONE]
+    given += [("ntasks", "1"), ("chdir", str(place.directory)), ("export", "ALL"), ("mpi", "none")]
+    options = [f"--{name}" if value is None else f"--{name}={value}" for name, value in given]
+    words = tuple(program)
+    if plan.container and plan.container.engine == "pyxis":
+        seen = mounts.of_plan(plan, str(place.primus))
+        options += pyxis.srun_options(plan.container, seen, plan.job.directory)
+        words = (plan.container.python, *words[1:])
+    if settings.setup:
+        lines = [f"{shell_words(line, 'runtime.setup')} || exit" for line in settings.setup]
+        words = ("bash", "-c", "\n".join([*lines, f"exec {shlex.join(words)}"]))
+    return ("srun", *options, PTY, *words)
