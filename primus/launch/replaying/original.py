@@ -95,11 +95,11 @@ def register(original: Original, arguments: Arguments) -> str:
         saved["tracking"]["uri"] = None
     if original.purpose == "evaluate":
         saved["task"] = {**saved["task"], "name": "train/evaluate"}
-    defaults = [{group: None} for group in catalog.GROUPS]
-    overrides = [
-        d for d in base.pop("defaults") if isinstance(d, Mapping) and str(next(iter(d))).startswith("override ")
-    ]
-    node = OmegaConf.create({"defaults": ["_self_", *defaults, *overrides], **base, **saved})
+    groups = [{group: None} for group in catalog.GROUPS]
+    given = base.pop("defaults")
+    overrides = [d for d in given if isinstance(d, Mapping) and str(next(iter(d))).startswith("override ")]
+    files = [d for d in given if isinstance(d, str)]  # `_self_` first
+    node = OmegaConf.create({"defaults": [*files, *groups, *overrides], **base, **saved})
     ConfigStore.instance().store(name=_NAME, node=node, provider="replay")
     return _NAME
 
