@@ -54,7 +54,7 @@ def _defaults(group: str, name: str) -> dict[str, Any]:
     content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     given = content.pop("defaults", [])
     # A file of the whole config has the keys of its group below the group's name.
-    own: dict[str, Any] = {**content.get(group, content)}
+    own: dict[str, Any] = dict(content.get(group, content))
     for word in given:
         if isinstance(word, str) and word.endswith("@_here_"):
             own = _defaults(group, word.removesuffix("@_here_")) | own
