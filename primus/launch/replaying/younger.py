@@ -51,7 +51,7 @@ def _defaults(group: str, name: str) -> dict[str, Any]:
     path: Path = catalog.conf_dir() / group / f"{name}.yaml"
     if not path.is_file():
         return {}
-    content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     given = content.pop("defaults", [])
     # A file of the whole config has the keys of its group below the group's name.
     own: dict[str, Any] = dict(content.get(group, content))
