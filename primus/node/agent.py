@@ -91,7 +91,7 @@ class _Agent:
         except ValueError as error:
             return unfit(str(error), BAD_REQUEST)
         if allocation is None:
-            outcome = self._run_ranks(lambda ranks, asked: alone(self._plan.run_id, asked))
+            outcome = self._run_ranks(lambda ranks, asked, gpus: alone(self._plan.run_id, asked))
         else:
             outcome = self._run_among_others(allocation)
         self._loop.close()
@@ -136,8 +136,9 @@ class _Agent:
             return unfit(str(error))
         except ValueError as error:
             return unfit(str(error), BAD_REQUEST)
-        if part.warning:
-            self._say(part.warning, "WARN")
+        for warning in part.warnings:
+            self._say(warning, "WARN")
+        facts.add(part.known())
         facts.found(part.cpu, part.devices, part.world, recorded(part.environment, part.base))
         interval = plan.job.metrics_interval
         watch = Watch(part, self._directory, interval, self._loop, self._ranks, self._requests, facts, self._say)

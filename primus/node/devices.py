@@ -9,11 +9,13 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 CUDA, HIP, ROCR = "CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"
 VISIBILITY = (CUDA, HIP, ROCR)
 
-# PCI device ids of vendor 1002 (pci.ids); the driver's files give no marketing name.
+# PCI device ids of vendor 1002 (https://pci-ids.ucw.cz; virtual functions: https://github.com/ROCm/gpu-operator); the
+# driver's files give no marketing name.
 _AMD_MODELS = {
-    0x7408: "MI250X", 0x740C: "MI250X", 0x740F: "MI210",
+    0x7408: "MI250X", 0x740C: "MI250X", 0x740F: "MI210", 0x7410: "MI210",
     0x74A0: "MI300A", 0x74A1: "MI300X", 0x74A2: "MI308X", 0x74A5: "MI325X", 0x74A9: "MI300X", 0x74B5: "MI300X",
-    0x75A0: "MI350X", 0x75A3: "MI355X",
+    0x74B9: "MI325X", 0x74BD: "MI300X",
+    0x75A0: "MI350X", 0x75A3: "MI355X", 0x75A8: "MI350P", 0x75B0: "MI350X", 0x75B3: "MI355X",
 }  # fmt: skip
 
 
@@ -21,7 +23,8 @@ _AMD_MODELS = {
 class Devices:
     """The accelerators that a job may use: `visible` are their names for the visibility variable (indices or UUIDs).
 
-    `vendor` is nvidia, amd or cpu; on cpu `count` is 0 and `model` and `driver` are empty.
+    `vendor` is nvidia, amd or cpu; on cpu `count` is 0 and `model` and `driver` are empty. `pci` are the ids of the
+    kinds of GPU there are, `10de:2335` (empty: not known).
     """
 
     vendor: str
@@ -29,6 +32,7 @@ class Devices:
     count: int
     visible: Tuple[str, ...]
     driver: str
+    pci: Tuple[str, ...] = ()
 
     @property
     def variable(self) -> Optional[str]:
@@ -40,6 +44,7 @@ class Devices:
 class _Gpu:
     model: str
     uuid: str
+    pci: str = ""
 
 
 NONE = Devices("cpu", "", 0, (), "")
@@ -68,7 +73,7 @@ def restrict(devices: Devices, names: Sequence[str]) -> Devices:
     if missing:
         there = ", ".join(devices.visible) or "none"
         raise ValueError(f"device {', '.join(missing)} is not visible on this node; there are: {there}")
-    return Devices(devices.vendor, devices.model, len(names), tuple(names), devices.driver)
+    return Devices(devices.vendor, devices.model, len(names), tuple(names), devices.driver, devices.pci)
 
 
 def is_one_of(model: str, patterns: Sequence[str]) -> bool:
@@ -106,7 +111,8 @@ def hidden(root: Path = Path("/")) -> Dict[str, str]:
 
 def _devices(vendor: str, gpus: Sequence[_Gpu], visible: Sequence[str], driver: str) -> Devices:
     models = ", ".join(dict.fromkeys(gpu.model for gpu in gpus))
-    return Devices(vendor, models, len(visible), tuple(visible), driver)
+    ids = tuple(dict.fromkeys(gpu.pci for gpu in gpus if gpu.pci))
+    return Devices(vendor, models, len(visible), tuple(visible), driver, ids)
 
 
 def _indices(gpus: Sequence[_Gpu]) -> List[str]:
@@ -133,8 +139,14 @@ def _nvidia(root: Path) -> List[_Gpu]:
     for path in _glob(root / "proc/driver/nvidia/gpus", "*/information"):
         fields = _fields(_read(path), ":")
         if fields.get("GPU Excluded") != "Yes" and (not nodes or fields.get("Device Minor", "") in nodes):
-            gpus.append(_Gpu(fields.get("Model", "NVIDIA GPU"), fields.get("GPU UUID", "")))
+            model, uuid = fields.get("Model", "NVIDIA GPU"), fields.get("GPU UUID", "")
+            gpus.append(_Gpu(model, uuid, _pci(root / "sys/bus/pci/devices" / path.parent.name)))
     return gpus or [_Gpu("NVIDIA GPU", "") for _ in nodes]
+
+
+def _pci(device: Path) -> str:
+    vendor, number = _read(device / "vendor"), _read(device / "device")
+    return f"{vendor[2:]}:{number[2:]}" if vendor and number else ""
 
 
 def _nvidia_driver(root: Path) -> str:
@@ -152,7 +164,8 @@ def _amd(root: Path) -> List[_Gpu]:
         fields = _fields(_read(path), " ")  # empty for a GPU that this container may not use
         usable = not rendering or f"renderD{fields.get('drm_render_minor')}" in rendering
         if _number(fields, "simd_count") > 0 and usable:
-            gpus.append(_Gpu(_amd_model(fields), f"GPU-{_number(fields, 'unique_id'):016x}"))
+            pci = f"{_number(fields, 'vendor_id'):04x}:{_number(fields, 'device_id'):04x}"
+            gpus.append(_Gpu(_amd_model(fields), f"GPU-{_number(fields, 'unique_id'):016x}", pci))
     return gpus
 
 

@@ -94,8 +94,9 @@ def placeholders(run_dir: str, run_id: str, devices: Devices, world: World) -> D
 
 
 def overlay(base: Mapping[str, str], layers: Sequence[Layer]) -> Dict[str, str]:
-    """`base` with the layers' values as the plan has them: before any placeholder can be known."""
-    given = {v.name: v.value for layer in layers for v in layer.variables if v.value is not None}
+    """`base` with the layers' values as the plan has them: before any placeholder or the GPUs can be known."""
+    certain = [layer for layer in layers if layer.only is None]
+    given = {v.name: v.value for layer in certain for v in layer.variables if v.value is not None}
     return {**base, **given}
 
 

@@ -3,7 +3,7 @@
 import resource
 import socket
 import time
-from typing import Dict, List, Optional, Set
+from typing import Dict, List, Mapping, Optional, Set
 
 from primus.node import network
 from primus.node.channel import Link, Message, listen
@@ -23,6 +23,7 @@ class First(Nodes):
         self._links: Dict[int, Link] = {}
         self._pending: Set[Link] = set()
         self._ready: Dict[int, int] = {}
+        self._gpus: Dict[int, str] = {}
         self._left: Set[int] = set()
         self._listener: Optional[socket.socket] = None
 
@@ -42,12 +43,12 @@ class First(Nodes):
             late = [self._names[n] for n in others if n not in self._links]
             raise NotMet(f"{listed(late)} did not come to {self._name} within {self._party.within:g} s")
 
-    def agree(self, ranks: int, asked: Optional[str]) -> Meeting:
+    def agree(self, ranks: int, asked: Optional[str], gpus: str) -> Meeting:
         """Give out where the ranks meet, once every node has as many ranks as this one.
 
         Raises NotMet, with the names, where they have not, PlanError when the port that the plan asks for is not free.
         """
-        self._ready[0] = ranks
+        self._ready[0], self._gpus[0] = ranks, gpus
         if not self._wait(lambda: len(self._ready) == len(self._names), self._party.within):
             late = [name for n, name in enumerate(self._names) if n not in self._ready]
             raise NotMet(f"{listed(late)} did not say within {self._party.within:g} s what devices it has")
@@ -56,7 +57,7 @@ class First(Nodes):
         address = self._links[1].address
         port = free_port(self._party.run_id, asked)
         self._send_all({"world": [address, port]})
-        return Meeting(address, port, network.interface(address))
+        return Meeting(address, port, network.interface(address), _unlike(self._names, self._gpus))
 
     def _accept(self) -> None:
         assert self._listener is not None
@@ -109,7 +110,7 @@ class First(Nodes):
 
     def _hear(self, n: int, message: Message) -> None:
         if "ready" in message:
-            self._ready[n] = int(message["ready"])
+            self._ready[n], self._gpus[n] = int(message["ready"]), str(message.get("gpus", ""))
         elif "farewell" in message:
             self._left.add(n)
         elif "end" in message:
@@ -165,10 +166,21 @@ def _allow_files(nodes: int) -> None:
 
 
 def _unequal(names: List[str], ranks: Dict[int, int]) -> str:
-    """Which nodes have how many ranks, the fewest nodes last: those are the odd ones."""
-    groups: Dict[int, List[str]] = {}
-    for n, count in sorted(ranks.items()):
-        groups.setdefault(count, []).append(names[n])
-    ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
-    told = "; ".join(f"{count} on {listed(which)}" for count, which in ordered)
+    told = _grouped(names, ranks)
     return f"the nodes have different numbers of devices: {told}. Leave the odd ones out, or set ranks_per_node"
+
+
+def _unlike(names: List[str], gpus: Dict[int, str]) -> Optional[str]:
+    if len(set(gpus.values())) < 2:
+        return None
+    told = _grouped(names, {n: model or "no GPU" for n, model in gpus.items()})
+    return f"the nodes have different GPUs: {told}. The slowest sets the pace, and each has its own profile's environment"
+
+
+def _grouped(names: List[str], values: Mapping[int, object]) -> str:
+    """Which nodes have what, the fewest nodes last: those are the odd ones."""
+    groups: Dict[object, List[str]] = {}
+    for n, value in sorted(values.items()):
+        groups.setdefault(value, []).append(names[n])
+    ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
+    return "; ".join(f"{value} on {listed(which)}" for value, which in ordered)

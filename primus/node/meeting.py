@@ -1,7 +1,7 @@
 """The nodes of one job find each other, agree where the ranks meet, and end together. A star: all are linked to node 0.
 
 to node 0: {"primus": run id, "key", "restart", "node", "host"}    from it: {"welcome": host, "time"} or {"refused"}
-           {"ready": ranks}                                                 {"world": [address, port]}
+           {"ready": ranks, "gpus": their names}                            {"world": [address, port]}
 both ways: {"end": why, "code", "killed"}
            {"farewell": status}                                             {"over": true}
 """

@@ -128,10 +128,10 @@ class Other(Nodes):
             self._lose(ends[0])
         return None
 
-    def agree(self, ranks: int, asked: Optional[str]) -> Meeting:
-        """Say how many ranks this node has, and hear where they meet; raises NotMet and Ended."""
+    def agree(self, ranks: int, asked: Optional[str], gpus: str) -> Meeting:
+        """Say how many ranks and which GPUs this node has, and hear where all meet; raises NotMet and Ended."""
         assert self._link is not None
-        self._link.send({"ready": ranks})
+        self._link.send({"ready": ranks, "gpus": gpus})
         # Node 0 knows best who is late: it is given the time to say so.
         if not self._wait(lambda: self._world, self._party.within + ANSWER):
             raise NotMet(f"{self._names[0]} did not say within {self._party.within:g} s where the ranks meet")

@@ -24,11 +24,28 @@ class Variable:
 
 
 @dataclass(frozen=True)
+class Gpus:
+    """The GPUs that a profile is for: of these PCI ids (`vendor:device`, hexadecimal) or names (patterns).
+
+    With neither it is for whatever of its vendor (nvidia, amd) no other profile of the plan is for.
+    """
+
+    profile: str
+    vendor: str
+    pci: Tuple[str, ...] = ()
+    devices: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Layer:
-    """Variables with one source; a later layer of the plan wins over an earlier one."""
+    """Variables with one source; a later layer of the plan wins over an earlier one.
+
+    `only`: it counts on a node with such GPUs alone; the node decides (primus.node.profile).
+    """
 
     name: str
     variables: Tuple[Variable, ...]
+    only: Optional[Gpus] = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +71,8 @@ class Job:
     `ranks_per_node` None means one rank per GPU, or a single rank on a node without one. `parallel` holds the degrees
     whose product must divide the world size (tensor, pipeline, ...). `gpu_models` are patterns of the names of the
     profile's GPUs. Times are in seconds; a node that is silent for `lost_after` is lost, and nodes
-    that have not found each other after `meet_within` end the job.
+    that have not found each other after `meet_within` end the job. `network`: each node of several looks for its RDMA
+    ports and tells NCCL of them.
     """
 
     nodes: int
@@ -69,6 +87,7 @@ class Job:
     gpu_models: Tuple[str, ...] = ()
     lost_after: float = 30.0
     meet_within: float = 120.0
+    network: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,22 +2,24 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
-from primus.node import console, devices, environment, guard, host, rundir
+from primus.node import console, devices, environment, guard, host, profile, rdma, rundir
 from primus.node.devices import Devices
 from primus.node.environment import Resolved, World
-from primus.node.plan import Plan, PlanError, fill
+from primus.node.plan import Layer, Plan, PlanError, fill
 from primus.node.rendezvous import Meet
 from primus.node.secrets import worth_masking
 from primus.node.supervise import Command
+from primus.node.typed import plain
 
 
 @dataclass(frozen=True)
 class Prepared:
     """One node's part of a plan, ready to start: `secrets` are values to mask in output, `shown` the ranks to show.
 
-    `warning` is what is odd about the devices.
+    `profile` is that of its GPUs where the plan left it open, `ports` are those of RDMA where NCCL needs them,
+    `warnings` what is odd about the devices.
     """
 
     cpu: host.Cpu
@@ -28,7 +30,13 @@ class Prepared:
     commands: Tuple[Command, ...]
     secrets: Tuple[str, ...]
     shown: Tuple[int, ...]
-    warning: Optional[str]
+    profile: str
+    ports: Tuple[rdma.Port, ...]
+    warnings: Tuple[str, ...]
+
+    def known(self) -> Dict[str, Any]:
+        """What goes to the facts of the node beside its devices and environment."""
+        return {"gpu_profile": self.profile or None, "rdma": plain(self.ports)}
 
 
 def prepare(
@@ -50,18 +58,36 @@ def prepare(
     found = devices.detect(job.gpu, environment.overlay(base, layers))
     if assigned is not None:
         found = devices.restrict(found, assigned)
-    warning = devices.check(job.gpu, job.gpu_models, found)
-    meeting = meet(environment.ranks_per_node(job, found), environment.master_port(layers))
+    odd = devices.check(job.gpu, job.gpu_models, found)
+    meeting = meet(environment.ranks_per_node(job, found), environment.master_port(layers), found.model)
     world = environment.lay_out(job, found, node_rank)
     world = replace(world, master_addr=meeting.address, master_port=meeting.port, interface=meeting.interface)
-    resolved = variables(plan, directory, found, world, cpu.cores, base, assigned)
+    chosen = profile.choose(layers, found)
+    ports = ports_of(plan, found)
+    resolved = variables(plan, directory, found, world, cpu.cores, base, ports, assigned)
     commands = tuple(_command(plan, directory, world, rank, base, resolved, found) for rank in world.ranks)
     return Prepared(
         cpu, found, world, resolved, base, commands,
         tuple(worth_masking(environment.secrets(resolved, base).values())),
         _shown(job.console_ranks, world),
-        warning,
+        chosen.profile, ports, tuple(filter(None, (odd, chosen.warning, meeting.warning))),
     )  # fmt: skip
+
+
+def ports_of(plan: Plan, found: Devices, root: Path = Path("/")) -> Tuple[rdma.Port, ...]:
+    """The RDMA ports of this node, for a job of several nodes with GPUs: others have no use for them."""
+    needed = plan.job.network and plan.job.nodes > 1 and found.count
+    return rdma.survey(found.count, root) if needed else ()
+
+
+def layers_here(
+    plan: Plan, found: Devices, base: Mapping[str, str], ports: Sequence[rdma.Port]
+) -> Tuple[Layer, ...]:
+    """The layers of the plan that count on this node, with what was found of its network above the GPU profile's."""
+    layers = profile.choose(plan.environment, found).layers
+    asked = environment.overlay(base, layers).get(rdma.HCA)
+    low = tuple(layer for layer in layers if layer.name == profile.LAYER)
+    return (*low, rdma.layer(ports, found, asked, base), *layers[len(low) :])
 
 
 def variables(
@@ -71,11 +97,12 @@ def variables(
     world: World,
     cores: int,
     base: Mapping[str, str],
+    ports: Sequence[rdma.Port] = (),
     assigned: Optional[Sequence[str]] = None,
 ) -> Tuple[Resolved, ...]:
     """What every rank of the node gets over `base`, with origins, sorted by name; RANK and its like come on top."""
     values = environment.placeholders(str(directory), plan.run_id, found, world)
-    resolved = environment.resolve(plan.environment, base, values)
+    resolved = environment.resolve(layers_here(plan, found, base, ports), base, values)
     resolved += environment.defaults(resolved, base, cores, world)
     if plan.job.gpu == "cpu":
         return environment.prevail(resolved, devices.hidden(), "gpu=cpu", base)

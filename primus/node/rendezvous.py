@@ -21,15 +21,19 @@ _held: List[socket.socket] = []
 
 @dataclass(frozen=True)
 class Meeting:
-    """Address and port of rank 0, and the interface of this node that leads there (empty: one node, or not known)."""
+    """Address and port of rank 0, and the interface of this node that leads there (empty: one node, or not known).
+
+    `warning`: what node 0 finds odd about the nodes together.
+    """
 
     address: str
     port: int
     interface: str = ""
+    warning: Optional[str] = None
 
 
-Meet = Callable[[int, Optional[str]], Meeting]
-"""How a node learns where all ranks meet, from its number of ranks and the port that the plan asks for."""
+Meet = Callable[[int, Optional[str], str], Meeting]
+"""How a node learns where all ranks meet, from its number of ranks, the port that the plan asks for, and its GPUs."""
 
 
 def alone(run_id: str, asked: Optional[str]) -> Meeting:

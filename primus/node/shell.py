@@ -43,14 +43,14 @@ def run(arguments: Arguments) -> int:
             arguments.node_rank,
             arguments.devices,
             os.environ,
-            lambda ranks, asked: alone(plan.run_id, asked),
+            lambda ranks, asked, gpus: alone(plan.run_id, asked),
         )
     except NoDevices as error:
         return _refuse(str(error), UNFIT)
     except (OSError, ValueError) as error:
         return _refuse(str(error), BAD_REQUEST)
-    if part.warning:
-        print(f"primus: {part.warning}", file=sys.stderr)
+    for warning in part.warnings:
+        print(f"primus: {warning}", file=sys.stderr)
     rank = part.commands[0]
     try:
         (directory / rundir.rank_metrics(rank.rank)).parent.mkdir(parents=True, exist_ok=True)
