@@ -11,11 +11,16 @@ from primus.node.typed import read
 
 
 @cache
-def profiles() -> tuple[Gpu, ...]:
-    """Every profile of Primus's own `conf/gpu` that names devices."""
+def every() -> tuple[Gpu, ...]:
+    """Every profile of Primus's own `conf/gpu` that is for GPUs; those of no GPU in particular (amd, nvidia) last."""
     found = catalog.choices("gpu", [catalog.conf_dir()]).values()
-    every = [read(Gpu, yaml.safe_load(choice.path.read_text(encoding="utf-8")), "gpu") for choice in found]
-    return tuple(profile for profile in every if profile.devices)
+    read_in = [read(Gpu, yaml.safe_load(choice.path.read_text(encoding="utf-8")), "gpu") for choice in found]
+    return tuple(sorted((gpu for gpu in read_in if gpu.vendor), key=lambda gpu: (not gpu.devices, gpu.name)))
+
+
+def profiles() -> tuple[Gpu, ...]:
+    """Those that name devices."""
+    return tuple(gpu for gpu in every() if gpu.devices)
 
 
 def profile(chosen: Gpu, model: str) -> Gpu | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from primus.node import rdma
 from primus.node.devices import Devices, detect
 from primus.node.plan import Code
 
@@ -16,7 +17,7 @@ from primus.node.plan import Code
 class Place:
     """The surroundings of one command. `primus` is the package's directory, `python` the interpreter that runs it.
 
-    `cores`: how many this process may use.
+    `cores`: how many this process may use; `ports`: of RDMA.
     """
 
     directory: Path
@@ -26,19 +27,22 @@ class Place:
     code: Code
     devices: Devices
     cores: int = 1
+    ports: tuple[rdma.Port, ...] = ()
 
 
 def here(gpu: str) -> Place:
     """The place of this process; `gpu` is the chosen profile (auto, cpu, ...)."""
     directory = Path.cwd()
+    devices = detect(gpu, os.environ)
     return Place(
         directory=directory,
         primus=Path(__file__).resolve().parents[1],
         python=sys.executable,
         environ=dict(os.environ),
         code=code(directory),
-        devices=detect(gpu, os.environ),
+        devices=devices,
         cores=len(os.sched_getaffinity(0)),
+        ports=rdma.survey(devices.count),
     )
 
 

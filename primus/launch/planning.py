@@ -6,17 +6,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from primus.launch import container, frozen
+from primus.launch import container, frozen, gpus
 from primus.launch.confidential import is_confidential, redacted_config, redacted_override
 from primus.launch.config.arguments import key_of
 from primus.launch.config.origin import Origins
 from primus.launch.config.reading import typed
-from primus.launch.config.request import Request
+from primus.launch.config.request import Gpu, Network, Request
 from primus.launch.members import member
 from primus.launch.place import Place
 from primus.launch.problems import BadRequest
 from primus.launch.task import Work
-from primus.node.plan import SCHEMA, Job, Layer, Plan, Variable
+from primus.node.plan import SCHEMA, Gpus, Job, Layer, Plan, Variable
+from primus.node.profile import LAYER
 
 # Keys that say what this one command does with the job; they are no part of the job, and no part of its record.
 OF_THE_COMMAND = (
@@ -73,6 +74,7 @@ def build(
         gpu_models=request.gpu.devices,
         lost_after=request.node.lost_after,
         meet_within=request.node.meet_within,
+        network=request.network.detect,
     )
     config = {key: value for key, value in data.items() if key not in OF_THE_COMMAND}
     alone = not (together and hasattr(runtime, "sweep"))  # else the sweep has one script and one command for all
@@ -118,13 +120,38 @@ def output_root(request: Request, place: Place) -> Path:
 
 
 def layers(request: Request, work: Work, source: Origins, place: Place) -> tuple[Layer, ...]:
-    """The environment of the ranks by source, lowest first: profile, backend and task, the user's shell, the user."""
+    """The environment of the ranks by source, lowest first: GPU profile, network, backend and task, the user's shell,
+    the user. With `gpu=auto` there is a layer of each profile, for the nodes that have such GPUs.
+    """
     profile, backend = f"conf/gpu/{request.gpu.name}.yaml", f"conf/backend/{work.backend}.yaml"
     return (
-        Layer("gpu profile", _configured("gpu.environment", request.gpu.environment, source, profile)),
+        *(_conditional(gpu) for gpu in gpus.every() if request.gpu.name == "auto"),
+        Layer(LAYER, _configured("gpu.environment", request.gpu.environment, source, profile)),
+        Layer("network", _network(request.network)),
         Layer("backend", _configured("backend.environment", work.environment, source, backend)),
         Layer("shell", _forwarded(request.env.forward, place)),
         Layer("user", _configured("env.set", request.env.set, source, "")),
+    )
+
+
+def _conditional(gpu: Gpu) -> Layer:
+    variables = tuple(_variable(name, value, f"conf/gpu/{gpu.name}.yaml") for name, value in gpu.environment.items())
+    return Layer(LAYER, variables, Gpus(gpu.name, gpu.vendor or "", gpu.pci, gpu.devices))
+
+
+def _network(network: Network) -> tuple[Variable, ...]:
+    """What the user says of the network, by the names that NCCL and Gloo have for it."""
+    values = (
+        ("interface", "NCCL_SOCKET_IFNAME", f"={network.interface}"),  # `=`: not what begins so
+        ("interface", "GLOO_SOCKET_IFNAME", network.interface),
+        ("hca", "NCCL_IB_HCA", network.hca),
+        ("gid_index", "NCCL_IB_GID_INDEX", network.gid_index),
+        ("traffic_class", "NCCL_IB_TC", network.traffic_class),
+    )
+    return tuple(
+        _variable(name, str(value), f"network.{key}")
+        for key, name, value in values
+        if getattr(network, key) is not None
     )
 
 

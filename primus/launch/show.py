@@ -10,7 +10,7 @@ from primus.launch import container
 from primus.launch.backend import interpreter
 from primus.launch.confidential import REDACTED
 from primus.launch.place import Place
-from primus.node import environment, host
+from primus.node import environment, host, profile, rdma
 from primus.node.container import handover
 from primus.node.plan import Plan
 from primus.node.prepare import variables
@@ -34,6 +34,7 @@ def text(plan: Plan, place: Place) -> str:
         ("run", plan.directory),
         ("where", f"{plan.config['runtime']['name']}, {job.nodes} node{'s' * (job.nodes > 1)}"),
         ("devices", f"{devices}  (gpu={job.gpu}, as on this machine)"),
+        *_found(plan, place),
         ("ranks", f"{world.ranks_per_node} per node, {world.size} in all{why}"),
         ("in", job.directory),
         ("code", f"git {plan.code.commit}" if plan.code.commit else "not in a git checkout"),
@@ -50,10 +51,33 @@ def text(plan: Plan, place: Place) -> str:
     return "\n".join([*lines, "", *_environment(plan, place, world), "", *_files(plan)])
 
 
-def _environment(plan: Plan, place: Place, world: environment.World) -> list[str]:
+def _found(plan: Plan, place: Place) -> list[tuple[str, str]]:
+    """What `gpu=auto` and the search for a network come to here."""
+    chosen = profile.choose(plan.environment, place.devices)
+    rows = [("profile", f"{chosen.profile}  (as on this machine)")] if chosen.profile else []
+    rows += [("warning", chosen.warning)] if chosen.warning else []
+    if plan.job.network and plan.job.nodes > 1:
+        rows.append(("network", f"{rdma.described(ports(plan, place))}  (as on this machine)"))
+    return rows
+
+
+def ports(plan: Plan, place: Place) -> tuple[rdma.Port, ...]:
+    """Those of this machine, for a job that looks for them."""
+    return place.ports if plan.job.network and plan.job.nodes > 1 and place.devices.count else ()
+
+
+def base_and_resolved(
+    plan: Plan, place: Place, world: environment.World
+) -> tuple[dict[str, str], tuple[environment.Resolved, ...]]:
+    """The environment that an agent here would have, and what each rank gets over it. Secrets have no value."""
     secrets = {v.name: REDACTED for layer in plan.environment for v in layer.variables if v.value is None}
     base = {**(handover.environment(plan, place.environ) if plan.container else place.environ), **secrets}
-    resolved = variables(plan, Path(plan.directory), place.devices, world, host.cores(), base)
+    here = ports(plan, place)
+    return base, variables(plan, Path(plan.directory), place.devices, world, host.cores(), base, here)
+
+
+def _environment(plan: Plan, place: Place, world: environment.World) -> list[str]:
+    _, resolved = base_and_resolved(plan, place, world)
     lines = ["environment of each rank, over that of the node:"]
     for variable in (v.redacted() for v in sorted(resolved, key=lambda v: v.name)):
         over = ", ".join(f"{lost.value} of {lost.origin}" for lost in variable.overrode)

@@ -174,7 +174,9 @@ def _unlike(names: List[str], gpus: Dict[int, str]) -> Optional[str]:
     if len(set(gpus.values())) < 2:
         return None
     told = _grouped(names, {n: model or "no GPU" for n, model in gpus.items()})
-    return f"the nodes have different GPUs: {told}. The slowest sets the pace, and each has its own profile's environment"
+    return (
+        f"the nodes have different GPUs: {told}. The slowest sets the pace, and each has its own profile's environment"
+    )
 
 
 def _grouped(names: List[str], values: Mapping[int, object]) -> str:

@@ -80,9 +80,7 @@ def ports_of(plan: Plan, found: Devices, root: Path = Path("/")) -> Tuple[rdma.P
     return rdma.survey(found.count, root) if needed else ()
 
 
-def layers_here(
-    plan: Plan, found: Devices, base: Mapping[str, str], ports: Sequence[rdma.Port]
-) -> Tuple[Layer, ...]:
+def layers_here(plan: Plan, found: Devices, base: Mapping[str, str], ports: Sequence[rdma.Port]) -> Tuple[Layer, ...]:
     """The layers of the plan that count on this node, with what was found of its network above the GPU profile's."""
     layers = profile.choose(plan.environment, found).layers
     asked = environment.overlay(base, layers).get(rdma.HCA)

@@ -39,6 +39,17 @@ class Environment:
 
 
 @dataclass(frozen=True)
+class Network:
+    """What the nodes of a job tell NCCL of their network; None: as each node finds it, where `detect`."""
+
+    detect: bool
+    interface: str | None
+    hca: str | None
+    gid_index: int | None = bounded(least=0)
+    traffic_class: int | None = bounded(least=0, most=255)
+
+
+@dataclass(frozen=True)
 class Node:
     """How the node agent behaves; both in seconds."""
 
@@ -63,19 +74,36 @@ class Experiment:
 
 
 @dataclass(frozen=True)
+class Links:
+    """What joins a GPU to the others of its node; `bandwidth` is that of one link, both directions together, in GB/s."""
+
+    name: str
+    count: int = bounded(least=1)
+    bandwidth: float = bounded(above=0)
+
+
+@dataclass(frozen=True)
 class Gpu:
     """A GPU profile: what ranks on that device get in their environment, and its figures by its data sheet.
 
-    `devices` are patterns (`*`, `?`) of the names that its driver gives it. `memory` is what a program sees, in GiB;
-    `memory_bandwidth` is in GB/s; `tflops` are dense peaks by precision in TFLOP/s. `auto` and `cpu` have none.
+    It is recognised by `pci` (`vendor:device`, hexadecimal) or by `devices`, patterns (`*`, `?`) of the names that its
+    driver gives it; `architecture` is as compilers name it, gfx942 or sm_90. `memory` is what a program sees, in GiB;
+    `memory_bandwidth` is in GB/s; `tflops` are dense peaks by precision in TFLOP/s. `checks` are what a sound node
+    reaches at least, by its vendor: `copy` in memory and `all_reduce` of all its GPUs (bus) in GB/s, `gemm_fp32` in
+    TFLOP/s. `auto`, `cpu` and the plain profiles of a vendor have none of these.
     """
 
     name: str
     environment: dict[str, str]
     devices: tuple[str, ...] = ()
+    vendor: Literal["nvidia", "amd"] | None = None
+    architecture: str | None = None
+    pci: tuple[str, ...] = ()
     memory: float | None = bounded(above=0, default=None)
     memory_bandwidth: float | None = bounded(above=0, default=None)
     tflops: dict[str, float] = field(default_factory=dict)
+    links: Links | None = None
+    checks: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -120,6 +148,7 @@ class Request:
     tracking: Tracking
     console: Console
     env: Environment
+    network: Network
     node: Node
     sweep: Sweep
     dry_run: bool | Literal["json"]
