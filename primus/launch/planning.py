@@ -142,9 +142,9 @@ def _conditional(gpu: Gpu) -> Layer:
 def _network(network: Network) -> tuple[Variable, ...]:
     """What the user says of the network, by the names that NCCL and Gloo have for it."""
     values = (
-        ("interface", "NCCL_SOCKET_IFNAME", f"={network.interface}"),  # `=`: not what begins so
+        ("interface", "NCCL_SOCKET_IFNAME", f"={network.interface}"),  # `=`: not what begins so, here as below
         ("interface", "GLOO_SOCKET_IFNAME", network.interface),
-        ("hca", "NCCL_IB_HCA", network.hca),
+        ("hca", "NCCL_IB_HCA", "=" + ",".join(network.hca or ())),
         ("gid_index", "NCCL_IB_GID_INDEX", network.gid_index),
         ("traffic_class", "NCCL_IB_TC", network.traffic_class),
     )

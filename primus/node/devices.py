@@ -11,7 +11,7 @@ VISIBILITY = (CUDA, HIP, ROCR)
 
 # PCI device ids of vendor 1002 (https://pci-ids.ucw.cz; virtual functions: https://github.com/ROCm/gpu-operator); the
 # driver's files give no marketing name.
-_AMD_MODELS = {
+AMD_MODELS = {
     0x7408: "MI250X", 0x740C: "MI250X", 0x740F: "MI210", 0x7410: "MI210",
     0x74A0: "MI300A", 0x74A1: "MI300X", 0x74A2: "MI308X", 0x74A5: "MI325X", 0x74A9: "MI300X", 0x74B5: "MI300X",
     0x74B9: "MI325X", 0x74BD: "MI300X",
@@ -170,7 +170,7 @@ def _amd(root: Path) -> List[_Gpu]:
 
 
 def _amd_model(fields: Mapping[str, str]) -> str:
-    known = _AMD_MODELS.get(_number(fields, "device_id"))
+    known = AMD_MODELS.get(_number(fields, "device_id"))
     return f"AMD Instinct {known}" if known else f"AMD {gfx(_number(fields, 'gfx_target_version'))}"
 
 

@@ -1,4 +1,4 @@
-"""Which layers of a plan count on a node: `gpu=auto` plans every GPU profile, and the node takes that of its GPUs. Pure."""
+"""Which layers of a plan count on a node: `gpu=auto` plans every GPU profile, the node takes that of its GPUs. Pure."""
 
 from dataclasses import dataclass
 from typing import Optional, Sequence, Tuple

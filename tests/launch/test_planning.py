@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 
-from primus.launch import planning
+from primus.launch import gpus, planning
 from primus.launch.config import catalog, reading
 from primus.launch.config.arguments import tidy
 from primus.launch.config.origin import Origins
@@ -132,8 +132,11 @@ def test_layers_stand_in_their_order_of_precedence() -> None:
     request, source = _request("env.set.D=user", "env.forward=[C]", "+gpu.environment.A=profile")
     work = Work(("x",), backend="titan", environment={"B": "b"})
     layers = planning.layers(request, work, source, place(C="shell"))
-    assert [layer.name for layer in layers] == ["gpu profile", "backend", "shell", "user"]
-    assert layers[1].variables == (Variable("B", "b", "conf/backend/titan.yaml"),)
+    assert [layer.name for layer in layers] == [
+        *("gpu profile" for _ in (*gpus.every(), "auto")),
+        *("network", "backend", "shell", "user"),
+    ]
+    assert layers[-3].variables == (Variable("B", "b", "conf/backend/titan.yaml"),)
 
 
 def _request(*argv: str) -> Any:
@@ -161,7 +164,7 @@ def test_a_variable_of_the_profile_names_the_profile_or_what_was_typed() -> None
     profile = planning.layers(request, Work(("x",)), source, place())[0]
     assert profile.variables == (Variable("NCCL_IB_GID_INDEX", "3", "conf/gpu/mi300x.yaml"),)
     typed = plan(*COMMAND, "+gpu.environment.NCCL_IB_GID_INDEX=1")
-    assert layer(typed, "gpu profile")[0].origin == "command line: gpu.environment.NCCL_IB_GID_INDEX"
+    assert layer(typed, "gpu profile")[-1].origin == "command line: gpu.environment.NCCL_IB_GID_INDEX"
 
 
 def test_a_pattern_that_matches_nothing_forwards_nothing() -> None:

@@ -38,7 +38,7 @@ def test_a_named_profile_is_the_only_peak_and_auto_knows_every_one() -> None:
         {"name": "h200", "devices": ["NVIDIA H200"], "tflops": dict(named.tflops)},
     ]
     assert {peak["name"] for peak in throughput.peaks(AUTO)} == {
-        *("a100", "b200", "h100", "h200", "mi300x", "mi325x", "mi355x"),
+        *("a100", "b200", "h100", "h200", "mi210", "mi250x", "mi300x", "mi325x", "mi350x", "mi355x"),
     }
 
 

@@ -72,12 +72,12 @@ class Job:
     def hello(self, node: int = 1, **changes: Any) -> dict[str, Any]:
         return {"primus": self.run_id, "key": self.key, "restart": 0, "node": node, "host": "b", **changes}
 
-    def join(self, node: int = 1, ranks: int = 1) -> Peer:
+    def join(self, node: int = 1, ranks: int = 1, gpus: str = "") -> Peer:
         """A node that has come and has said how many ranks it has."""
         peer = self.peer()
         peer.say(**self.hello(node))
         assert peer.hear()["welcome"] == HOST
-        peer.say(ready=ranks)
+        peer.say(ready=ranks, gpus=gpus)
         return peer
 
 
@@ -170,6 +170,18 @@ def test_nodes_with_different_numbers_of_devices_are_named(begin: Begin) -> None
     assert agent.wait() == 3
     told = f"the nodes have different numbers of devices: 1 on node 0 ({HOST}), node 1 (b); 7 on node 2 (c)."
     assert job.run.outcome["message"].startswith(told)
+
+
+def test_nodes_with_different_gpus_are_named_and_run(begin: Begin) -> None:
+    job = begin("print('up')", nodes=3, gpu="cpu")
+    agent = job.start()
+    peers = [job.join(1, gpus="NVIDIA H200"), job.join(2, gpus="NVIDIA H200")]
+    for peer in peers:
+        assert peer.hear()["world"]
+        peer.say(farewell="finished")
+    assert agent.wait() == 0
+    told = f"the nodes have different GPUs: NVIDIA H200 on node 1 (b), node 2 (c); no GPU on node 0 ({HOST})."
+    assert told in job.run.own_log
 
 
 def test_a_port_that_the_plan_sets_is_given_out(begin: Begin, layer: Callable[..., Any]) -> None:

@@ -44,7 +44,7 @@ class Network:
 
     detect: bool
     interface: str | None
-    hca: str | None
+    hca: tuple[str, ...] | None
     gid_index: int | None = bounded(least=0)
     traffic_class: int | None = bounded(least=0, most=255)
 
@@ -75,7 +75,7 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Links:
-    """What joins a GPU to the others of its node; `bandwidth` is that of one link, both directions together, in GB/s."""
+    """What joins a GPU to the others of its node; `bandwidth` is that of one link, both directions together (GB/s)."""
 
     name: str
     count: int = bounded(least=1)
