@@ -16,8 +16,8 @@ from primus.launch.members import member
 from primus.launch.place import Place
 from primus.launch.problems import BadRequest
 from primus.launch.task import Work
-from primus.node.plan import SCHEMA, Gpus, Job, Layer, Plan, Variable
-from primus.node.profile import LAYER
+from primus.node.plan import SCHEMA, Gpus, Job, Layer, Note, Plan, Variable
+from primus.node.profile import LAYER, choose
 
 # Keys that say what this one command does with the job; they are no part of the job, and no part of its record.
 OF_THE_COMMAND = (
@@ -77,6 +77,7 @@ def build(
         network=request.network.detect,
     )
     config = {key: value for key, value in data.items() if key not in OF_THE_COMMAND}
+    environment = layers(request, work, source, place)
     alone = not (together and hasattr(runtime, "sweep"))  # else the sweep has one script and one command for all
     scripts = runtime.files(settings, job, directory, there) if alone and hasattr(runtime, "files") else ()
     return Plan(
@@ -89,12 +90,12 @@ def build(
         overrides=recorded(source.overrides),
         code=place.code,
         job=job,
-        environment=layers(request, work, source, place),
+        environment=environment,
         files=(*work.files, *scripts),
         command=runtime.command(settings, there) if alone else runtime.sweep_command(settings, directory.parent),
         sweep=sweep,
         replay_of=replay_of,
-        notes=(*work.notes, *(frozen.notes(place) if freezes else ())),
+        notes=(*work.notes, *(frozen.notes(place) if freezes else ()), *_unknown_gpu(environment, place)),
         container=container.of_request(request, place),
     )
 
@@ -132,6 +133,12 @@ def layers(request: Request, work: Work, source: Origins, place: Place) -> tuple
         Layer("shell", _forwarded(request.env.forward, place)),
         Layer("user", _configured("env.set", request.env.set, source, "")),
     )
+
+
+def _unknown_gpu(environment: Sequence[Layer], place: Place) -> tuple[Note, ...]:
+    """Said here already, where the job may run; the nodes say it in their logs."""
+    warning = choose(environment, place.devices).warning
+    return (Note("gpu", f"on this machine, {warning}", warning=True),) if warning else ()
 
 
 def _conditional(gpu: Gpu) -> Layer:

@@ -55,9 +55,9 @@ def _found(plan: Plan, place: Place) -> list[tuple[str, str]]:
     """What `gpu=auto` and the search for a network come to here."""
     chosen = profile.choose(plan.environment, place.devices)
     rows = [("profile", f"{chosen.profile}  (as on this machine)")] if chosen.profile else []
-    rows += [("warning", chosen.warning)] if chosen.warning else []
-    if plan.job.network and plan.job.nodes > 1:
-        rows.append(("network", f"{rdma.described(ports(plan, place))}  (as on this machine)"))
+    if plan.job.network and plan.job.nodes > 1 and plan.job.gpu != "cpu":
+        here = f"{rdma.described(ports(plan, place))}  (as on this machine)"
+        rows.append(("network", here if place.devices.count else "each node with GPUs looks for its RDMA ports"))
     return rows
 
 

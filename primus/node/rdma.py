@@ -84,7 +84,13 @@ def layer(ports: Sequence[Port], found: Devices, asked: Optional[str], base: Map
     values: List[Tuple[str, str, str]] = []
     left = f", {len(ports) - len(used)} left out" if len(used) < len(ports) else ""
     if used and asked is None:
-        values.append((HCA, "=" + ",".join(port.name for port in used), f"{len(used)} active RDMA ports{left}"))
+        values.append(
+            (
+                HCA,
+                "=" + ",".join(port.name for port in used),
+                f"{len(used)} active RDMA port{'s' * (len(used) > 1)}{left}",
+            )
+        )
     index = gid_index(used)
     if index is not None:
         kind = _family(next(gid for gid in used[0].gids if gid.index == index))

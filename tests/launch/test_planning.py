@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 
-from primus.launch import gpus, planning
+from primus.launch import gpus, planning, show
 from primus.launch.config import catalog, reading
 from primus.launch.config.arguments import tidy
 from primus.launch.config.origin import Origins
 from primus.launch.place import Place
 from primus.launch.problems import BadRequest
 from primus.launch.task import Work
+from primus.node import rdma
 from primus.node.devices import Devices
 from primus.node.plan import Code, Plan, Variable, from_json, to_json
 from primus.node.typed import DataError
@@ -165,6 +166,33 @@ def test_a_variable_of_the_profile_names_the_profile_or_what_was_typed() -> None
     assert profile.variables == (Variable("NCCL_IB_GID_INDEX", "3", "conf/gpu/mi300x.yaml"),)
     typed = plan(*COMMAND, "+gpu.environment.NCCL_IB_GID_INDEX=1")
     assert layer(typed, "gpu profile")[-1].origin == "command line: gpu.environment.NCCL_IB_GID_INDEX"
+
+
+def test_a_dry_run_explains_the_profile_and_the_network_that_a_node_like_this_machine_would_find() -> None:
+    nodes = ("runtime=slurm", "runtime.nodes=2", *COMMAND)
+    assert "network       each node with GPUs looks for its RDMA ports\n" in show.text(plan(*nodes), place())
+    ports = rdma.judge(
+        [
+            rdma.Port("mlx5_0:1", "mellanox", "InfiniBand", "ACTIVE", 400),
+            rdma.Port("mlx5_1:1", "mellanox", "InfiniBand", "DOWN", 10),
+        ],
+        8,
+        "eth0",
+    )
+    found = Devices("nvidia", "NVIDIA H200", 8, tuple("01234567"), "580", ("10de:2335",))
+    here = dataclasses.replace(place(), devices=found, ports=ports)
+    shown = show.text(plan(*nodes, where=here), here)
+    assert "profile       h200  (as on this machine)\n" in shown
+    assert "network       mlx5_0:1; left out: mlx5_1:1 (down)  (as on this machine)\n" in shown
+    assert "  NCCL_IB_HCA==mlx5_0:1  <- found on the node: 1 active RDMA port, 1 left out\n" in shown
+    assert "NCCL_IB_HCA" not in show.text(plan(*nodes, "network.detect=false", where=here), here)
+
+
+def test_a_gpu_that_no_profile_is_for_is_warned_of_before_the_job_starts() -> None:
+    here = dataclasses.replace(place(), devices=Devices("amd", "AMD gfx1201", 1, ("0",), "6.14", ("1002:7550",)))
+    (note,) = plan(*COMMAND, where=here).notes
+    assert note.warning
+    assert note.text.startswith("on this machine, no profile is for AMD gfx1201 (PCI 1002:7550)")
 
 
 def test_a_pattern_that_matches_nothing_forwards_nothing() -> None:

@@ -38,7 +38,7 @@ class Node:
         gids: tuple[str, ...] = (),
         interface: str = "",
     ) -> None:
-        """As the kernel writes them; `gids` are `v1 <address>`, `v2 <address>` or empty, `{}` the number of the port."""
+        """As the kernel writes them; `gids` are `v1 <address>` or `v2 <address>`, `{}` the number of the port."""
         self.count += 1
         port = f"sys/class/infiniband/{device}/ports/1"
         self.write(f"sys/class/infiniband/{device}/device/vendor", vendor)

@@ -55,8 +55,6 @@ def single(
     world = environment.lay_out(plan.job, place.devices, 0)
     base, resolved = show.base_and_resolved(plan, place, world)
     every = of_rank(base, resolved, world)
-    if found.warning:
-        print(f"primus: {found.warning}", file=sys.stderr)
     if request.task["format"] == "json":
         json.dump(_data(plan, place, found.profile, every), sys.stdout, indent=2, ensure_ascii=False)
         print()
