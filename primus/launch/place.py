@@ -17,7 +17,7 @@ from primus.node.plan import Code
 class Place:
     """The surroundings of one command. `primus` is the package's directory, `python` the interpreter that runs it.
 
-    `cores`: how many this process may use; `ports`: of RDMA.
+    `cores`: how many this process may use; `ports`: of RDMA, for a job of several nodes.
     """
 
     directory: Path
@@ -30,8 +30,8 @@ class Place:
     ports: tuple[rdma.Port, ...] = ()
 
 
-def here(gpu: str) -> Place:
-    """The place of this process; `gpu` is the chosen profile (auto, cpu, ...)."""
+def here(gpu: str, several: bool = False) -> Place:
+    """The place of this process; `gpu` is the chosen profile (auto, cpu, ...), `several`: the job has several nodes."""
     directory = Path.cwd()
     devices = detect(gpu, os.environ)
     return Place(
@@ -42,7 +42,7 @@ def here(gpu: str) -> Place:
         code=code(directory),
         devices=devices,
         cores=len(os.sched_getaffinity(0)),
-        ports=rdma.survey(devices.count),
+        ports=rdma.survey(devices.count) if several and devices.count else (),
     )
 
 

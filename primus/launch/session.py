@@ -150,7 +150,7 @@ class Session:
 
     def _here(self, request: Request) -> place.Place:
         """This place; what belongs to an earlier run is looked for where that was started."""
-        here = place.here(request.gpu.name)
+        here = place.here(request.gpu.name, several=request.runtime.get("nodes") != 1)
         if self._original and self._original.purpose != "replay":
             directory = frozen.stood_in(self._original.run.plan)
             return replace(here, directory=directory, code=place.code(directory)) if directory.is_dir() else here
@@ -165,7 +165,7 @@ class Session:
             _print_json(plain(plans))
         else:
             every = [plans] if isinstance(plans, Plan) else plans
-            print("\n\n".join(show.text(p, place.here(p.job.gpu)) for p in every))
+            print("\n\n".join(show.text(p, place.here(p.job.gpu, p.job.nodes > 1)) for p in every))
 
     def _act(self, task: Any, asked: Asked) -> None:
         settings = reading.typed(task.Settings, asked.request.task, "task", asked.source)

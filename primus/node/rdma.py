@@ -29,7 +29,7 @@ class Port:
     """A port; `kind` is mellanox, broadcom, ainic or empty, `layer` InfiniBand or Ethernet, `rate` in Gb/s.
 
     `interface` is the network interface of the same hardware, `left_out` why NCCL is not to use the port (empty: it
-    is). `gids` are known of the Ethernet ports to use alone.
+    is). `gids` are known of active Ethernet ports alone.
     """
 
     name: str
@@ -51,7 +51,8 @@ class Port:
 def survey(gpus: int, root: Path = Path("/")) -> Tuple[Port, ...]:
     """The ports under `root`, judged for a node with so many GPUs."""
     found = judge(_ports(root), gpus, _default_interface(root))
-    return tuple(replace(p, gids=_gids(p, root)) if p.used and p.layer == "Ethernet" else p for p in found)
+    tables = (_gids(port, root) if port.layer == "Ethernet" and port.state == "ACTIVE" else () for port in found)
+    return tuple(replace(port, gids=table) for port, table in zip(found, tables))
 
 
 def judge(ports: Sequence[Port], gpus: int, front: str) -> Tuple[Port, ...]:

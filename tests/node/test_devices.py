@@ -85,6 +85,14 @@ def mi300x(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_the_pci_ids_of_gpus_are_read_where_the_driver_may_give_no_name(h200):
+    assert detect("auto", {}, h200).pci == ()
+    for bus in ("1b", "43", "52", "61"):
+        write(h200 / f"sys/bus/pci/devices/0000:{bus}:00.0/vendor", "0x10de\n")
+        write(h200 / f"sys/bus/pci/devices/0000:{bus}:00.0/device", "0x2335\n")
+    assert detect("auto", {}, h200).pci == ("10de:2335",)
+
+
 def test_a_machine_without_accelerators_is_a_cpu(tmp_path):
     assert detect("auto", {}, tmp_path) == NONE
     assert hidden(tmp_path) == {}
@@ -131,7 +139,7 @@ def test_device_files_alone_are_counted(tmp_path):
 def test_amd_gpus_are_named_counted_and_their_driver_read(mi300x):
     found = detect("auto", {}, mi300x)
     assert (found.vendor, found.model, found.count) == ("amd", "AMD Instinct MI300X", 2)
-    assert (found.visible, found.driver) == (("0", "1"), "6.14.14")
+    assert (found.visible, found.driver, found.pci) == (("0", "1"), "6.14.14", ("1002:74a1",))
 
 
 def test_an_amd_gpu_without_a_known_name_is_called_by_its_architecture(mi300x):

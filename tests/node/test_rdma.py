@@ -153,6 +153,7 @@ def test_the_index_is_that_of_the_ports_that_the_user_names(node: Node) -> None:
     roce(node, "bnxt_re", BROADCOM, (f"v2 {IPV4}",))
     node.port("mlx5_0", layer="Ethernet", rate="100 Gb/sec (4X EDR)", gids=(f"v2 {LOCAL}", f"v2 {IPV4}"))
     assert node.told(MI300X, "=bnxt_re0,bnxt_re1:1") == {"NCCL_IB_GID_INDEX": "0"}
+    assert node.told(MI300X, "=mlx5_0") == {"NCCL_IB_GID_INDEX": "1"}
 
 
 @pytest.mark.parametrize(
