@@ -235,7 +235,8 @@ def test_the_facts_tell_what_the_node_is_and_resolved(make, layer):
     assert facts["host"] == os.uname().nodename.split(".")[0]
     assert facts["cpu"]["cores"] >= 1
     assert facts["cpu"]["memory"] > 0
-    assert set(facts["devices"]) == {"vendor", "model", "count", "visible", "driver"}
+    assert set(facts["devices"]) == {"vendor", "model", "count", "visible", "driver", "pci"}
+    assert (facts["gpu_profile"], facts["rdma"]) == (None, [])
     variables = {v["name"]: v for v in facts["environment"]}
     assert variables["NCCL_DEBUG"] == {
         "name": "NCCL_DEBUG",
