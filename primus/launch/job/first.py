@@ -21,8 +21,6 @@ TRACKING = "PRIMUS_TRACKING_URI"
 
 _LOOK = 0.1
 """Seconds between two looks at what the agent of this node has written."""
-_STORE = 15.0
-"""Seconds for a recorder that is to be ended to have begun its record."""
 _LAST_WORDS = 5.0
 """Seconds for the agents that are left to say how their ranks ended, once this node's has lost another."""
 
@@ -145,12 +143,8 @@ class FirstProcess:
         return True
 
     def _leave_record(self) -> None:
-        """The recorder of the next start goes on where this one was; not half way through the making of a database,
-        which MLflow 3.17 does not take up again."""
+        """The recorder of the next start goes on where this one was."""
         if self._recorder:
-            until = time.monotonic() + _STORE
-            while not read_json(self._directory / rundir.RECORD).get("run_id") and time.monotonic() < until:
-                time.sleep(_LOOK)
             self._recorder.abandon()
             self._recorder = None
 
