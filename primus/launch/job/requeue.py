@@ -10,6 +10,7 @@ from primus.launch.record.files import node_reports
 from primus.launch.slurm import controller
 from primus.launch.slurm.options import minutes
 from primus.node import process
+from primus.node.plan import Plan
 
 PATIENCE = 60.0
 """Seconds that Slurm gets to end the first process once it has taken the job back."""
@@ -53,6 +54,31 @@ def reason(report: Report, settings: Mapping[str, Any], restart: int, steps: int
     if report.status == "KILLED":
         return f"the agents were told to end{at}: preempted"
     return report.message if report.lost else None
+
+
+def used_up(report: Report, settings: Mapping[str, Any], restart: int, steps: int | None) -> str:
+    """What to add to the message of a job that would start again if it had not done so often enough; else nothing."""
+    most = int(settings.get("max_restarts", 0))
+    if restart < most or not reason(report, settings, -1, steps):
+        return ""
+    return f"; it was started again {restart} times, which is all that runtime.max_restarts={most} allows"
+
+
+def steps(plan: Plan) -> int | None:
+    """How many steps the task has; None for one that does not count them."""
+    count = plan.config["task"].get("steps")
+    return count if isinstance(count, int) else None
+
+
+def in_touch(job_id: str) -> bool:
+    """Whether Slurm answers. Asked twice: a controller may be busy for a while."""
+    for _ in range(2):
+        try:
+            controller.states([job_id])
+            return True
+        except Unfit:
+            continue
+    return False
 
 
 def requeue(job_id: str) -> bool:

@@ -1,11 +1,11 @@
 """A submitted job as the user sees it: its place in the queue, its output, its metrics, its end."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from primus.launch import rundirectory
+from primus.launch import outcome, rundirectory
 from primus.launch.config.request import Request
 from primus.launch.problems import Unfit
 from primus.launch.progress import Display, display
@@ -48,7 +48,7 @@ class Following:
                 self._pass_on_interrupts()
                 self._ask()
                 time.sleep(_TICK)
-            complete = self._recorded() if self._request.tracking.enabled else _reported(self._directory)
+            complete = self._recorded(result) if self._request.tracking.enabled else _reported(self._directory)
         finally:
             self._show()
             for line in self._lines.rest():
@@ -113,7 +113,7 @@ class Following:
             return result  # Slurm may start a job again that it has killed: that result is set aside then
         return ending.write_result(self._directory, self._job_id, self._state, self._cancelled > 0) if waited else None
 
-    def _recorded(self) -> bool:
+    def _recorded(self, result: Mapping[str, Any]) -> bool:
         """Wait for the record: the job's recorder completes it, one of ours where that is gone."""
         wait, before = self._request.tracking.wait, self._interrupts.count
         impatient: Callable[[], bool] = lambda: self._interrupts.count > before  # noqa: E731 -- as Recorder takes it
@@ -122,7 +122,7 @@ class Following:
             if read_json(self._directory / rundir.RECORD).get("complete"):
                 return True
             self._ask()
-            if self._over_since is not None:
+            if self._over_since is not None or outcome.SURVIVOR in result:
                 return Recorder(self._directory, tracking_uri(self._request), wait).finish(impatient)
             time.sleep(_TICK)
         return False

@@ -1,49 +1,20 @@
 """`runtime=slurm` by the real command, on a real cluster of two nodes."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ...cluster.slurm import Slurm
 from ...conftest import PATIENCE, Primus, Rank, Start, everything, gone
+from .following import STOPS, job_of, read, soon, start_again, the_run
 
 pytestmark = pytest.mark.slurm
 OFF = "tracking.enabled=false"
 SLURM = "runtime=slurm"
-
-
-def the_run(work: Path) -> Path:
-    """The directory of the one run there is."""
-    (directory,) = [d for d in (work / "outputs/default").iterdir() if d.is_dir()]
-    return directory
-
-
-def read(path: Path) -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(path.read_text())
-    return data
-
-
-def soon(found: Callable[[], Any]) -> Any:
-    """Wait until something is there, and return it."""
-    until = time.monotonic() + PATIENCE
-    while not (value := found()):
-        assert time.monotonic() < until, "it did not come"
-        time.sleep(0.05)
-    return value
-
-
-def job_of(work: Path) -> str:
-    """The Slurm job of the one run, once it is submitted."""
-    (path,) = soon(lambda: [*work.glob("outputs/default/*/handle.json")])
-    return str(read(path)["job_id"])
 
 
 def test_a_job_is_submitted_followed_and_ends_as_a_direct_one_does(
@@ -234,28 +205,6 @@ def odd_hydra(text: str) -> str:
     return text.replace("'", r"\'")
 
 
-STOPS = """
-import json, os, sys, time
-metrics = os.environ["PRIMUS_METRICS"]
-done = sum(1 for _ in open(metrics)) if os.path.exists(metrics) else 0
-print("start", os.environ.get("SLURM_RESTART_COUNT", "0"), "after step", done, flush=True)
-for step in range(done + 1, 100000):
-    with open(metrics, "a") as file:
-        file.write(json.dumps({"time": time.time(), "step": step, "loss": 1 / step}) + "\\n")
-    if os.path.exists(os.environ["PRIMUS_STOP_FILE"]) or (done and step > done + 3):
-        sys.exit(0)
-    time.sleep(0.05)
-"""
-
-
-def start_again(slurm: Slurm, job: str) -> None:
-    """Slurm makes a job that goes back into the queue wait for two minutes: until no node can still refuse the new
-    credential of a job that it has just ended (cred_expire of slurm.conf), for which in truth a second is enough."""
-    soon(lambda: slurm.job(job)["JobState"] == "PENDING")
-    update = ["scontrol", "update", f"jobid={job}", "StartTime=now+2"]
-    soon(lambda: not subprocess.run(update, capture_output=True).returncode)
-
-
 @pytest.mark.mlflow
 @pytest.mark.slow
 def test_a_job_that_is_asked_to_stop_goes_back_into_the_queue_and_on_in_its_directory_and_record(
@@ -332,11 +281,8 @@ def test_a_node_whose_cable_is_cut_ends_the_job_with_its_name(
     run = (job_of(work), the_run(work))[1]
     soon(lambda: (run / "metrics/rank-1.jsonl").exists())
     lost = slurm.nodes[1]
-    subprocess.run(["ip", "-n", lost, "link", "set", "eth0", "down"], check=True)
-    try:
+    with slurm.cut_off(lost):
         _, err = process.communicate(timeout=PATIENCE)
-    finally:
-        subprocess.run(["ip", "-n", lost, "link", "set", "eth0", "up"], check=True)
     assert process.returncode == 1
     assert f"lost node 1 ({lost})" in err
     assert read(run / "result.json")["status"] == "FAILED"
