@@ -134,16 +134,12 @@ def states(job_ids: Iterable[str], environ: Mapping[str, str] | None = None) -> 
     return {job: state for job, state in found.items() if job in asked or job.partition("_")[0] in whole}
 
 
-def cancel(job_ids: Iterable[str], environ: Mapping[str, str] | None = None, signal: str | None = None) -> None:
-    """Cancel jobs or elements; those that are over already are no error. Raises Unfit.
-
-    `signal`: only send that one, by name without SIG, to every process of every step.
-    """
+def cancel(job_ids: Iterable[str], environ: Mapping[str, str] | None = None) -> None:
+    """Cancel jobs or elements; those that are over already are no error. Raises Unfit."""
     asked = list(job_ids)
     if not asked:
         return
-    how = [f"--signal={signal}", "--full"] if signal else []
-    answer = call(["scancel", "--quiet", *how, *asked], _SECONDS, environ)
+    answer = call(["scancel", "--quiet", *asked], _SECONDS, environ)
     if answer.code is None or _no_controller(answer):
         raise Unfit(_unreachable(answer, "scancel"))
 

@@ -98,7 +98,11 @@ class Elements:
     def _pass_on_interrupts(self) -> None:
         if self._interrupts.count > self._cancelled:
             self._cancelled = self._interrupts.count
-            controller.cancel([self._array], signal="KILL" if self._cancelled > 1 else None)
+            if self._cancelled > 1:  # no signal reaches a job that Slurm is ending; its agents look for this
+                for directory in self._directories.values():
+                    if (directory / rundir.PLAN).is_file():
+                        (directory / rundir.KILL).touch()
+            controller.cancel([self._array])
 
 
 def _waits(array: str, count: int, reason: str) -> str:

@@ -97,12 +97,13 @@ class Following:
 
     def _pass_on_interrupts(self) -> None:
         if self._interrupts.count > self._cancelled:
-            at_once = self._interrupts.count > 1
             self._cancelled = self._interrupts.count
             rundirectory.log(self._directory, "WARN", f"interrupted: cancelling job {self._job_id}")
             try:
-                controller.cancel([self._job_id], signal="KILL" if at_once else None)
-            except Unfit as error:
+                if self._cancelled > 1:  # no signal reaches a job that Slurm is ending; its agents look for this
+                    (self._directory / rundir.KILL).touch()
+                controller.cancel([self._job_id])
+            except (Unfit, OSError) as error:
                 self._say(f"job {self._job_id} is not cancelled, cancel it later with scancel {self._job_id}: {error}")
 
     def _result(self) -> dict[str, Any] | None:

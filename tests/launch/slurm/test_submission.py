@@ -87,6 +87,29 @@ def test_an_interrupt_cancels_the_job_and_ends_every_process(
     assert result["message"] == f"Slurm ended job {job_of(work)}: it was cancelled"
 
 
+STUBBORN = """
+import os, signal, time
+signal.signal(signal.SIGTERM, lambda *_: open(f"told-{os.environ['RANK']}", "w"))
+open(f"begun-{os.environ['RANK']}", "w")
+while True: time.sleep(1)
+"""
+
+
+def test_a_second_interrupt_ends_every_process_at_once(start: Start, rank: Rank, slurm: Slurm, work: Path) -> None:
+    process = start(SLURM, "runtime.nodes=2", "node.grace_period=600", *rank(STUBBORN), OFF)
+    run = (job_of(work), the_run(work))[1]
+    soon(lambda: len([*work.glob("begun-*")]) == 2)
+    process.send_signal(signal.SIGINT)
+    soon(lambda: len([*work.glob("told-*")]) == 2)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert "(killed)" in out
+    for n in (0, 1):  # by the agent: where Slurm does it, after 30 s of its own, that is killed too
+        assert f"SIGKILL to rank {n}" in (run / f"logs/node-{n}/agent.log").read_text()
+        assert read(run / f"nodes/{n}.json")["outcome"]["status"] == "killed"
+
+
 def test_a_job_that_is_cancelled_while_it_waits_is_killed_and_the_queue_is_shown(
     start: Start, rank: Rank, slurm: Slurm, work: Path
 ) -> None:
