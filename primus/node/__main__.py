@@ -38,6 +38,7 @@ def _main() -> int:
         from primus.node import shell
 
         return shell.run(arguments)
+
     def agent(pipe: int) -> int:
         from primus.node.agent import run  # here: the guard stays small
 

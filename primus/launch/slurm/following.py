@@ -39,6 +39,7 @@ class Following:
         self._told = ""
         self._over_since: float | None = None
         self._cancelled = 0
+        self._released = 0  # restarts
 
     def to_the_end(self) -> tuple[dict[str, Any], bool]:
         """Show the job until it is over; its result, and whether its record is complete."""
@@ -86,6 +87,9 @@ class Following:
         if self._state.pending:
             why = f" ({self._state.reason})" if self._state.reason not in ("", "None") else ""
             again = f", start {self._state.restarts + 1}" if self._state.restarts else ""
+            if self._state.held_back and self._state.restarts > self._released:
+                self._released = self._state.restarts
+                controller.release([self._job_id])
             self._say(f"job {self._job_id} waits in the queue{why}{again}")
         elif self._state.name == "RUNNING":
             self._say(f"job {self._job_id} runs on {self._state.nodes}")

@@ -1,13 +1,11 @@
 """Watching a job of a real Slurm from a test, and a rank that can be asked to stop."""
 
 import json
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ...cluster.slurm import Slurm
 from ...conftest import PATIENCE
 
 
@@ -49,11 +47,3 @@ for step in range(done + 1, 100000):
         sys.exit(0)
     time.sleep(0.05)
 """
-
-
-def start_again(slurm: Slurm, job: str) -> None:
-    """Slurm makes a job that goes back into the queue wait for two minutes: until no node can still refuse the new
-    credential of a job that it has just ended (cred_expire of slurm.conf), for which in truth a second is enough."""
-    soon(lambda: slurm.job(job)["JobState"] == "PENDING")
-    update = ["scontrol", "update", f"jobid={job}", "StartTime=now+2"]
-    soon(lambda: not subprocess.run(update, capture_output=True).returncode)

@@ -10,7 +10,7 @@ import pytest
 
 from ...cluster.slurm import Slurm
 from ...conftest import PATIENCE, Rank, Start
-from .following import STOPS, job_of, read, soon, start_again, the_run
+from .following import STOPS, job_of, read, soon, the_run
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 TWO = ("runtime=slurm", "runtime.nodes=2", "node.lost_after=3")
@@ -75,7 +75,6 @@ def test_a_survivor_has_the_job_requeued_and_it_goes_on_in_its_record(
         soon(lambda: slurm.job(job)["Restarts"] == "1")
     finally:
         slurm.mend(slurm.nodes[0])
-    start_again(slurm, job)
     out, err = told(process)
     assert process.returncode == 0, out + err
     assert read(run / "result.json")["status"] == "FINISHED"

@@ -10,7 +10,7 @@ import pytest
 
 from ...cluster.slurm import Slurm
 from ...conftest import PATIENCE, Primus, Rank, Start, everything, gone
-from .following import STOPS, job_of, read, soon, start_again, the_run
+from .following import STOPS, job_of, read, soon, the_run
 
 pytestmark = pytest.mark.slurm
 OFF = "tracking.enabled=false"
@@ -238,7 +238,6 @@ def test_a_job_that_is_asked_to_stop_goes_back_into_the_queue_and_on_in_its_dire
     run = the_run(work)
     record = soon(lambda: (run / "record.json").exists() and read(run / "record.json").get("run_id"))
     slurm.ask("scancel", "--batch", "--signal=USR1", job)
-    start_again(slurm, job)
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, out + err
     starts = [line for line in out.splitlines() if line.startswith("start ")]
@@ -254,15 +253,35 @@ def test_a_job_that_is_asked_to_stop_goes_back_into_the_queue_and_on_in_its_dire
     assert not (run / "stop").exists()
 
 
+WHOLE = ("runtime.nodes=2", "runtime.requeue=true", "runtime.options={exclusive: true}")
+URGENT = ("sbatch", "--partition=urgent", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=true")
+
+
+@pytest.mark.mlflow
+@pytest.mark.slow
+def test_a_job_that_is_preempted_is_asked_to_save_first_where_the_cluster_says_so_in_time(
+    start: Start, rank: Rank, slurm: Slurm, work: Path
+) -> None:
+    process = start(SLURM, *rank(STOPS), *WHOLE)
+    run = (job_of(work), the_run(work))[1]
+    record = soon(lambda: (run / "record.json").exists() and read(run / "record.json").get("run_id"))
+    slurm.ask(*URGENT)
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, out + err
+    assert "primus: stopped on request at step " in out
+    starts = [line.split()[1] for line in out.splitlines() if line.startswith("start ")]
+    assert starts == ["0", "1"]
+    assert read(run / "attempts/1/nodes/0.json")["outcome"]["message"] == "stopped on request"
+    assert read(run / "result.json")["status"] == "FINISHED"
+    assert (read(run / "record.json")["run_id"], read(run / "record.json")["complete"]) == (record, True)
+
+
 @pytest.mark.slow
 def test_a_job_that_is_preempted_goes_back_into_the_queue(start: Start, rank: Rank, slurm: Slurm, work: Path) -> None:
-    process = start(
-        SLURM, *rank(STOPS), OFF, "runtime.nodes=2", "runtime.requeue=true", "runtime.options={exclusive: true}"
-    )
-    job, run = job_of(work), the_run(work)
+    process = start(SLURM, *rank(STOPS), OFF, *WHOLE, "runtime.signal=0")
+    run = (job_of(work), the_run(work))[1]
     soon(lambda: (run / "metrics/rank-1.jsonl").exists())
-    slurm.ask("sbatch", "--partition=urgent", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=true")
-    start_again(slurm, job)
+    slurm.ask(*URGENT)
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, out + err
     assert "preempted; the job goes back into the queue" in out
