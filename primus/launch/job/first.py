@@ -78,7 +78,7 @@ class FirstProcess:
         result = outcome.summary(self._directory, self._started, time.time(), told is not None, message)
         used_up = requeue.used_up(report, self._settings, self._restart, requeue.steps(self._plan))
         if used_up and not told:
-            result["message"] = f"{result['message']}{used_up}"
+            result["message"] = used_up
             if result["status"] == "FINISHED":  # it saved and ended as it was asked to, but is not done
                 result |= {"status": "FAILED", "exit_code": JOB_FAILED}
         return result
@@ -101,10 +101,7 @@ class FirstProcess:
         most = self._settings["max_restarts"]
         step, metrics = outcome.last_metrics(self._directory)
         at = f" at step {step}" if step is not None else ""
-        message = (
-            f"it is not done{at}, and Slurm has started it again {self._restart} times: "
-            f"runtime.max_restarts={most} allows no more"
-        )
+        message = f"not done{at}, this is start {self._restart + 1}: runtime.max_restarts={most} allows no further start"
         known = {"started": self._started, "ended": time.time(), "step": step, "metrics": metrics}
         return self._end({**known, "status": "FAILED", "exit_code": JOB_FAILED, "message": message, "root_cause": None})
 

@@ -57,11 +57,10 @@ def reason(report: Report, settings: Mapping[str, Any], restart: int, steps: int
 
 
 def used_up(report: Report, settings: Mapping[str, Any], restart: int, steps: int | None) -> str:
-    """What to add to the message of a job that would start again if it had not done so often enough; else nothing."""
+    """What to say of a job that would start again if it might do so more often; of any other nothing."""
     most = int(settings.get("max_restarts", 0))
-    if restart < most or not reason(report, settings, -1, steps):
-        return ""
-    return f"; it was started again {restart} times, which is all that runtime.max_restarts={most} allows"
+    why = reason(report, settings, -1, steps) if restart >= most else None
+    return f"{why}; runtime.max_restarts={most} allows no further start" if why else ""
 
 
 def steps(plan: Plan) -> int | None:

@@ -52,7 +52,8 @@ def main(directory: Path, node_rank: int) -> int:
         if requeue.requeue(job_id):
             return 0
         say("ERROR", "Slurm does not take the job back")
-    _end(directory, plan, node_rank, said + requeue.used_up(report, settings, restart, requeue.steps(plan)))
+    message = requeue.used_up(report, settings, restart, requeue.steps(plan)) or said
+    _end(directory, plan, node_rank, message)
     say("INFO", f"{said}: the run is FAILED, cancelling job {job_id}")
     controller.cancel([job_id])
     return 0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from primus.launch.job import agents
-from primus.launch.job.requeue import Report, Told, node_lost, reading, reason
+from primus.launch.job.requeue import Report, Told, node_lost, reading, reason, used_up
 from primus.node.plan import Code, Job, Plan
 
 REQUEUE = {"requeue": True, "max_restarts": 3}
@@ -43,6 +43,13 @@ def test_preemption_and_a_lost_node_do_likewise() -> None:
 )
 def test_any_other_job_is_over(report: Report, settings: dict[str, Any], restart: int) -> None:
     assert reason(report, settings, restart, 100) is None
+
+
+def test_a_job_that_would_go_on_but_may_not_says_so() -> None:
+    assert used_up(STOPPED, REQUEUE, 3, 100) == "stopped on request at step 40; runtime.max_restarts=3 allows no further start"
+    assert used_up(STOPPED, REQUEUE, 2, 100) == ""
+    assert used_up(replace(STOPPED, step=100), REQUEUE, 3, 100) == ""
+    assert used_up(STOPPED, {"requeue": False, "max_restarts": 0}, 0, 100) == ""
 
 
 def outcomes(directory: Path, *found: dict[str, Any] | None) -> Path:

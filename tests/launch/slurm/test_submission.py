@@ -288,6 +288,32 @@ def test_a_job_that_is_preempted_goes_back_into_the_queue(start: Start, rank: Ra
     assert read(run / "result.json")["status"] == "FINISHED"
 
 
+def test_a_job_that_may_not_start_again_has_failed_and_says_where_it_was(
+    start: Start, rank: Rank, slurm: Slurm, work: Path
+) -> None:
+    process = start(SLURM, *rank(STOPS), OFF, "runtime.requeue=true", "runtime.max_restarts=0")
+    job, run = job_of(work), the_run(work)
+    soon(lambda: (run / "metrics/rank-0.jsonl").exists())
+    slurm.ask("scancel", "--batch", "--signal=USR1", job)
+    _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    step = read(run / "result.json")["step"]
+    assert f"stopped on request at step {step}; runtime.max_restarts=0 allows no further start" in err
+    assert slurm.wait(job, "FAILED", "COMPLETED")["ExitCode"] == "1:0"
+
+
+def test_a_start_too_many_by_slurm_itself_runs_nothing(start: Start, rank: Rank, slurm: Slurm, work: Path) -> None:
+    process = start(SLURM, *rank(STOPS), OFF, "runtime.requeue=true", "runtime.max_restarts=0")
+    job, run = job_of(work), the_run(work)
+    soon(lambda: (run / "metrics/rank-0.jsonl").exists())
+    slurm.ask("scontrol", "requeue", job)
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert "this is start 2: runtime.max_restarts=0 allows no further start" in err
+    assert "start 1 after step" not in out
+    assert read(run / "result.json")["step"] > 0
+
+
 def test_without_requeue_a_job_that_is_asked_to_stop_is_finished(
     primus: Primus, start: Start, rank: Rank, slurm: Slurm, work: Path
 ) -> None:
