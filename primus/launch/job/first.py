@@ -70,6 +70,8 @@ class FirstProcess:
             self._say("INFO", f"Slurm ends this start ({told.why}) and will start the job again")
             self._leave_record()
             return 0
+        if told and told.limit and self._start_after_limit(report, told):
+            return 0
         self._say("INFO", f"the agents ended with {status}")
         return self._end(self._result(report, told))
 
@@ -101,7 +103,9 @@ class FirstProcess:
         most = self._settings["max_restarts"]
         step, metrics = outcome.last_metrics(self._directory)
         at = f" at step {step}" if step is not None else ""
-        message = f"not done{at}, this is start {self._restart + 1}: runtime.max_restarts={most} allows no further start"
+        message = (
+            f"not done{at}, this is start {self._restart + 1}: runtime.max_restarts={most} allows no further start"
+        )
         known = {"started": self._started, "ended": time.time(), "step": step, "metrics": metrics}
         return self._end({**known, "status": "FAILED", "exit_code": JOB_FAILED, "message": message, "root_cause": None})
 
@@ -192,6 +196,15 @@ class FirstProcess:
         while self._ended_by is None and not late:
             self._loop.turn()
         return True
+
+    def _start_after_limit(self, report: requeue.Report, told: requeue.Told) -> bool:
+        """From the last checkpoint: the ranks have not saved when they were asked to."""
+        if not requeue.out_of_time(report, self._settings, self._restart, requeue.steps(self._plan)):
+            return False
+        self._leave_record()
+        self._say("INFO", f"{told.why}: requeued, for start {self._restart + 2}")
+        print(f"primus: {told.why}; the job goes back into the queue", flush=True)
+        return requeue.requeue(self._job_id, ending=True)
 
     def _leave_record(self) -> None:
         """The recorder of the next start goes on where this one was."""

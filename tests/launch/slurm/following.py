@@ -29,9 +29,9 @@ def soon(found: Callable[[], Any]) -> Any:
     return value
 
 
-def job_of(work: Path) -> str:
+def job_of(work: Path, experiment: str = "default") -> str:
     """The Slurm job of the one run, once it is submitted."""
-    (path,) = soon(lambda: [*work.glob("outputs/default/*/handle.json")])
+    (path,) = soon(lambda: [*work.glob(f"outputs/{experiment}/*/handle.json")])
     return str(read(path)["job_id"])
 
 
