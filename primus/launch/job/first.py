@@ -13,7 +13,7 @@ from primus.launch.job import agents, requeue
 from primus.launch.problems import JOB_FAILED
 from primus.launch.record.files import read_json
 from primus.launch.running import Recorder
-from primus.node import process, rundir
+from primus.node import allocation, process, rundir
 from primus.node.loop import Loop
 from primus.node.plan import Plan, from_json
 
@@ -32,7 +32,7 @@ class FirstProcess:
 
     def __init__(self, directory: Path, recorded: bool) -> None:
         self._directory = directory
-        self._job_id = os.environ.get("SLURM_JOB_ID", "")
+        self._job_id = allocation.job(os.environ)
         self._restart = int(os.environ.get("SLURM_RESTART_COUNT") or 0)
         self._started = time.time()
         self._ended_by: int | None = None
@@ -228,8 +228,7 @@ class FirstProcess:
         known = handle.of(self._directory)
         cluster = os.environ.get("SLURM_CLUSTER_NAME")
         if known is None:
-            own = job_id or self._job_id
-            known = handle.ours("slurm", own, int(index) if index else None)
+            known = handle.ours("slurm", job_id or self._job_id, int(index) if index else None)
         handle.write(self._directory, replace(known, cluster=cluster))
 
     def _say(self, level: str, text: str) -> None:

@@ -11,7 +11,7 @@ from primus.launch.job import requeue
 from primus.launch.problems import Unfit
 from primus.launch.record.files import node_reports
 from primus.launch.slurm import controller
-from primus.node import rundir
+from primus.node import allocation, rundir
 from primus.node.plan import Plan, from_json
 
 _WAIT = 1 / 3
@@ -28,7 +28,7 @@ def main(directory: Path, node_rank: int) -> int:
 
     A node that cannot reach the controller is lost itself, for all it knows: it decides nothing.
     """
-    job_id, restart = os.environ["SLURM_JOB_ID"], int(os.environ.get("SLURM_RESTART_COUNT") or 0)
+    job_id, restart = allocation.job(os.environ), int(os.environ.get("SLURM_RESTART_COUNT") or 0)
     plan = from_json((directory / rundir.PLAN).read_text(encoding="utf-8"))
     time.sleep(_WAIT * plan.job.lost_after + _NEXT * (node_rank.bit_length() - 1))
 

@@ -47,3 +47,11 @@ for step in range(done + 1, 100000):
         sys.exit(0)
     time.sleep(0.05)
 """
+
+
+STUBBORN = """
+import os, signal, time
+signal.signal(signal.SIGTERM, lambda *_: open(f"told-{os.environ['RANK']}", "w"))
+open(f"begun-{os.environ['RANK']}", "w")
+while True: time.sleep(1)
+"""

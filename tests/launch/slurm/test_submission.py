@@ -10,7 +10,7 @@ import pytest
 
 from ...cluster.slurm import Slurm
 from ...conftest import PATIENCE, Primus, Rank, Start, everything, gone
-from .following import STOPS, job_of, read, soon, the_run
+from .following import STOPS, STUBBORN, job_of, read, soon, the_run
 
 pytestmark = pytest.mark.slurm
 OFF = "tracking.enabled=false"
@@ -85,14 +85,6 @@ def test_an_interrupt_cancels_the_job_and_ends_every_process(
     result = read(the_run(work) / "result.json")
     assert result["status"] == "KILLED"
     assert result["message"] == f"Slurm ended job {job_of(work)}: it was cancelled"
-
-
-STUBBORN = """
-import os, signal, time
-signal.signal(signal.SIGTERM, lambda *_: open(f"told-{os.environ['RANK']}", "w"))
-open(f"begun-{os.environ['RANK']}", "w")
-while True: time.sleep(1)
-"""
 
 
 def test_a_second_interrupt_ends_every_process_at_once(start: Start, rank: Rank, slurm: Slurm, work: Path) -> None:
