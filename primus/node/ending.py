@@ -2,8 +2,9 @@
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Callable, List, Optional
 
 from primus.node import guard, rundir
 from primus.node.loop import Loop
@@ -106,7 +107,10 @@ class Requests:
             self._loop.after(_LOOK, self._look)
 
     def _look(self) -> None:
-        if self._stop_file.with_name(rundir.KILL).exists():
+        found: List[str] = []
+        with suppress(OSError):  # listed: NFS remembers for a while that a file was not there
+            found = os.listdir(self._stop_file.parent)
+        if rundir.KILL in found:
             self._at_once()
         else:
             self._loop.after(_LOOK, self._look)
