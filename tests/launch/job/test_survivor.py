@@ -20,7 +20,7 @@ def test_a_node_that_cannot_ask_slurm_decides_nothing_and_says_so(
     run = make(nodes=2, lost_after=0.0)
     before = everything(run.directory)
     monkeypatch.setenv("SLURM_JOB_ID", "1")
-    monkeypatch.setenv("SLURM_CONF", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(survivor, "_PAUSE", 0.0)
     assert survivor.main(run.directory, 1) == 1
     log = (run.directory / rundir.LAUNCH_LOG).read_text()
