@@ -8,10 +8,11 @@ import json
 import os
 import signal
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
-from primus.node import guard, process, rundir
+from primus.node import guard, host, log, process, rundir
 from primus.node.arguments import Arguments
 
 _SECONDS = 300.0
@@ -34,7 +35,9 @@ def end_job(arguments: Arguments) -> None:
     argv = [sys.executable, "-I", "-S", str(program), "--directory", str(directory), "--survivor"]
     code, _, errors = process.converse([*argv, str(arguments.node_rank)], _SECONDS, env=os.environ)
     if code:
-        print(f"primus: this node cannot end the job in the place of node 0: {errors.strip()}", file=sys.stderr)
+        text = f"this node cannot end the job in the place of node 0 (exit code {code}): {errors.strip()}"
+        with suppress(OSError), (directory / rundir.agent_log(arguments.node_rank)).open("ab") as file:
+            file.write(log.line(" ".join(text.split()), time.time(), f"{host.name()} agent", "ERROR"))
 
 
 def _lost_the_first(facts: Path) -> bool:

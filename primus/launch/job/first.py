@@ -88,8 +88,8 @@ class FirstProcess:
     def _end(self, result: dict[str, Any]) -> int:
         """Write the result, unless another node has, in the place of this one; the exit code of the job."""
         written = read_json(self._directory / rundir.RESULT)
-        if written:
-            self._say("WARN", f"node {written.get(outcome.SURVIVOR)} took this one for lost and has ended the job")
+        if outcome.SURVIVOR in written:
+            self._say("WARN", f"node {written[outcome.SURVIVOR]} took this one for lost and has ended the job")
             result = written
         else:
             rundir.write_json(self._directory / rundir.RESULT, result)

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def main(directory: Path, node_rank: int) -> int:
         say("ERROR", f"the first node is lost, and Slurm cannot be asked: {error}")
         return 1
     if state is None or state.name != "RUNNING" or state.restarts != restart:
+        say("INFO", f"the first node is lost, and the job is ending already: Slurm has it as {state}")
         return 0
     said = _said(directory, node_rank)
     settings = plan.config["runtime"]
@@ -60,14 +62,11 @@ def main(directory: Path, node_rank: int) -> int:
 
 
 def _state(job_id: str) -> controller.State | None:
-    for tried in range(_TRIES):
-        try:
+    for _ in range(_TRIES - 1):
+        with suppress(Unfit):
             return controller.states([job_id]).get(job_id)
-        except Unfit:
-            if tried == _TRIES - 1:
-                raise
-            time.sleep(_PAUSE)
-    return None
+        time.sleep(_PAUSE)
+    return controller.states([job_id]).get(job_id)
 
 
 def _said(directory: Path, node_rank: int) -> str:
