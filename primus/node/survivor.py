@@ -27,8 +27,9 @@ def end_job(arguments: Arguments) -> None:
     directory = arguments.plan.parent
     if not _lost_the_first(directory / rundir.node_facts(arguments.node_rank)):
         return
-    for signum in guard.ENDING:  # all is said and written: whoever ends the job now need not wait
-        signal.signal(signum, signal.SIG_DFL)
+    # The dying srun may have its step ended, and these processes with it, while the job goes on. What is started here
+    # inherits this, and looks for itself whether it is the job that is being ended.
+    signal.pthread_sigmask(signal.SIG_BLOCK, guard.ENDING)
     with suppress(OSError):
         rundir.write_text(directory / rundir.ORPHANED, f"{arguments.node_rank}\n")
     program = Path(__file__).resolve().parents[1] / "launch" / "job" / "__main__.py"

@@ -46,12 +46,14 @@ class Slurm:
     def lose(self, node: str) -> None:
         """End every process of a node at once, its slurmd too, as when its host goes down."""
         pids = subprocess.run(["ip", "netns", "pids", node], capture_output=True, text=True, check=True).stdout.split()
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGKILL)
+        for signum in (signal.SIGSTOP, signal.SIGKILL):  # none sees another die: srun's child would end the whole step
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(int(pid), signum)
 
     def mend(self, node: str) -> None:
-        """Bring a lost node back."""
+        """Bring a lost node back; the controller does not wait for its old jobs any more."""
+        self.ask("scontrol", "update", f"nodename={node}", "state=down", "reason=lost")
         environ = {**os.environ, "SLURM_CONF": str(self.conf)}
         subprocess.run([str(HERE / "node-up"), node], env=environ, timeout=30, check=True)
 

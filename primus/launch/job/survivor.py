@@ -1,6 +1,7 @@
 """The end of a job whose first node is lost: by another node, in the place of the job's first process."""
 
 import os
+import signal
 import sys
 import time
 from contextlib import suppress
@@ -12,7 +13,7 @@ from primus.launch.job import requeue
 from primus.launch.problems import Unfit
 from primus.launch.record.files import node_reports
 from primus.launch.slurm import controller
-from primus.node import allocation, rundir
+from primus.node import allocation, guard, rundir
 from primus.node.plan import Plan, from_json
 
 _WAIT = 1 / 3
@@ -31,7 +32,8 @@ def main(directory: Path, node_rank: int) -> int:
     """
     job_id, restart = allocation.job(os.environ), int(os.environ.get("SLURM_RESTART_COUNT") or 0)
     plan = from_json((directory / rundir.PLAN).read_text(encoding="utf-8"))
-    time.sleep(_WAIT * plan.job.lost_after + _NEXT * (node_rank.bit_length() - 1))
+    # Told to end, it asks at once whether that is for the whole job: these signals are blocked by whoever starts it.
+    signal.sigtimedwait(guard.ENDING, _WAIT * plan.job.lost_after + _NEXT * (node_rank.bit_length() - 1))
 
     def say(level: str, text: str) -> None:
         rundirectory.log(directory, level, f"node {node_rank}: {text}")
