@@ -12,6 +12,8 @@ _ENDED = {"finished": ("FINISHED", 0), "failed": ("FAILED", 1), "killed": ("KILL
 """Status of a node -> status of the run and exit code of `primus`."""
 
 _UNFIT = 3  # messages
+SURVIVOR = "survivor"
+"""Key of a result: the node that wrote it, in the place of the first, which was lost and its recorder with it."""
 
 
 def write_result(directory: Path, started: float, interrupted: bool, message: str | None = None) -> dict[str, Any]:

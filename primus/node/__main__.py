@@ -38,10 +38,6 @@ def _main() -> int:
         from primus.node import shell
 
         return shell.run(arguments)
-    if not arguments.inside and container.wanted(arguments.plan):
-        from primus.node.container import starter
-
-        return starter.run(arguments)
 
     def agent(pipe: int) -> int:
         from primus.node.agent import run  # here: the guard stays small
@@ -53,7 +49,17 @@ def _main() -> int:
 
         lost(arguments, code)
 
-    return guard.run(agent, lost)
+    if not arguments.inside and container.wanted(arguments.plan):
+        from primus.node.container import starter
+
+        code = starter.run(arguments)
+    else:
+        code = guard.run(agent, lost)
+    if code and arguments.slurm and arguments.node_rank and not arguments.inside:
+        from primus.node import survivor
+
+        survivor.end_job(arguments)
+    return code
 
 
 if __name__ == "__main__":

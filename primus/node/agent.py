@@ -57,6 +57,7 @@ def _run(plan: Plan, arguments: Arguments, guard_pipe: int, facts: Facts, say: S
     stop_file = arguments.plan.parent / rundir.STOP
     if arguments.node_rank == 0:  # before any rank of any node starts: it was an earlier start that was asked to stop
         stop_file.unlink(missing_ok=True)
+        (arguments.plan.parent / rundir.KILL).unlink(missing_ok=True)
     agent = _Agent(plan, arguments, facts, say)
     try:
         agent.listen_to(guard_pipe, arguments.lifeline)

@@ -20,6 +20,10 @@ LAUNCH_LOG = "logs/launch.log"
 JOB_LOG = "logs/job.log"
 STOP = "stop"
 """Its presence asks ranks that know of it (PRIMUS_STOP_FILE) to save a checkpoint and end."""
+ORPHANED = "orphaned"
+"""Its presence tells the first process of a Slurm job that other nodes have lost its own."""
+KILL = "kill"
+"""Its presence ends the ranks of a job that is ending already at once, without the rest of their grace period."""
 
 
 def node_facts(node_rank: int) -> str:
