@@ -52,7 +52,7 @@ class Job:
     path: str | None
 
     def flops(self, length: int, direction: str) -> float:
-        """As the authors of FlashAttention count: 4 B S^2 H D forward, half under a causal mask, 2.5 times that backward.
+        """As FlashAttention's authors count: 4 B S^2 H D forward, half under a causal mask; backward 2.5 times that.
 
         https://github.com/Dao-AILab/flash-attention/blob/main/benchmarks/benchmark_flash_attention.py; with heads of
         two sizes, 2 D is their sum.
