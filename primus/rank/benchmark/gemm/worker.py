@@ -1,5 +1,6 @@
 """The rank of `task=benchmark/gemm`."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from primus.node.typed import read
@@ -27,13 +28,14 @@ def run(rank: dict[str, Any]) -> None:
         raise Refused("none of these products can be measured here: see above", UNFIT)
     measured = list(dict.fromkeys(dtype for _, dtype in cases))
     steps = len(cases) + len(measured) + 1
-    best = dict.fromkeys(measured, 0.0)
+    rows = []
     for done, (product, dtype) in enumerate(cases, 1):
-        times = measure(engine, product, dtype, work)
-        best[dtype] = max(best[dtype], _tflops(product, times))
-        results.row("gemm", **_row(product, dtype, times, known))
+        rows.append(_row(product, dtype, measure(engine, product, dtype, work), known))
+        results.row("gemm", **rows[-1])
         results.progress(done, steps)
-    _ceilings(engine, work, known, best, results, len(cases), steps)
+    for done, row in enumerate(_ceilings(engine, work, known, measured, rows), len(cases) + 1):
+        results.row("ceiling", **row)
+        results.progress(done, steps)
 
 
 def measure(engine: Engine, product: Product, dtype: str, work: Job) -> Times:
@@ -86,22 +88,21 @@ def _row(product: Product, dtype: str, times: Times, known: Published) -> dict[s
 
 
 def _ceilings(
-    engine: Engine, work: Job, known: Published, best: dict[str, float], results: Results, done: int, steps: int
-) -> None:
-    """What the device can do at most: a large square product in each dtype, or a faster one of the above; a copy."""
+    engine: Engine, work: Job, known: Published, dtypes: list[str], rows: list[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """What the device can do at most: a large square product in each dtype, and a copy; or what was faster above."""
     size = job.TOP[engine.kind]
-    for dtype, fastest in best.items():
+    for dtype in dtypes:
         square = Product("", size, size, size, 1, "nt")
-        tflops = max(fastest, _tflops(square, measure(engine, square, dtype, work)))
+        found = [_tflops(square, measure(engine, square, dtype, work))]
+        tflops = max(found + [row["tflops"] for row in rows if row["dtype"] == dtype])
         peak = known.tflops.get(dtype)
-        results.row("ceiling", what=dtype, tflops=tflops, published=peak, share=share(tflops, peak))
-        results.progress(done := done + 1, steps)
+        yield {"what": dtype, "tflops": tflops, "published": peak, "share": share(tflops, peak)}
     copied = _COPIED[engine.kind]
     times = engine.measure([engine.copy(copied)], work.seconds)
-    bandwidth = 2 * copied / times.p50 / 1e9  # read and written
+    bandwidth = max([2 * copied / times.p50 / 1e9, *(row["bandwidth"] for row in rows)])  # a copy reads and writes
     peak = known.memory_bandwidth
-    results.row("ceiling", what="memory", bandwidth=bandwidth, published=peak, share=share(bandwidth, peak))
-    results.progress(done + 1, steps)
+    yield {"what": "memory", "bandwidth": bandwidth, "published": peak, "share": share(bandwidth, peak)}
 
 
 def _tflops(product: Product, times: Times) -> float:
