@@ -13,6 +13,8 @@ from primus.rank.benchmark.timing import Times, copies
 from primus.rank.problems import UNFIT, Refused
 from primus.rank.results import Results
 
+_SETS = {"gpu": 16, "cpu": 4}
+"""Sets of operands at most: a CPU takes longer to make random ones than to multiply them."""
 _COPIED = {"gpu": 1 << 30, "cpu": 128 << 20}
 """Bytes copied to learn the memory's bandwidth."""
 
@@ -44,7 +46,7 @@ def measure(engine: Engine, product: Product, dtype: str, work: Job) -> Times:
     room = engine.room()
     if size > room:
         raise Refused(f"{_name(product)} needs {size / 2**30:.1f} GiB, and {room / 2**30:.1f} GiB are free", UNFIT)
-    sets = copies(size, engine.cache, room)
+    sets = copies(size, engine.cache, room, _SETS[engine.kind])
     return engine.measure(engine.calls(product, dtype, sets, work.seed), work.seconds)
 
 
