@@ -14,7 +14,7 @@ Rows = Mapping[str, Sequence[Row]]
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table of results.
+    """A column of a table of results; `kind` and `time` (when it was written) are every row's own.
 
     `better`: which direction is better; None: neither is. `key`: a parameter, which with the other keys says which row
     it is: rows of two runs with the same keys are compared, and what was measured is named by them in MLflow.

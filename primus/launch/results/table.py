@@ -20,14 +20,14 @@ _WIDE = 200
 """Columns where there is no terminal, whose width would say how many fit."""
 
 
-def show(directory: Path) -> None:
-    """Print the results of a run; nothing where it has none."""
+def show(directory: Path, console: Console | None = None) -> None:
+    """Print the results of a run; nothing where it has none. `console` is standard output unless given."""
     found = rows.read(directory)
     if not found:
         return
-    print()
     name = str(read_json(directory / rundir.PLAN).get("task"))
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+    console = console or Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+    console.print()
     for kind, columns in task.columns(name).items():
         if found.get(kind):
             _show(console, task.title(name, kind), found[kind], columns)

@@ -2,7 +2,9 @@
 
 import ctypes
 import re
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 _SM = 1  # NVML_CLOCK_SM (nvml.h)
 _ROOT = Path("/")
@@ -51,14 +53,21 @@ def cache_of_cpu(root: Path = _ROOT) -> int:
 
 def _nvidia(address: str) -> float | None:
     """By NVML itself, which is there wherever the driver is."""
+    clock = ctypes.c_uint()
+    nvml, device = _nvml(address)
+    if nvml is None or nvml.nvmlDeviceGetClockInfo(device, _SM, ctypes.byref(clock)) != 0:
+        return None
+    return float(clock.value)
+
+
+@cache
+def _nvml(address: str) -> tuple[Any, ctypes.c_void_p]:
+    """NVML and its handle of a GPU, kept: to begin with it takes longer than much that is measured. None: no NVML."""
+    device = ctypes.c_void_p()
     try:
         nvml = ctypes.CDLL("libnvidia-ml.so.1")
-        device, clock = ctypes.c_void_p(), ctypes.c_uint()
-        if nvml.nvmlInit_v2() != 0:
-            return None
-        found = nvml.nvmlDeviceGetHandleByPciBusId_v2(address.encode(), ctypes.byref(device)) == 0
-        found = found and nvml.nvmlDeviceGetClockInfo(device, _SM, ctypes.byref(clock)) == 0
-        nvml.nvmlShutdown()
+        found = nvml.nvmlInit_v2() == 0
+        found = found and nvml.nvmlDeviceGetHandleByPciBusId_v2(address.encode(), ctypes.byref(device)) == 0
     except (OSError, AttributeError):
-        return None
-    return float(clock.value) if found else None
+        return None, device
+    return nvml if found else None, device

@@ -27,6 +27,8 @@ class TorchDevice:
         self.name = properties.name if properties else "cpu"
         self.cache = int(properties.L2_cache_size) if properties else min(clock.cache_of_cpu(), _FLUSH_CPU)
         self._address = _address(properties)
+        if self.on_gpu:
+            clock.of_gpu(self._address)  # the first time takes long
         flush = max(_FLUSH_GPU, 2 * self.cache) if self.on_gpu else max(self.cache, 1 << 20)
         self._flush = torch.empty(flush, dtype=torch.int8, device=self.device)
 

@@ -32,7 +32,7 @@ COLUMNS = {
         Column("peak_share", "of the peak", "%", 1),
         Column("time_p50", "time p50", "µs", 1),
         Column("time_p95", "time p95", "µs", 1),
-        Column("memory", "memory, peak", "MiB", 1, better="lower"),
+        Column("memory", "memory beside operands", "MiB", 1, better="lower"),
         Column("repeats", "times", digits=0),
     )
 }

@@ -87,10 +87,9 @@ def _measure(
     elements = work.batch * length * (work.heads + 2 * work.kv_heads) * work.head_size
     sets = copies(elements * _DTYPES[dtype].itemsize, device.cache, device.room() // 4)
     generator = torch.Generator(device.device).manual_seed(work.seed)
-    if device.on_gpu:
-        torch.cuda.reset_peak_memory_stats(device.device)
     try:
         calls = [_call(work, device, kernel, length, direction, dtype, generator) for _ in range(sets)]
+        memory = _memory(device, calls[0])
         times = device.measure(calls, work.seconds)
     except torch.OutOfMemoryError:
         print(f"WARNING {kernel} {direction} at {length} tokens is left out: no room for it", flush=True)
@@ -113,9 +112,21 @@ def _measure(
         "peak_share": share(tflops, peak),
         "time_p50": 1e6 * times.p50,
         "time_p95": 1e6 * times.p95,
-        "memory": torch.cuda.max_memory_allocated(device.device) / 2**20 if device.on_gpu else None,
+        "memory": memory,
         "repeats": len(times.seconds),
     }
+
+
+def _memory(device: TorchDevice, call: Callable[[], object]) -> float | None:
+    """MiB that a call takes beside its operands, results included; None on a CPU, where PyTorch does not count it."""
+    if not device.on_gpu:
+        return None
+    call()  # a library's workspace is taken once
+    torch.cuda.reset_peak_memory_stats(device.device)
+    before = torch.cuda.memory_allocated(device.device)
+    call()
+    device.synchronize()
+    return float(torch.cuda.max_memory_allocated(device.device) - before) / 2**20
 
 
 def _call(

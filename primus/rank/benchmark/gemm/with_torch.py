@@ -1,5 +1,6 @@
 """Matrix products by PyTorch."""
 
+import os
 from collections.abc import Callable, Sequence
 
 import torch
@@ -26,6 +27,8 @@ class TorchEngine:
         self.name, self.cache = self._device.name, self._device.cache
         self.kind = "gpu" if self._device.on_gpu else "cpu"
         self._chip = ""
+        # PyTorch (2.13, Context.cpp) takes tf32 on AMD only with this, which it reads at the first product.
+        os.environ.setdefault("HIPBLASLT_ALLOW_TF32", "1")
         if self._device.on_gpu and torch.version.hip:
             self._chip = torch.cuda.get_device_properties(0).gcnArchName.split(":")[0]
 
