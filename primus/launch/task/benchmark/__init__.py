@@ -1,0 +1,1 @@
+"""Benchmarks: how fast the parts of a cluster are."""

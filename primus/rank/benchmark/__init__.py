@@ -1,0 +1,1 @@
+"""Benchmarks, one package each: `python <primus>/rank benchmark.<name> <rank.json>`."""
