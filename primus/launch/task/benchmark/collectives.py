@@ -40,16 +40,15 @@ COLUMNS = {
         key("ranks"),
         key("dtype"),
         key("bytes", "size", "B"),
-        Column("time_p50", "time, p50", "us", 1),
+        Column("time_p50", "p50", "us", 1),
         Column("time_p95", "p95", "us", 1),
         Column("time_min", "min", "us", 1),
         Column("time_max", "max", "us", 1),
-        Column("algorithm_bandwidth", "algorithm bandwidth", "GB/s", 2),
-        Column("bus_bandwidth", "bus bandwidth", "GB/s", 2, better="higher"),
-        Column("slowest_rank", "slowest rank", "", 0),
-        Column("slowest_host", "its host"),
-        Column("spread", "spread of ranks", "%", 1),
-        Column("wrong", "wrong elements", "", 0, better="lower"),
+        Column("algorithm_bandwidth", "algbw", "GB/s", 3),
+        Column("bus_bandwidth", "busbw", "GB/s", 3, better="higher"),
+        Column("slowest", "slowest"),
+        Column("spread", "spread", "%", 1),
+        Column("wrong", "wrong", "", 0, better="lower"),
     )
 }
 TITLES = {"collective": "Collectives"}
@@ -78,9 +77,6 @@ def work(task: Settings, request: Request, source: Origins, place: Place) -> Wor
     for name in ("operations", "dtypes", "groups"):
         if not getattr(task, name):
             raise BadRequest(f"task.{name} is empty: there is nothing to measure")
-    chosen = [rank for group in task.groups if not isinstance(group, str) for rank in group]
-    if twice := [rank for rank in chosen if chosen.count(rank) > 1]:
-        raise BadRequest(f"task.groups: rank {twice[0]} is in two groups, which work at the same time")
     content = {
         "operations": task.operations,
         "sizes": listed(task.sizes, "task.sizes"),
@@ -90,16 +86,27 @@ def work(task: Settings, request: Request, source: Origins, place: Place) -> Wor
         "iterations": task.iterations,
         "warmup": task.warmup,
     }
-    in_image = container.python(request)
-    python = task.python or interpreter.choose(backend, member("backend", backend.name), place, in_image=in_image).python
-    alone = request.runtime.get("nodes", 1) == 1 and place.devices.count == 0 and request.runtime["name"] != "slurm"
+    module, in_image = member("backend", backend.name), container.python(request)
+    python = task.python or interpreter.choose(backend, module, place, in_image=in_image).python
+    nodes = int(request.runtime.get("nodes", 1))
+    usual = 2 if nodes == 1 and place.devices.count == 0 and request.runtime["name"] != "slurm" else None
+    _check_groups(task, nodes, request.ranks_per_node or usual)
     return Work(
         command=(python, "{primus.package}/rank", "benchmark.collectives", "{primus.run_dir}/rank.json"),
         backend="" if task.python else backend.name,
         files=(File("rank.json", json.dumps(content, indent=2) + "\n"),),
         environment=backend.environment,
-        ranks_per_node=2 if alone else None,
+        ranks_per_node=usual,
     )
+
+
+def _check_groups(task: Settings, nodes: int, per_node: int | None) -> None:
+    """What can be told of the chosen groups before ranks are there; the rest the ranks refuse."""
+    chosen = [rank for group in task.groups if not isinstance(group, str) for rank in group]
+    if twice := [rank for rank in chosen if chosen.count(rank) > 1]:
+        raise BadRequest(f"task.groups: rank {twice[0]} is in two groups, which work at the same time")
+    if per_node and (absent := [rank for rank in chosen if not 0 <= rank < nodes * per_node]):
+        raise BadRequest(f"task.groups: there is no rank {absent[0]}: the ranks are 0 to {nodes * per_node - 1}")
 
 
 def page(rows: Rows) -> list[Any]:

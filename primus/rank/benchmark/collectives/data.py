@@ -26,16 +26,16 @@ def period(sources: Iterable[int], ranks: int, dtype: torch.dtype, device: torch
 
 def fill(tensor: torch.Tensor, repeating: torch.Tensor) -> None:
     """Write a series over a flat tensor."""
-    whole = _chunk(repeating)
-    for part in tensor.split(whole.numel()):
+    whole = _chunk(repeating, tensor.numel())
+    for part in torch.split(tensor, whole.numel()):
         part.copy_(whole[: part.numel()])
 
 
 def wrong(tensor: torch.Tensor, repeating: torch.Tensor) -> int:
     """How many elements of a flat tensor are not those of the series."""
-    whole = _chunk(repeating)
-    return sum(int((part != whole[: part.numel()]).sum()) for part in tensor.split(whole.numel()))
+    whole = _chunk(repeating, tensor.numel())
+    return sum(int(torch.ne(part, whole[: part.numel()]).sum()) for part in torch.split(tensor, whole.numel()))
 
 
-def _chunk(repeating: torch.Tensor) -> torch.Tensor:
-    return repeating.repeat(max(1, _CHUNK // repeating.numel()))
+def _chunk(repeating: torch.Tensor, elements: int) -> torch.Tensor:
+    return repeating.repeat(-(-min(elements, _CHUNK) // repeating.numel()))

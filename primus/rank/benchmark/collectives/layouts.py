@@ -48,9 +48,12 @@ def strided(world: int, stride: int) -> tuple[Group, ...]:
     return tuple(tuple(range(first, world, stride)) for first in range(min(stride, world)))
 
 
-def usual_stride(world: int, per_node: int) -> int:
-    """Where none is given: groups reach across the nodes, or leave out every second rank of a single one."""
-    return per_node if world > per_node else 2 if world >= 4 else 1
+def usual_stride(world: int, per_node: int) -> int | None:
+    """Where none is given: groups reach across the nodes, or leave out every second rank of a single one; None: of so
+    few ranks, a stride says no more than all of them do.
+    """
+    stride = per_node if world > per_node else 2
+    return stride if stride > 1 and world // stride > 1 else None
 
 
 def _check(chosen: Sequence[Group], world: int) -> None:

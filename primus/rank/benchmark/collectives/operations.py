@@ -97,7 +97,7 @@ class AllGather(Operation):
         _all_gather(self._whole, self._part, group=self.member.handle)
 
     def wrong(self) -> int:
-        parts = enumerate(self._whole.split(self._each))
+        parts = enumerate(torch.split(self._whole, self._each))
         return sum(data.wrong(part, self._series(source)) for source, part in parts)
 
 
@@ -108,7 +108,7 @@ class ReduceScatter(Operation):
         self._part, self._whole = self._empty(self._each), self._empty(self._elements)
 
     def fill(self) -> None:
-        for place, part in enumerate(self._whole.split(self._each)):
+        for place, part in enumerate(torch.split(self._whole, self._each)):
             data.fill(part, self._series(self._source(place, self.member.index)))
 
     def run(self) -> None:
@@ -145,7 +145,7 @@ class AllToAll(Operation):
         self._out, self._in = self._empty(self._elements), self._empty(self._elements)
 
     def fill(self) -> None:
-        for to, part in enumerate(self._out.split(self._each)):
+        for to, part in enumerate(torch.split(self._out, self._each)):
             data.fill(part, self._series(self.member.index + to * self.member.count))
 
     def run(self) -> None:
@@ -153,7 +153,7 @@ class AllToAll(Operation):
 
     def wrong(self) -> int:
         own = self.member.index * self.member.count
-        parts = enumerate(self._in.split(self._each))
+        parts = enumerate(torch.split(self._in, self._each))
         return sum(data.wrong(part, self._series(source + own)) for source, part in parts)
 
 

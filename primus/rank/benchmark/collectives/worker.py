@@ -59,16 +59,16 @@ def plan(config: Config, world: int, per_node: int, *, on_gpus: bool) -> list[Ca
     """The cases in the order of the results. Raises ValueError for groups that cannot be."""
     found = layouts.layouts(config.groups, world, per_node)
     stride = config.stride or layouts.usual_stride(world, per_node)
-    apart = [group for group in layouts.strided(world, stride) if len(group) > 1 or world == 1]
-    if "strided_all_gather" in config.operations and not apart:
-        raise ValueError(f"task.stride={stride}: of {world} ranks no two are that far apart")
-    strided = Layout(f"stride_{stride}", tuple(apart))
+    apart = [group for group in layouts.strided(world, stride) if len(group) > 1] if stride else []
+    if "strided_all_gather" in config.operations and config.stride and not apart:
+        raise ValueError(f"task.stride={stride}: no two of {world} ranks are that far apart")
+    strided = [Layout(f"stride_{stride}", tuple(apart))] if apart else []
     sizes = config.sizes or (_ON_GPUS if on_gpus else _ON_A_CPU)
     return [
         Case(dtype, layout, operation, size)
         for dtype in config.dtypes
         for operation in config.operations
-        for layout in ([strided] if operation == "strided_all_gather" else found)
+        for layout in (strided if operation == "strided_all_gather" else found)
         if operation != "p2p" or len(layout.groups[0]) > 1
         for size in sizes
     ]
