@@ -1,0 +1,36 @@
+"""A topology as people read it: the matrix of all devices, in the manner of nvidia-smi."""
+
+from typing import List
+
+from primus.node.topology import Topology
+from primus.node.topology.sysfs import short
+
+LEGEND = (
+    "NV# so many NVLinks · XGMI Infinity Fabric · PIX one PCIe bridge or switch · PXB several · "
+    "PHB the host bridge · NODE within a NUMA node · SYS between NUMA nodes"
+)
+
+
+def table(topology: Topology) -> List[List[str]]:
+    """Head and lines: the GPUs against GPUs and adapters, with NUMA node, cores and PCI address of each."""
+    between = topology.between()
+    names = [*(gpu.name for gpu in topology.gpus), *(nic.name for nic in topology.nics)]
+    cores = {node.number: short(node.cores) for node in topology.numa}
+    lines = [["", *names, "NUMA", "cores", "PCI"]]
+    for device in (*topology.gpus, *topology.nics):
+        cells = ["X" if name == device.name else between.get((device.name, name), "") for name in names]
+        near = device.pci.numa
+        lines.append([device.name, *cells, "" if near is None else str(near), cores.get(near, "") if near is not None
+                      else "", device.pci.address])  # fmt: skip
+    return lines
+
+
+def text(topology: Topology) -> str:
+    """The table in columns; without GPUs and adapters, the NUMA nodes."""
+    if not topology.gpus and not topology.nics:
+        rows = [["NUMA", "cores", "memory"]]
+        rows += [[str(n.number), short(n.cores), f"{n.memory / 2**30:.0f} GiB"] for n in topology.numa]
+    else:
+        rows = table(topology)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
