@@ -1,8 +1,8 @@
 """A topology as people read it: the matrix of all devices, in the manner of nvidia-smi."""
 
-from typing import List
+from typing import List, Union
 
-from primus.node.topology import Topology
+from primus.node.topology import Gpu, Nic, Topology, distance
 from primus.node.topology.sysfs import short
 
 LEGEND = (
@@ -14,14 +14,17 @@ LEGEND = (
 def table(topology: Topology) -> List[List[str]]:
     """Head and lines: the GPUs against GPUs and adapters, with NUMA node, cores and PCI address of each."""
     between = topology.between()
-    names = [*(gpu.name for gpu in topology.gpus), *(nic.name for nic in topology.nics)]
+    devices: List[Union[Gpu, Nic]] = [*topology.gpus, *topology.nics]
     cores = {node.number: short(node.cores) for node in topology.numa}
-    lines = [["", *names, "NUMA", "cores", "PCI"]]
-    for device in (*topology.gpus, *topology.nics):
-        cells = ["X" if name == device.name else between.get((device.name, name), "") for name in names]
-        near = device.pci.numa
-        lines.append([device.name, *cells, "" if near is None else str(near), cores.get(near, "") if near is not None
-                      else "", device.pci.address])  # fmt: skip
+    lines = [["", *(device.name for device in devices), "NUMA", "cores", "PCI"]]
+    for device in devices:
+        cells = [
+            between.get((device.name, other.name)) or distance(device.pci, other.pci, len(topology.numa))
+            for other in devices
+        ]
+        cells[devices.index(device)] = "X"
+        near = device.pci.numa if device.pci.numa is not None else -1  # as the kernel says it
+        lines.append([device.name, *cells, str(near), cores.get(near, ""), device.pci.address])
     return lines
 
 

@@ -1,6 +1,5 @@
 """A node's topology with what the vendor's tools know of the links between its GPUs."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
@@ -12,11 +11,11 @@ _PATIENCE = 20.0  # seconds; with 8 GPUs and no persistence daemon nvidia-smi ta
 Ask = Callable[[Sequence[str]], Optional[str]]
 
 
-def survey(environ: Mapping[str, str], root: Path = Path("/")) -> Topology:
+def survey(root: Path = Path("/")) -> Topology:
     """What the kernel and the tools say. A tool that is missing, hangs or prints something else is a finding."""
 
     def ask(argv: Sequence[str]) -> Optional[str]:
-        return process.ask(argv, _PATIENCE, env={**os.environ, **environ})
+        return process.ask(argv, _PATIENCE)
 
     return complete(sysfs.survey(root), ask)
 
