@@ -2,17 +2,18 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Mapping, Optional, Sequence, Tuple
 
-from primus.node import bind, console, devices, environment, guard, host, rundir
+from primus.node import console, devices, environment, guard, host, rundir
 from primus.node.devices import Devices
 from primus.node.environment import Resolved, World
 from primus.node.plan import Plan, PlanError, fill
 from primus.node.rendezvous import Meet
 from primus.node.secrets import worth_masking
 from primus.node.supervise import Command
-from primus.node.topology import sysfs
-from primus.node.topology.binding import Binding
+
+if TYPE_CHECKING:
+    from primus.node.topology.binding import Binding
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Prepared:
     secrets: Tuple[str, ...]
     shown: Tuple[int, ...]
     warning: Optional[str]
-    bindings: Tuple[Binding, ...] = ()
+    bindings: "Tuple[Binding, ...]" = ()
 
 
 def prepare(
@@ -73,8 +74,11 @@ def prepare(
 
 def _bind(
     commands: Tuple[Command, ...], found: Devices, environ: Mapping[str, str]
-) -> Tuple[Tuple[Binding, ...], Tuple[Command, ...]]:
+) -> "Tuple[Tuple[Binding, ...], Tuple[Command, ...]]":
     """The commands of the ranks on the cores and the memory near their devices."""
+    from primus.node import bind  # here: their import costs a job that does not ask for it time for nothing
+    from primus.node.topology import sysfs
+
     topology = sysfs.survey()
     bound = bind.suggested(topology, found, environ, len(commands))
     numactl = bind.memory(bound, topology, environ.get("PATH"))

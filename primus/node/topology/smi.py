@@ -90,7 +90,8 @@ def rocm_links(text: str) -> Pairs:
 def amd_links(text: str) -> Pairs:
     """`amd-smi topology --json`: XGMI or PCIE by the PCI addresses of both GPUs.
 
-    Since ROCm 7 the list stands below a name of its own; before ROCm 6.1.1 there were no addresses.
+    A list, as amd-smi's change log of ROCm 6.1.1 has it (before that there were no addresses), or the same below a
+    name, as `amd-smi static` and `metric` have theirs since ({"gpu_data": [...]}).
     """
     data = _json(text, "amd-smi topology --json")
     if isinstance(data, Mapping):

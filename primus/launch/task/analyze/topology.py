@@ -8,6 +8,7 @@ from primus.launch import container
 from primus.launch.config.origin import Origins
 from primus.launch.config.request import Request
 from primus.launch.place import Place
+from primus.launch.problems import BadRequest
 from primus.launch.report.page import Picture, Table, Text
 from primus.launch.report.wiring import picture
 from primus.launch.results import Column, Rows, key
@@ -52,7 +53,9 @@ class Settings:
 
 
 def work(task: Settings, request: Request, source: Origins, place: Place) -> Work:
-    """One rank on each node."""
+    """One rank on each node. Raises BadRequest where it would be bound to a part of it."""
+    if request.node.numa == "auto":
+        raise BadRequest(f"task={task.name} looks at whole nodes: leave out node.numa=auto, whose effect it tells")
     python = task.python or container.python(request) or place.python
     content = {"gpu": request.gpu.name, "ranks": task.ranks or request.ranks_per_node}
     return Work(

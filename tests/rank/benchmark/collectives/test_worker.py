@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from primus.rank.benchmark.collectives.measures import OPERATIONS
+from primus.rank.benchmark.collectives.measuring import Measuring
+from primus.rank.benchmark.collectives.operations import KINDS, AllReduce
 from primus.rank.benchmark.collectives.worker import Config, plan
 
 from ....cluster.slurm import Slurm
@@ -43,6 +45,28 @@ def test_every_operation_moves_the_right_data_on_a_cpu(primus: Primus, work: Pat
         assert len(list(csv.DictReader(file))) == len(found)
     assert "all_reduce" in said.out
     assert "Bus bandwidth: all, fp32" in (run / "report.html").read_text()
+
+
+class Flipped(AllReduce):
+    """A sum of which the wire has lost something."""
+
+    def run(self) -> None:
+        super().run()
+        self._tensor[7] += 1
+
+
+def test_data_that_came_out_wrong_are_named(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "LOCAL_RANK", "MASTER_PORT"):
+        monkeypatch.setenv(name, "0")
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("PRIMUS_RUN_DIR", str(work))
+    monkeypatch.setitem(KINDS, "broadcast", Flipped)
+    config = Config(("all_reduce", "broadcast"), (1024,), ("fp16",), ("all",), None, 2, 0)
+    with Measuring(2, 0) as measuring:
+        wrong = measuring.all(plan(config, 1, 1, on_gpus=False))
+    assert wrong == ["broadcast of 1024 bytes (fp16, all) at rank 0"]
+    assert [row["wrong"] for row in map(json.loads, (work / "results.jsonl").read_text().splitlines())] == [0, 1]
 
 
 @pytest.mark.slurm
