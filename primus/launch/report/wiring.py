@@ -9,8 +9,8 @@ from primus.node.topology.sysfs import short
 # Pixels.
 _CELL, _BOX, _HIGH, _PAD = 112, 100, 40, 14
 _BAR, _TOP = 16, 58  # the bar that joins all GPUs, where the boxes begin
-_GPUS, _NICS = 34, 120  # rows within a box
-_TALL = 200  # of a box with adapters
+_GPUS, _NICS = 16, 100  # rows within a box
+_TALL, _SHORT = 170, 86  # a box with adapters, and without
 
 
 def picture(topology: Topology) -> str:
@@ -21,14 +21,14 @@ def picture(topology: Topology) -> str:
     rows = [(node, *_devices(topology, node)) for node in topology.numa]
     for node, gpus, nics in rows:
         width = max(len(gpus), len(nics), 2) * _CELL + _PAD
-        drawn.append(_numa(node, x, width, _TALL if topology.nics else _NICS - 8))
+        drawn.append(_numa(node, x, width, _TALL if topology.nics else _SHORT))
         places |= {gpu.name: (x + _PAD + n * _CELL, _TOP + _GPUS) for n, gpu in enumerate(gpus)}
         places |= {nic.name: (x + _PAD + n * _CELL, _TOP + _NICS) for n, nic in enumerate(nics)}
         x += width + _PAD
     lines = [*_direct(topology, places), *_near(topology, places)]
     boxes = [_device(gpu, *places[gpu.name]) for gpu in topology.gpus]
     boxes += [_device(nic, *places[nic.name]) for nic in topology.nics]
-    high = _TOP + (_TALL if topology.nics else _NICS) + _PAD
+    high = _TOP + (_TALL if topology.nics else _SHORT) + _PAD
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{x}" height="{high}" viewBox="0 0 {x} {high}" role="img" '
         f'aria-label="{escape(_said(topology))}">{"".join([*drawn, *lines, *boxes])}</svg>'
@@ -51,7 +51,7 @@ def _numa(node: Numa, x: int, width: int, high: int) -> str:
     label = f"NUMA {node.number} · cores {cores} · {node.memory / 2**30:.0f} GiB"
     return (
         f'<rect class="around" x="{x}" y="{_TOP}" width="{width}" height="{high}" rx="8"/>'
-        f'<text x="{x + _PAD}" y="{_TOP + 20}">{escape(label)}</text>'
+        f'<text class="quiet" x="{x + _PAD}" y="{_TOP + high - 10}">{escape(label)}</text>'
     )
 
 

@@ -18,7 +18,7 @@ from primus.launch.report.charts import Chart, point_chart
 from primus.launch.report.page import Charts
 from primus.launch.results import Column, Row, Rows, key
 from primus.launch.task import Work
-from primus.launch.task.benchmark.sizes import listed
+from primus.launch.task.benchmark.sizes import listed, words
 from primus.node.plan import File
 from primus.node.typed import bounded
 
@@ -51,6 +51,8 @@ COLUMNS = {
         Column("wrong", "wrong", "", 0, better="lower"),
     )
 }
+_TICKS = 6
+"""Sizes that have room below an axis."""
 TITLES = {"collective": "Collectives"}
 
 
@@ -120,8 +122,19 @@ def page(rows: Rows) -> list[Any]:
             ("Bus bandwidth", "GB/s", "bus_bandwidth"),
             ("Time, p50", "us", "time_p50"),
         ):
-            charts.append(point_chart(f"{title}: {where}", "size (bytes)", unit, _series(of_these, column)))
+            charts.append(_by_size(f"{title}: {where}", unit, _series(of_these, column)))
     return [Charts("By size", charts)] if charts else []
+
+
+def _by_size(title: str, unit: str, series: Sequence[tuple[str, list[float], list[float]]]) -> Chart:
+    """Both axes logarithmic: from the latency of small sizes to the bandwidth of large ones."""
+    chart = point_chart(title, "size", unit, series)
+    sizes = sorted({size for _, xs, _ in series for size in xs})
+    ticks = sizes[:: -(-len(sizes) // _TICKS)]
+    chart.layout["xaxis"] |= {"type": "log", "tickvals": ticks, "ticktext": [words(int(size)) for size in ticks]}
+    chart.layout["yaxis"] |= {"type": "log", "exponentformat": "none"}
+    chart.layout["showlegend"] = True
+    return chart
 
 
 def _series(rows: Sequence[Row], column: str) -> list[tuple[str, list[float], list[float]]]:

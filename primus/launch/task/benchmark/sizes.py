@@ -34,6 +34,12 @@ def listed(sizes: Mapping[str, str] | Sequence[str] | str | None, name: str) -> 
     return list(dict.fromkeys(found))
 
 
+def words(size: int) -> str:
+    """`64K` of 65536 bytes; bytes where it is no whole number of a unit."""
+    unit = next((unit for unit in ("G", "M", "K") if size % _UNITS[unit] == 0), "")
+    return f"{size // _UNITS[unit]}{unit}"
+
+
 def _bytes(text: str, name: str) -> int:
     match = re.fullmatch(r"(\d+)\s*([KMG]?)(?:iB|B)?", text.strip(), flags=re.IGNORECASE)
     if not match or not int(match[1]):

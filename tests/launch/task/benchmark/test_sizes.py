@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from primus.launch.problems import BadRequest
-from primus.launch.task.benchmark.sizes import listed
+from primus.launch.task.benchmark.sizes import listed, words
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,14 @@ def test_sizes_are_bytes(sizes: Mapping[str, str] | Sequence[str] | str | None, 
 def test_what_is_no_size_is_refused(sizes: Mapping[str, str] | Sequence[str] | str, message: str) -> None:
     with pytest.raises(BadRequest, match=message):
         listed(sizes, "task.sizes")
+
+
+def test_sizes_are_said_in_their_largest_unit() -> None:
+    assert [words(size) for size in (1024, 65536, 1 << 20, 3 << 30, 1000, 1536)] == [
+        "1K",
+        "64K",
+        "1M",
+        "3G",
+        "1000",
+        "1536",
+    ]
