@@ -49,10 +49,12 @@ def build(
     inside: Path | None = None,
     sweep: str | None = None,
     replay_of: str | None = None,
+    together: bool = False,
 ) -> Plan:
     """The plan of a task that runs on nodes. `data` is the resolved config that `request` was read from.
 
-    `inside` is the parent of the run directory, by default `<output.root>/<experiment.name>`. Raises BadRequest.
+    `inside` is the parent of the run directory, by default `<output.root>/<experiment.name>`; `together`: it is started
+    as one of a sweep's jobs. Raises BadRequest.
     """
     task = member("task", request.task["name"])
     work: Work = task.work(typed(task.Settings, request.task, "task", source), request, source, place)
@@ -77,7 +79,8 @@ def build(
         meet_within=request.node.meet_within,
     )
     config = {key: value for key, value in data.items() if key not in OF_THE_COMMAND}
-    scripts = runtime.files(settings, job, directory, there) if hasattr(runtime, "files") else ()
+    alone = not (together and hasattr(runtime, "sweep"))  # else the sweep has one script and one command for all
+    scripts = runtime.files(settings, job, directory, there) if alone and hasattr(runtime, "files") else ()
     return Plan(
         schema=SCHEMA,
         run_id=run_id,
@@ -90,7 +93,7 @@ def build(
         job=job,
         environment=layers(request, work, source, place),
         files=(*work.files, *scripts, *before.files(request, place)),
-        command=runtime.command(settings, there),
+        command=runtime.command(settings, there) if alone else runtime.sweep_command(settings, directory.parent),
         sweep=sweep,
         replay_of=replay_of,
         notes=(*work.notes, *(frozen.notes(place) if freezes else ())),

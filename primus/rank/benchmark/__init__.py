@@ -1,1 +1,1 @@
-"""Benchmarks, one package each: `python <primus>/rank benchmark.<name> <rank.json>`."""
+"""Benchmarks. A module that has a framework in its name imports it; the others are of the standard library."""

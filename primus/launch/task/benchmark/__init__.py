@@ -1,1 +1,1 @@
-"""Benchmarks: how fast the parts of a cluster are."""
+"""Benchmarks: how fast what training is made of is here."""

@@ -11,6 +11,7 @@ from primus.launch.backend.settings import Settings as Backend
 from primus.launch.config.origin import Origins
 from primus.launch.config.reading import typed
 from primus.launch.config.request import Request
+from primus.launch.config.sizes import words
 from primus.launch.members import member
 from primus.launch.place import Place
 from primus.launch.problems import BadRequest
@@ -18,7 +19,8 @@ from primus.launch.report.charts import Chart, point_chart
 from primus.launch.report.page import Charts
 from primus.launch.results import Column, Row, Rows, key
 from primus.launch.task import Work
-from primus.launch.task.benchmark.sizes import listed, words
+from primus.launch.task.benchmark import job
+from primus.launch.task.benchmark.ranges import listed
 from primus.node.plan import File
 from primus.node.typed import bounded
 
@@ -40,10 +42,10 @@ COLUMNS = {
         key("ranks"),
         key("dtype"),
         key("bytes", "size", "B"),
-        Column("time_p50", "p50", "us", 1),
-        Column("time_p95", "p95", "us", 1),
-        Column("time_min", "min", "us", 1),
-        Column("time_max", "max", "us", 1),
+        Column("time_p50", "p50", "µs", 1),
+        Column("time_p95", "p95", "µs", 1),
+        Column("time_min", "min", "µs", 1),
+        Column("time_max", "max", "µs", 1),
         Column("algorithm_bandwidth", "algbw", "GB/s", 3),
         Column("bus_bandwidth", "busbw", "GB/s", 3, better="higher"),
         Column("slowest", "slowest"),
@@ -58,11 +60,11 @@ TITLES = {"collective": "Collectives"}
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What is measured. `sizes` are bytes with K, M or G (of 1024) after them, or the range from, to, factor."""
+    """What is measured. `sizes` are bytes with K, M or G (of 1024) after them, or the range from, to, factor, or auto."""
 
     name: str
     operations: tuple[Operation, ...]
-    sizes: dict[str, str] | tuple[str, ...] | str | None
+    sizes: dict[str, str] | tuple[str, ...] | str
     dtypes: tuple[Literal["fp32", "bf16", "fp16"], ...]
     groups: tuple[Literal["all", "intra_node", "inter_node"] | tuple[int, ...], ...]
     stride: int | None = bounded(least=1)
@@ -73,9 +75,8 @@ class Settings:
 
 def work(task: Settings, request: Request, source: Origins, place: Place) -> Work:
     """The ranks. Raises BadRequest for sizes and groups that cannot be, and for a backend without PyTorch."""
+    job.torch_alone(request)
     backend = typed(Backend, request.backend, "backend", source)
-    if backend.name == "maxtext":
-        raise BadRequest(f"task={task.name} measures torch.distributed: give backend=torchtitan or backend=megatron")
     for name in ("operations", "dtypes", "groups"):
         if not getattr(task, name):
             raise BadRequest(f"task.{name} is empty: there is nothing to measure")
@@ -120,7 +121,7 @@ def page(rows: Rows) -> list[Any]:
         where = f"{groups.replace('_', ' ')}, {dtype}"
         for title, unit, column in (
             ("Bus bandwidth", "GB/s", "bus_bandwidth"),
-            ("Time, p50", "us", "time_p50"),
+            ("Time, p50", "µs", "time_p50"),
         ):
             charts.append(_by_size(f"{title}: {where}", unit, _series(of_these, column)))
     return [Charts("By size", charts)] if charts else []

@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from primus.rank.benchmark.timing import percentile
+
 OPERATIONS = (
     "all_reduce",
     "all_gather",
@@ -79,12 +81,3 @@ def measured(operation: str, size: int, ranks: int, times: Sequence[Sequence[flo
         slowest_rank=max(means, key=lambda rank: means[rank]),
         spread=(max(means.values()) - min(means.values())) / mean,
     )
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which a `share` (0 to 1) of them lie, between two of them where it falls there."""
-    ordered = sorted(values)
-    place = share * (len(ordered) - 1)
-    low = int(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (place - low) * (ordered[high] - ordered[low])

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from primus.rank.benchmark.collectives.measures import OPERATIONS, bus_factor, elements, measured, percentile
+from primus.rank.benchmark.collectives.measures import OPERATIONS, bus_factor, elements, measured
 
 
 def test_the_bus_factors_are_those_of_nccl_tests() -> None:
@@ -32,12 +32,6 @@ def test_the_slowest_rank_is_named_and_ranks_without_a_part_do_not_count() -> No
     found = measured("p2p", 1000, 2, [[1.0, 3.0], nan, [2.0, 4.0], nan])
     assert (found.slowest_rank, found.mean, found.least, found.most) == (2, 2.5, 1.5, 3.5)
     assert found.spread == pytest.approx(1 / 2.5)
-
-
-def test_a_percentile_lies_between_values() -> None:
-    assert percentile([4, 1, 3, 2], 0.5) == 2.5
-    assert percentile(list(range(21)), 0.95) == 19
-    assert percentile([7.0], 0.95) == 7
 
 
 def test_a_size_that_does_not_divide_is_made_smaller() -> None:
