@@ -60,7 +60,7 @@ TITLES = {"collective": "Collectives"}
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What is measured. `sizes` are bytes, with K, M or G (of 1024) after them; a range of from, to, factor; or auto."""
+    """What is measured. `sizes` are bytes, with K, M or G (of 1024) after them; a range of from, to, factor; auto."""
 
     name: str
     operations: tuple[Operation, ...]
