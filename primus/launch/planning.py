@@ -75,6 +75,7 @@ def build(
         metrics_interval=request.node.metrics_interval,
         gpu_models=request.gpu.devices,
         lost_after=request.node.lost_after,
+        numa=request.node.numa,
         meet_within=request.node.meet_within,
     )
     config = {key: value for key, value in data.items() if key not in OF_THE_COMMAND}

@@ -35,6 +35,7 @@ def text(plan: Plan, place: Place) -> str:
         ("where", f"{plan.config['runtime']['name']}, {job.nodes} node{'s' * (job.nodes > 1)}"),
         ("devices", f"{devices}  (gpu={job.gpu}, as on this machine)"),
         ("ranks", f"{world.ranks_per_node} per node, {world.size} in all{why}"),
+        *([("numa", "each rank on the cores near its GPU; the nodes decide")] if job.numa == "auto" else []),
         ("in", job.directory),
         ("code", f"git {plan.code.commit}" if plan.code.commit else "not in a git checkout"),
         ("command", shlex.join(plan.command)),

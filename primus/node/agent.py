@@ -21,6 +21,7 @@ from primus.node.plan import Plan, from_json
 from primus.node.prepare import prepare
 from primus.node.rendezvous import Meet, alone
 from primus.node.supervise import Supervisor
+from primus.node.typed import plain
 from primus.node.watch import Say, Watch
 
 
@@ -140,6 +141,8 @@ class _Agent:
         if part.warning:
             self._say(part.warning, "WARN")
         facts.found(part.cpu, part.devices, part.world, recorded(part.environment, part.base))
+        if part.bindings:
+            facts.add({"bindings": plain(part.bindings)})
         interval = plan.job.metrics_interval
         watch = Watch(part, self._directory, interval, self._loop, self._ranks, self._requests, facts, self._say)
         return watch.run()

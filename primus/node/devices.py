@@ -37,9 +37,12 @@ class Devices:
 
 
 @dataclass(frozen=True)
-class _Gpu:
+class Installed:
+    """A GPU that the driver has; `address` is that on the PCI bus (`0000:17:00.0`), empty where it does not say."""
+
     model: str
     uuid: str
+    address: str = ""
 
 
 NONE = Devices("cpu", "", 0, (), "")
@@ -60,6 +63,29 @@ def detect(gpu: str, environ: Mapping[str, str], root: Path = Path("/")) -> Devi
         visible = _narrow(environ.get(HIP, environ.get(CUDA)), [str(i) for i in range(len(left))], amd)
         return _devices("amd", amd, visible, _read(root / "sys/module/amdgpu/version"))
     return NONE
+
+
+def every(root: Path = Path("/")) -> Sequence[Installed]:
+    """All GPUs under `root` in the driver's order, whatever is visible to a job."""
+    return _nvidia(root) or _amd(root)
+
+
+def addresses(devices: Devices, environ: Mapping[str, str], root: Path = Path("/")) -> Tuple[str, ...]:
+    """The PCI address of each visible device; empty for one whose own it cannot tell (a part of a GPU, MIG).
+
+    `environ` is that which `devices` were detected with.
+    """
+    gpus = list(every(root))
+    if devices.vendor == "amd":
+        left = _narrow(environ.get(ROCR), _indices(gpus), gpus)
+        gpus = [gpu for name in left for gpu in _named(name, gpus)]
+    return tuple(next((gpu.address for gpu in _named(name, gpus)), "") for name in devices.visible)
+
+
+def _named(name: str, gpus: Sequence[Installed]) -> Sequence[Installed]:
+    if name.isdigit():
+        return gpus[int(name) : int(name) + 1]
+    return [gpu for gpu in gpus if gpu.uuid.startswith(name)]
 
 
 def restrict(devices: Devices, names: Sequence[str]) -> Devices:
@@ -104,16 +130,16 @@ def hidden(root: Path = Path("/")) -> Dict[str, str]:
     return {variable: "-1"} if variable else {}  # not "": HIP takes an empty list for no list
 
 
-def _devices(vendor: str, gpus: Sequence[_Gpu], visible: Sequence[str], driver: str) -> Devices:
+def _devices(vendor: str, gpus: Sequence[Installed], visible: Sequence[str], driver: str) -> Devices:
     models = ", ".join(dict.fromkeys(gpu.model for gpu in gpus))
     return Devices(vendor, models, len(visible), tuple(visible), driver)
 
 
-def _indices(gpus: Sequence[_Gpu]) -> List[str]:
+def _indices(gpus: Sequence[Installed]) -> List[str]:
     return [str(index) for index in range(len(gpus))]
 
 
-def _narrow(wanted: Optional[str], indices: Sequence[str], gpus: Sequence[_Gpu]) -> List[str]:
+def _narrow(wanted: Optional[str], indices: Sequence[str], gpus: Sequence[Installed]) -> List[str]:
     """What a visibility variable leaves: up to its first entry that names no device, as the drivers read it."""
     if wanted is None:
         return list(indices)
@@ -126,15 +152,17 @@ def _narrow(wanted: Optional[str], indices: Sequence[str], gpus: Sequence[_Gpu])
     return visible
 
 
-def _nvidia(root: Path) -> List[_Gpu]:
+def _nvidia(root: Path) -> List[Installed]:
     """From /proc/driver/nvidia; a container may see all of those but the device files of only some."""
     nodes = {path.name[6:] for path in _glob(root / "dev", "nvidia[0-9]*") if path.name[6:].isdigit()}
     gpus = []
     for path in _glob(root / "proc/driver/nvidia/gpus", "*/information"):
         fields = _fields(_read(path), ":")
         if fields.get("GPU Excluded") != "Yes" and (not nodes or fields.get("Device Minor", "") in nodes):
-            gpus.append(_Gpu(fields.get("Model", "NVIDIA GPU"), fields.get("GPU UUID", "")))
-    return gpus or [_Gpu("NVIDIA GPU", "") for _ in nodes]
+            gpus.append(
+                Installed(fields.get("Model", "NVIDIA GPU"), fields.get("GPU UUID", ""), path.parent.name.lower())
+            )
+    return gpus or [Installed("NVIDIA GPU", "") for _ in nodes]
 
 
 def _nvidia_driver(root: Path) -> str:
@@ -143,7 +171,7 @@ def _nvidia_driver(root: Path) -> str:
     return found.group(1) if found else ""
 
 
-def _amd(root: Path) -> List[_Gpu]:
+def _amd(root: Path) -> List[Installed]:
     """From the topology of the kernel's KFD driver; its CPUs have no SIMD units."""
     rendering = {path.name for path in _glob(root / "dev/dri", "renderD*")}
     gpus = []
@@ -152,8 +180,22 @@ def _amd(root: Path) -> List[_Gpu]:
         fields = _fields(_read(path), " ")  # empty for a GPU that this container may not use
         usable = not rendering or f"renderD{fields.get('drm_render_minor')}" in rendering
         if _number(fields, "simd_count") > 0 and usable:
-            gpus.append(_Gpu(_amd_model(fields), f"GPU-{_number(fields, 'unique_id'):016x}"))
+            uuid = f"GPU-{_number(fields, 'unique_id'):016x}"
+            gpus.append(Installed(_amd_model(fields), uuid, _kfd_address(fields)))
     return gpus
+
+
+def kfd_address(properties: str) -> str:
+    """The PCI address of a node of the KFD driver by the text of its properties; empty for a CPU."""
+    return _kfd_address(_fields(properties, " "))
+
+
+def _kfd_address(fields: Mapping[str, str]) -> str:
+    """`location_id` is the bus, and in its low byte device and function (kfd_topology.c)."""
+    place = _number(fields, "location_id")
+    if _number(fields, "simd_count") == 0:
+        return ""
+    return f"{_number(fields, 'domain'):04x}:{place >> 8 & 0xFF:02x}:{place >> 3 & 0x1F:02x}.{place & 7}"
 
 
 def _amd_model(fields: Mapping[str, str]) -> str:

@@ -54,7 +54,7 @@ class Job:
     `ranks_per_node` None means one rank per GPU, or a single rank on a node without one. `parallel` holds the degrees
     whose product must divide the world size (tensor, pipeline, ...). `gpu_models` are patterns of the names of the
     profile's GPUs. Times are in seconds; a node that is silent for `lost_after` is lost, and nodes
-    that have not found each other after `meet_within` end the job.
+    that have not found each other after `meet_within` end the job. `numa` is none or auto: see primus.node.bind.
     """
 
     nodes: int
@@ -69,6 +69,7 @@ class Job:
     gpu_models: Tuple[str, ...] = ()
     lost_after: float = 30.0
     meet_within: float = 120.0
+    numa: str = "none"
 
 
 @dataclass(frozen=True)

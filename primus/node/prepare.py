@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Mapping, Optional, Sequence, Tuple
 
 from primus.node import console, devices, environment, guard, host, rundir
 from primus.node.devices import Devices
@@ -12,12 +12,15 @@ from primus.node.rendezvous import Meet
 from primus.node.secrets import worth_masking
 from primus.node.supervise import Command
 
+if TYPE_CHECKING:
+    from primus.node.topology.binding import Binding
+
 
 @dataclass(frozen=True)
 class Prepared:
     """One node's part of a plan, ready to start: `secrets` are values to mask in output, `shown` the ranks to show.
 
-    `warning` is what is odd about the devices.
+    `warning` is what is odd about the devices; `bindings` are those of the ranks, empty where they are not bound.
     """
 
     cpu: host.Cpu
@@ -29,6 +32,7 @@ class Prepared:
     secrets: Tuple[str, ...]
     shown: Tuple[int, ...]
     warning: Optional[str]
+    bindings: "Tuple[Binding, ...]" = ()
 
 
 def prepare(
@@ -56,12 +60,30 @@ def prepare(
     world = replace(world, master_addr=meeting.address, master_port=meeting.port, interface=meeting.interface)
     resolved = variables(plan, directory, found, world, cpu.cores, base, assigned)
     commands = tuple(_command(plan, directory, world, rank, base, resolved, found) for rank in world.ranks)
+    bound: Tuple[Binding, ...] = ()
+    if job.numa == "auto":
+        bound, commands = _bind(commands, found, environment.overlay(base, layers))
     return Prepared(
         cpu, found, world, resolved, base, commands,
         tuple(worth_masking(environment.secrets(resolved, base).values())),
         _shown(job.console_ranks, world),
         warning,
+        bound,
     )  # fmt: skip
+
+
+def _bind(
+    commands: Tuple[Command, ...], found: Devices, environ: Mapping[str, str]
+) -> "Tuple[Tuple[Binding, ...], Tuple[Command, ...]]":
+    """The commands of the ranks on the cores and the memory near their devices."""
+    from primus.node import bind  # here: their import costs a job that does not ask for it time for nothing
+    from primus.node.topology import sysfs
+
+    topology = sysfs.survey()
+    bound = bind.suggested(topology, found, environ, len(commands))
+    numactl = bind.memory(bound, topology, environ.get("PATH"))
+    every = zip(commands, bound)
+    return bound, tuple(replace(c, cores=b.cores, argv=bind.argv(c.argv, b, numactl)) for c, b in every)
 
 
 def variables(

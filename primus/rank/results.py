@@ -1,4 +1,9 @@
-"""What a benchmark or a check has found, a row at a time: results.jsonl of the run. Standard library alone."""
+"""What a benchmark or a check has found, a row at a time: results.jsonl of the run. Standard library alone.
+
+Python >= 3.9, as that of an image may be: task=analyze/topology runs in any.
+"""
+
+from __future__ import annotations
 
 import json
 import math

@@ -40,8 +40,9 @@ class Environment:
 
 @dataclass(frozen=True)
 class Node:
-    """How the node agent behaves; both in seconds."""
+    """How the node agent behaves; times are in seconds. `numa`: whether ranks are bound to the cores near their GPU."""
 
+    numa: Literal["none", "auto"]
     grace_period: float = bounded(least=0)
     metrics_interval: float = bounded(least=0)
     lost_after: float = bounded(above=0)
