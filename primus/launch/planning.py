@@ -15,6 +15,7 @@ from primus.launch.config.request import Request
 from primus.launch.members import member
 from primus.launch.place import Place
 from primus.launch.problems import BadRequest
+from primus.launch.results import before
 from primus.launch.task import Work
 from primus.node.plan import SCHEMA, Job, Layer, Plan, Variable
 
@@ -33,6 +34,8 @@ OF_THE_COMMAND = (
     "run_a",
     "run_b",
     "runs",
+    "baseline",
+    "baseline_threshold",
 )
 
 
@@ -85,7 +88,7 @@ def build(
         code=place.code,
         job=job,
         environment=layers(request, work, source, place),
-        files=(*work.files, *scripts),
+        files=(*work.files, *scripts, *before.files(request, place)),
         command=runtime.command(settings, there),
         sweep=sweep,
         replay_of=replay_of,

@@ -136,4 +136,6 @@ class Request:
     run_a: str | None
     run_b: str | None
     runs: tuple[str, ...] | None
+    baseline: str | None
+    baseline_threshold: float = bounded(least=0)
     ranks_per_node: int | None = bounded(least=1)

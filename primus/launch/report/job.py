@@ -9,6 +9,7 @@ from primus.launch.report.charts import Chart, Clock, Line, clock, line, line_ch
 from primus.launch.report.curves import Curve, at_steps, spread
 from primus.launch.report.page import Charts, Facts, Page, Section, Text
 from primus.launch.report.reading import Run
+from primus.launch.results import sections as results
 
 GIB = 1 / 2**30
 _ALONE = 8
@@ -28,6 +29,8 @@ def page(run: Run) -> Page:
     sections: list[Section] = []
     if run.status not in ("FINISHED", "RUNNING"):
         sections += [_failure(run)]
+    if run.results or run.baseline:
+        sections += results.of_run(run.plan.task, run.results, run.baseline)
     sections += [Facts("What ran", facts.facts(run))]
     if rows := facts.figures(run):
         sections += [Facts("Figures", rows)]

@@ -10,6 +10,8 @@ from primus.launch import closing
 from primus.launch.config.terms.model import Model
 from primus.launch.record import files, tail
 from primus.launch.report.curves import Curve, curves
+from primus.launch.results import Row, baseline, rows
+from primus.launch.results.baseline import Baseline
 from primus.launch.snapshot import REVISION
 from primus.node import rundir
 from primus.node.plan import Plan, from_json
@@ -32,6 +34,8 @@ class Run:
     metrics: dict[str, Curve]
     hosts: dict[int, dict[str, Curve]]
     last_words: list[str]
+    results: dict[str, list[Row]]
+    baseline: Baseline | None
 
     @property
     def name(self) -> str:
@@ -89,6 +93,8 @@ def run(directory: Path) -> Run:
         metrics=_rank_metrics(directory),
         hosts={node: curves(_lines(path)) for node, path in files.host_files(directory).items()},
         last_words=closing.last_words(directory / str(log)) if log else [],
+        results=rows.read(directory),
+        baseline=baseline.of(directory),
     )
 
 

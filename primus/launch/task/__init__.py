@@ -3,6 +3,8 @@
 - `work(task, request, source, place) -> Work`: a job to be planned, started on nodes and recorded;
 - `act(task, request) -> int`: something that Primus itself does, where the user types; returns the exit code.
 
+A job whose ranks leave rows of results holds beside `work` their columns: see primus.launch.results.
+
 One that is planned like a job and run otherwise holds beside `work`: `adapted(plan, place) -> Plan`, and `single` as
 that of a runtime.
 """
