@@ -30,13 +30,14 @@ def _memory(name: str, card: Path, notes: Notes) -> None:
     used, total = number(card / "mem_info_vram_used") or 0, number(card / "mem_info_vram_total") or 0
     seen = f"{used // _MIB} of {total // _MIB} MiB"
     if used > _IDLE:
-        notes.fail(f"{name} memory in use", seen, f"at most {_IDLE // _MIB} MiB before the job begins", "end what uses it")
+        expected = f"at most {_IDLE // _MIB} MiB before the job begins"
+        notes.fail(f"{name} memory in use", seen, expected, "end what uses it")
     else:
         notes.info(f"{name} memory in use", seen)
 
 
 def _errors(name: str, card: Path, notes: Notes) -> None:
-    """RAS counts of each block, `ue: 0` and `ce: 0`; bad pages, `0x1 : 0x1000 : R` (R reserved, P pending, F failed)."""
+    """RAS counts of each block, `ue: 0` and `ce: 0`; bad pages, `0x1 : 0x1000 : R`: reserved (P pending, F failed)."""
     blocks: List[str] = []
     for path in below(card / "ras", "*_err_count"):
         counts: Dict[str, str] = dict(line.split(": ", 1) for line in text(path).splitlines() if ": " in line)

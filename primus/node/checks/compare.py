@@ -39,13 +39,13 @@ def odd_ones(reports: Sequence[Report]) -> List[Placed]:
     return found
 
 
-def clocks(offsets: Dict[int, Tuple[float, float]], hosts: Sequence[str]) -> List[Placed]:
+def clocks(offsets: Dict[int, Tuple[float, float]], first: str) -> List[Placed]:
     """Clocks that differ from that of node 0 by more than can be an error of the measurement; seconds."""
     found: List[Placed] = []
     for node, (ahead, error) in sorted(offsets.items()):
         certain = abs(ahead) - error
         if certain > _SKEW:
-            seen = f"{abs(ahead):.2f} s {'ahead of' if ahead > 0 else 'behind'} {hosts[0]}"
+            seen = f"{abs(ahead):.2f} s {'ahead of' if ahead > 0 else 'behind'} {first}"
             level = FAIL if certain > _WORSE else WARN
             mend = "start chronyd or ntpd on the node: chronyc makestep"
             found.append((node, Finding("host", "clock", level, seen, f"within {_SKEW} s", mend)))

@@ -46,7 +46,8 @@ def check(
     _ports(found, notes)
     chosen = _chosen(found, environ, notes)
     _remote_memory(nodes, gpus, chosen, environ, root, notes)
-    notes.same("ports", ", ".join(f"{port.name} {port.rate:g}" for port in found) or "none", WARN, "compare the adapters")
+    every = ", ".join(f"{port.name} {port.rate:g}" for port in found) or "none"
+    notes.same("ports", every, WARN, "compare the adapters")
     return notes
 
 

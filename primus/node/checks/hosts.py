@@ -57,7 +57,7 @@ def _cores(root: Path, notes: Notes) -> None:
     notes.info("cores", f"{cpu.cores} usable of {online}, {cpu.model or 'unknown model'}")
     notes.same("cores", cpu.cores, WARN, "compare the allocation, SMT and the cgroup of the nodes")
     notes.same("cpu", cpu.model, WARN, "nodes of one job should be of one kind: choose them by constraint")
-    nodes = [p for p in below(root / "sys/devices/system/node", "node[0-9]*")]
+    nodes = below(root / "sys/devices/system/node", "node[0-9]*")
     notes.info("numa", f"{len(nodes) or 1} node{'s' * (len(nodes) > 1)}")
     notes.same("numa nodes", len(nodes) or 1, WARN, "compare the firmware settings (NPS, sub-NUMA clustering)")
     if len(nodes) > 1 and number(root / "proc/sys/kernel/numa_balancing") == 1:
@@ -119,7 +119,7 @@ def _limits(root: Path, notes: Notes) -> None:
     locked, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     seen = "unlimited" if locked == resource.RLIM_INFINITY else f"{locked // 1024} KiB"
     if locked != resource.RLIM_INFINITY and below(root / "sys/class/infiniband"):
-        mend = "raise memlock in limits.conf, slurmd's unit (LimitMEMLOCK=infinity) or container.ulimits=[memlock=-1:-1]"
+        mend = "raise memlock in limits.conf, slurmd's unit (LimitMEMLOCK) or container.ulimits=[memlock=-1:-1]"
         notes.fail("locked memory", seen, "unlimited: RDMA registers memory", mend)
     else:
         notes.info("locked memory", seen)

@@ -52,10 +52,11 @@ def _ask(question: str, columns: "tuple[str, ...]", environ: Mapping[str, str]) 
 def check(answers: Answers, found: Devices, notes: Notes) -> None:
     """Judge the GPUs that the job may use."""
     if answers.gpus is None:
-        slow = answers.seconds >= _SECONDS
-        seen = f"no answer in {_SECONDS:.0f} s" if slow else "it is missing, or fails"
-        mend = "reboot the node: a GPU or its driver hangs (dmesg)" if slow else "run nvidia-smi there and see what it says"
-        notes.fail("nvidia-smi", seen, "an answer", mend) if slow else notes.warn("nvidia-smi", seen, "an answer", mend)
+        if answers.seconds >= _SECONDS:
+            mend = "reboot the node: a GPU or its driver hangs (dmesg)"
+            notes.fail("nvidia-smi", f"no answer in {_SECONDS:.0f} s", "an answer", mend)
+        else:
+            notes.warn("nvidia-smi", "it is missing, or fails", "an answer", "run it there and see what it says")
         return
     table = [row for row in _table(answers.gpus, _GPU) if row["index"] in found.visible or row["uuid"] in found.visible]
     if not table:

@@ -1,9 +1,8 @@
-"""The ranks' interpreter: what it can import, its versions, a small product on each device; and the container engine."""
+"""The ranks' interpreter: what it can import, its versions, a product on each device; and the container engine."""
 
 import json
 import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any, Dict, Optional
 
@@ -21,7 +20,7 @@ class Probe:
     def __init__(self, settings: Settings, run_dir: str) -> None:
         self._settings = settings
         self._wrong: Optional[str] = None
-        self._process: "Optional[subprocess.Popen[bytes]]" = None
+        self._process: Any = None
         if settings.python:
             argv = [settings.python, str(_RANK), "preflight", str(Path(run_dir) / "preflight.json")]
             try:
@@ -51,7 +50,7 @@ def check(settings: Settings, told: Optional[Dict[str, Any]], why: str) -> "tupl
     if settings.python is None:
         return software, gpu
     if told is None:
-        mend = f"run it there by hand, or primus task=setup: {settings.python} -c 'import {', '.join(settings.modules)}'"
+        mend = f"run it there: {settings.python} -c 'import {', '.join(settings.modules)}'; or primus task=setup"
         software.fail("interpreter", why, "an answer", mend)
         return software, gpu
     software.same("python", told.get("python"), WARN, "use one image or environment on all nodes")

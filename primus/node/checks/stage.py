@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -47,7 +48,12 @@ def run(
         ranks.start(command, output)
     except OSError as error:
         return unfit(f"the checks of the node cannot be started: {command.argv[0]}: {error.strerror}")
-    loop.after(within + _LEEWAY, lambda: ranks.running and not report.exists() and ranks.kill())
+    until = time.monotonic() + within + _LEEWAY
+    loop.after(within + _LEEWAY, lambda: None)
+    while ranks.running and time.monotonic() < until:
+        loop.turn()
+    if ranks.running:
+        ranks.kill()
     while ranks.running:
         loop.turn()
     ends = ranks.finish()
