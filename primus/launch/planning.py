@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from primus.launch import container, frozen
+from primus.launch import container, frozen, preflight
 from primus.launch.confidential import is_confidential, redacted_config, redacted_override
 from primus.launch.config.arguments import key_of
 from primus.launch.config.origin import Origins
@@ -49,13 +49,16 @@ def build(
     inside: Path | None = None,
     sweep: str | None = None,
     replay_of: str | None = None,
+    together: bool = False,
 ) -> Plan:
     """The plan of a task that runs on nodes. `data` is the resolved config that `request` was read from.
 
-    `inside` is the parent of the run directory, by default `<output.root>/<experiment.name>`. Raises BadRequest.
+    `inside` is the parent of the run directory, by default `<output.root>/<experiment.name>`; `together`: it is started
+    as one of a sweep's jobs. Raises BadRequest.
     """
     task = member("task", request.task["name"])
     work: Work = task.work(typed(task.Settings, request.task, "task", source), request, source, place)
+    checks = preflight.before_job(request, source, place) if request.preflight and work.command else ()
     runtime = member("runtime", request.runtime["name"])
     settings = typed(runtime.Settings, request.runtime, "runtime", source)
     directory = (inside or experiment_directory(request, place)) / run_id
@@ -74,9 +77,11 @@ def build(
         gpu_models=request.gpu.devices,
         lost_after=request.node.lost_after,
         meet_within=request.node.meet_within,
+        checks=work.checks or (preflight.NAME if checks else None),
     )
     config = {key: value for key, value in data.items() if key not in OF_THE_COMMAND}
-    scripts = runtime.files(settings, job, directory, there) if hasattr(runtime, "files") else ()
+    alone = not (together and hasattr(runtime, "sweep"))  # else the sweep has one script and one command for all
+    scripts = runtime.files(settings, job, directory, there) if alone and hasattr(runtime, "files") else ()
     return Plan(
         schema=SCHEMA,
         run_id=run_id,
@@ -88,8 +93,8 @@ def build(
         code=place.code,
         job=job,
         environment=layers(request, work, source, place),
-        files=(*work.files, *scripts, *before.files(request, place)),
-        command=runtime.command(settings, there),
+        files=(*work.files, *checks, *scripts, *before.files(request, place)),
+        command=runtime.command(settings, there) if alone else runtime.sweep_command(settings, directory.parent),
         sweep=sweep,
         replay_of=replay_of,
         notes=(*work.notes, *(frozen.notes(place) if freezes else ())),

@@ -145,6 +145,7 @@ class Session:
             inside=inside,
             sweep=name,
             replay_of=before.run_id if before and not self._resumes else None,
+            together=index is not None,
         )
 
     def _here(self, request: Request) -> place.Place:

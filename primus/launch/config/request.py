@@ -136,6 +136,7 @@ class Request:
     run_a: str | None
     run_b: str | None
     runs: tuple[str, ...] | None
+    preflight: bool
     baseline: str | None
     baseline_threshold: float = bounded(least=0)
     ranks_per_node: int | None = bounded(least=1)

@@ -4,9 +4,10 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from primus.launch.config.arguments import key_of
 from primus.launch.place import Place
 from primus.launch.problems import Unfit
-from primus.launch.replaying import surroundings
+from primus.launch.replaying import surroundings, younger
 from primus.launch.replaying.original import Original
 from primus.launch.replaying.surroundings import Surroundings
 from primus.node.plan import Plan
@@ -56,7 +57,7 @@ def report(original: Original, plan: Plan, place: Place, strict: bool) -> None:
     Raises Unfit (exit code 3) when `strict` and something that matters has.
     """
     run, purpose = original.run, original.purpose
-    found = compare(surroundings.recorded(run), surroundings.here(plan, place))
+    found = _young(original, plan) + compare(surroundings.recorded(run), surroundings.here(plan, place))
     matters = [d for d in found if d.matters]
     if not found:
         print(f"{purpose} of {run.where}: nothing has changed since", file=sys.stderr)
@@ -70,6 +71,16 @@ def report(original: Original, plan: Plan, place: Place, strict: bool) -> None:
     print("\n".join(lines), file=sys.stderr)
     if strict and matters:
         raise Unfit("replay_strict: " + "; ".join(str(d) for d in matters[:3]) + ". Nothing was started.")
+
+
+def _young(original: Original, plan: Plan) -> list[Drift]:
+    """Settings that the record does not have, and that the user has not typed: they are younger than the run."""
+    typed = [key_of(override) for override in plan.overrides]
+    return [
+        Drift("setting", key, "", str(value), matters=False)
+        for key, value in younger.added(original.run.config, plan.config)
+        if not any(f"{key}.".startswith(f"{word}.") for word in typed)
+    ]
 
 
 def _changes(then: Mapping[str, str], now: Mapping[str, str]) -> list[tuple[str, str, str]]:

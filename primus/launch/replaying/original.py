@@ -17,7 +17,7 @@ from primus.launch.config import catalog
 from primus.launch.config.arguments import Arguments, key_of
 from primus.launch.planning import OF_THE_COMMAND
 from primus.launch.problems import BadRequest
-from primus.launch.replaying import finding
+from primus.launch.replaying import finding, younger
 from primus.launch.replaying.finding import SavedRun
 from primus.node import rundir
 
@@ -85,7 +85,8 @@ def register(original: Original, arguments: Arguments) -> str:
     """Make the saved config Hydra's primary config; returns its name.
 
     Every group is left empty and its saved values are stated outright, so that a later change of a YAML file changes
-    nothing. A group that the user chooses anew (`gpu=cpu`) takes its values from the YAML file, not from the run.
+    nothing; only keys that are younger than the run are read from it. A group that the user chooses anew (`gpu=cpu`)
+    takes its values from the YAML file, not from the run.
     """
     run = original.run
     base = yaml.safe_load((catalog.conf_dir() / "config.yaml").read_text(encoding="utf-8"))
@@ -95,11 +96,12 @@ def register(original: Original, arguments: Arguments) -> str:
         saved["tracking"]["uri"] = None
     if original.purpose == "evaluate":
         saved["task"] = {**saved["task"], "name": "train/evaluate"}
-    defaults = [{group: None} for group in catalog.GROUPS]
-    overrides = [
-        d for d in base.pop("defaults") if isinstance(d, Mapping) and str(next(iter(d))).startswith("override ")
-    ]
-    node = OmegaConf.create({"defaults": ["_self_", *defaults, *overrides], **base, **saved})
+    groups = [{group: None} for group in catalog.GROUPS]
+    given = base.pop("defaults")
+    overrides = [d for d in given if isinstance(d, Mapping) and str(next(iter(d))).startswith("override ")]
+    files = [d for d in given if isinstance(d, str)]  # `_self_` first
+    saved = younger.fill(saved, base)
+    node = OmegaConf.create({"defaults": [*files, *groups, *overrides], **base, **saved})
     ConfigStore.instance().store(name=_NAME, node=node, provider="replay")
     return _NAME
 

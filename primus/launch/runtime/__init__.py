@@ -7,5 +7,6 @@
 - `single(plan, request, place, secrets, original) -> Ended` for a job that is no child: else `run.single`;
 - `sweep_files(directory, plans, request, place, secrets) -> tuple[File, ...]`, where a sweep has some beside those of
   its jobs, relative to its directory; pure;
+- `sweep_command(settings, sweep) -> tuple[str, ...]`, where it has `sweep`: what starts all jobs of that directory;
 - `sweep(directory, plans, request, place, secrets, parallel, original) -> Ended`, likewise: else `sweep.run`.
 """

@@ -17,12 +17,17 @@ if TYPE_CHECKING:
     from primus.launch.run import Ended
     from primus.launch.sweep.sweep import Ended as SweepEnded
 
-__all__ = ["Settings", "command", "files", "single", "sweep"]
+__all__ = ["Settings", "command", "files", "single", "sweep", "sweep_command"]
 
 
 def command(settings: Settings, place: Place) -> tuple[str, ...]:
     """What submits the job."""
     return ("sbatch", "--parsable", f"{{primus.run_dir}}/{script.NAME}")
+
+
+def sweep_command(settings: Settings, sweep: Path) -> tuple[str, ...]:
+    """What submits all jobs of a sweep, whose directory is `sweep`."""
+    return ("sbatch", "--parsable", str(sweep / script.NAME))
 
 
 def files(settings: Settings, job: Job, directory: Path, place: Place) -> tuple[File, ...]:

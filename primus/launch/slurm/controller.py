@@ -98,11 +98,12 @@ def check_reachable(environ: Mapping[str, str] | None = None) -> None:
 
 
 def submit(argv: Sequence[str], environ: Mapping[str, str] | None = None, text: str | None = None) -> str:
-    """Submit and return the job id: `argv` is sbatch with its options, `text` its script where no file is named.
+    """Submit and return the job id: `argv` is sbatch with its options, --parsable among them; `text` is its script
+    where no file is named.
 
     Raises BadRequest with Slurm's words where it refuses the job, Unfit where there is no cluster.
     """
-    answer = call([argv[0], "--parsable", *argv[1:]], 2 * _SECONDS, environ, text)
+    answer = call(argv, 2 * _SECONDS, environ, text)
     found = re.search(r"^(\d+)(;\S+)?$", answer.out.strip(), re.MULTILINE)
     if answer.code == 0 and found:
         return found.group(1)

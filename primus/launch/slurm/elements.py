@@ -1,5 +1,6 @@
 """The elements of a job array as they are followed: by what they write, and by Slurm's word, which is asked seldom."""
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,7 +64,9 @@ class Elements:
         if result and result["status"] == "KILLED" and index not in self._over_since:
             result = {}  # Slurm may start a job again that it has killed
         if not result and waited > _SETTLING:
-            result = ending.write_result(directory, f"{self._array}_{index}", state)
+            os.listdir(directory)  # NFS remembers for a while that a file was not there
+            name = f"{self._array}_{index}"
+            result = read_json(directory / rundir.RESULT) or ending.write_result(directory, name, state)
         if result:
             self.results[index - self._first] = result
             self._show(index, str(result["status"]).lower(), result)

@@ -72,15 +72,23 @@ def _check(
     checks.cluster(settings, place.environ)
     if request.tracking.enabled:
         checks.store(tracking_uri(request), where)
-    before = handle.of(where)  # of `sweep.resume`, or of an earlier batch
-    if before and before.job_id:
-        living = [job for job, state in controller.states([before.job_id]).items() if not state.over]
-        if living:
-            key = "sweep.resume" if request.sweep.resume else "runtime.detach"  # of a sweeper that has further batches
-            raise BadRequest(
-                f"{key}: {len(living)} jobs of array {before.job_id} are still in Slurm's hands: "
-                f"wait for them, or cancel them with primus task=cancel run={shlex.quote(closing.short(where))}"
-            )
+    _check_over(where, "sweep.resume" if request.sweep.resume else "runtime.detach")
+
+
+def _check_over(where: Path, key: str) -> None:
+    """Raise BadRequest where an earlier array of this sweep, detached and now resumed or followed by a batch, goes on.
+
+    A job that has its result is over for us, though Slurm may be clearing up.
+    """
+    before = handle.of(where)
+    states = controller.states([before.job_id]) if before and before.job_id else {}
+    going = [job.rpartition("_")[2] for job, state in states.items() if not state.over]
+    living = [index for index in going if not (where / index / rundir.RESULT).exists()]
+    if before and living:
+        raise BadRequest(
+            f"{key}: {len(living)} jobs of array {before.job_id} are still in Slurm's hands: "
+            f"wait for them, or cancel them with primus task=cancel run={shlex.quote(closing.short(where))}"
+        )
 
 
 def _submit(
@@ -110,7 +118,7 @@ def _submit(
         file = slurm.array_file(where, plans, settings, place)
         rundir.write_text(where / file.path, file.text)
         environ = script.environment({**os.environ, **secrets}, file.text)
-        job_id = controller.submit(["sbatch", str(where / script.NAME)], environ)
+        job_id = controller.submit(list(plans[0].command), environ)
     except Complaint:
         if new:
             shutil.rmtree(where, ignore_errors=True)

@@ -1,6 +1,6 @@
 """What a check finds, and what it is told: plain values that travel between nodes as JSON."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Dict, List, Optional, Tuple
 
 INFO, WARN, FAIL = "info", "warn", "fail"
@@ -73,6 +73,11 @@ class Settings:
     modules: Tuple[str, ...]
     product: bool
     engine: Optional[str]
+
+    def at(self, run_id: str, run_dir: str) -> "Settings":
+        """With what the node alone knows."""
+        there = tuple(replace(one, path=one.path or run_dir) for one in self.directories)
+        return replace(self, run_id=run_id, directories=there)
 
 
 @dataclass

@@ -23,7 +23,8 @@ def main(name: str) -> int:
             return smoke.run(read(smoke.Settings, told), run_dir, node)
         from primus.node.checks import preflight
 
-        return preflight.Preflight(read(Settings, told), run_dir, node, nodes, began).run()
+        settings = read(Settings, told).at(os.environ["PRIMUS_RUN_ID"], str(run_dir))
+        return preflight.Preflight(settings, run_dir, node, nodes, began).run()
     except (OSError, ValueError) as error:
         print(f"primus: {name}: {error}", file=sys.stderr)
         return 2

@@ -1,5 +1,6 @@
 """A replay runs the saved config: what a YAML file says today changes nothing, what the user types now does."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,14 @@ def test_the_saved_config_is_run_as_it_was(replayed: Any, pretraining: Path) -> 
 
 def test_the_replay_names_the_run_it_replays(replayed: Any, pretraining: Path) -> None:
     assert replayed(pretraining).replay_of == json.loads((pretraining / "plan.json").read_text())["run_id"]
+
+
+def test_keys_that_are_younger_than_the_record_take_todays_defaults(pretraining: Path, replayed: Any) -> None:
+    now = yaml.safe_load((pretraining / "config.yaml").read_text())
+    old = copy.deepcopy(now) | {"container": {"name": "none"}}
+    del old["task"]["checkpoint"]["keep"], old["node"]["lost_after"], old["model"]["rope_scaling"]
+    edit(pretraining, **old)
+    assert replayed(pretraining).config == now
 
 
 def test_what_a_yaml_file_says_today_does_not_matter(

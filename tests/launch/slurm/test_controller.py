@@ -14,7 +14,9 @@ from ...cluster.slurm import Slurm
 
 
 def submit(work: Path, text: str, *options: str) -> str:
-    return controller.submit(["sbatch", "--output=/dev/null", f"--chdir={work}", *options], text=f"#!/bin/sh\n{text}\n")
+    return controller.submit(
+        ["sbatch", "--parsable", "--output=/dev/null", f"--chdir={work}", *options], text=f"#!/bin/sh\n{text}\n"
+    )
 
 
 @pytest.mark.slurm

@@ -200,8 +200,8 @@ def test_parameters_of_hydras_own_slurm_launcher_are_settings_of_a_sweep(
     words = ("-m", SLURM, *rank("print('never')"), "dry_run=true", "env.set.X=1,2", "hydra.launcher.partition=short")
     said = primus(*words, "hydra.launcher.timeout_min=10")
     assert said.code == 0, said.err
-    assert said.out.count("#SBATCH --partition=short\n") == 3
-    assert said.out.count("#SBATCH --time=10\n") == 3
+    assert said.out.count("#SBATCH --partition=short\n") == 1
+    assert said.out.count("#SBATCH --time=10\n") == 1
 
 
 def test_a_mistake_in_a_setting_names_the_file_and_line_that_made_it(primus: Primus, work: Path) -> None:

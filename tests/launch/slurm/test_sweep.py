@@ -63,6 +63,13 @@ def test_what_failed_is_run_again_with_sweep_resume(
     assert "--array=1\n" in (directory / "job.sbatch").read_text()
 
 
+def test_batches_of_a_sweep_are_one_sweep(slurm: Slurm, primus: Primus, rank: Rank, sweep_directory: Any) -> None:
+    said = primus(*ON, *rank(JOB), OFF, "env.set.A=1,2,3", "hydra.sweeper.max_batch_size=2")
+    assert said.code == 0, said.err
+    assert results(sweep_directory()) == {"0": "FINISHED", "1": "FINISHED", "2": "FINISHED"}
+    assert "job 2  finished" in said.out
+
+
 @pytest.mark.mlflow
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # MLflow 3.17 with SQLAlchemy 2.1
 def test_the_record_is_a_parent_and_a_child_for_each_job(
