@@ -42,7 +42,7 @@ def check(
     """`nodes` of the job; `master` is the address of node 0."""
     notes = Notes("network")
     found = ports(root)
-    _interfaces(nodes, master, environ, root, notes)
+    _interfaces(_route(master) if nodes > 1 else "", environ, [name for _, name in socket.if_nameindex()], notes)
     _ports(found, notes)
     chosen = _chosen(found, environ, notes)
     _remote_memory(nodes, gpus, chosen, environ, root, notes)
@@ -78,11 +78,10 @@ def _is(port: Port, entry: str, exact: bool) -> bool:
     return right and number in ("", port.number)
 
 
-def _interfaces(nodes: int, master: str, environ: Mapping[str, str], root: Path, notes: Notes) -> None:
-    there = [path.name for path in below(root / "sys/class/net")]
-    route = _route(master) if nodes > 1 else ""
+def _interfaces(route: str, environ: Mapping[str, str], there: List[str], notes: Notes) -> None:
+    """`route` is the interface that leads to node 0, empty where it cannot be told; `there` are all."""
     if route:
-        mtu = text(root / "sys/class/net" / route / "mtu")
+        mtu = network.mtu(route)
         notes.info("route to node 0", f"{route}, mtu {mtu}")
         notes.same("mtu", mtu, WARN, f"set the MTU of {route} alike on all nodes")
     for variable in ("NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME"):

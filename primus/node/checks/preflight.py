@@ -115,9 +115,7 @@ class Preflight:
 
     def _transfer(self, pairs: Sequence[Sequence[int]]) -> List[Link]:
         size = self._settings.megabytes << 20
-        return [
-            links.measure(self._settings.run_id, a, b, self._peers[b], size) for a, b in pairs if a == self._node
-        ]
+        return [links.measure(self._settings.run_id, a, b, self._peers[b], size) for a, b in pairs if a == self._node]
 
     def _lead(self) -> Dict[str, Any]:
         """At node 0: ask the others, compare, and give out the verdict."""

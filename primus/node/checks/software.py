@@ -24,9 +24,7 @@ class Probe:
         if settings.python:
             argv = [settings.python, str(_RANK), "preflight", str(Path(run_dir) / "preflight.json")]
             try:
-                self._process = process.start(
-                    argv, stdout=process.PIPE, stderr=process.PIPE, die_with_parent=True
-                )
+                self._process = process.start(argv, stdout=process.PIPE, stderr=process.PIPE, die_with_parent=True)
             except OSError as error:
                 self._wrong = f"{settings.python}: {error.strerror}"
 
