@@ -57,7 +57,7 @@ def file(asked: Asked, request: Request, source: Origins, place: Place) -> File:
         within=asked.within,
         checks=asked.checks,
         gpu=request.gpu.name,
-        gpus=_gpus(request) if asked.gpus is None else asked.gpus,
+        gpus=gpus_per_node(request) if asked.gpus is None else asked.gpus,
         gpu_models=request.gpu.devices,
         directories=directories(asked.checkpoint, request, place),
         free=asked.free,
@@ -94,7 +94,7 @@ def _folder(place: Place, pattern: str) -> str:
     return str(path if path.is_dir() else path.parent)
 
 
-def _gpus(request: Request) -> int | None:
+def gpus_per_node(request: Request) -> int | None:
     """`8` and `h100:8` of runtime.gpus_per_node."""
     count = str(request.runtime.get("gpus_per_node") or "").rpartition(":")[2]
     return int(count) if count.isdigit() else None

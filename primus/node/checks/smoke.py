@@ -94,7 +94,9 @@ def judge(trials: Sequence[Trial], least: Sequence[Least], within: float) -> Non
         if trial.why:
             continue
         if not _done(trial) and not (late and trial.stage == STAGES[-1]):
-            how = f"ended with exit code {trial.ended}" if trial.ended is not None else f"hung, killed after {within:g} s"
+            how = (
+                f"ended with exit code {trial.ended}" if trial.ended is not None else f"hung, killed after {within:g} s"
+            )
             trial.why = f"{how} in {trial.stage}" + (f": {trial.last}" if trial.last else "")
             continue
         for one in least:
