@@ -45,6 +45,8 @@ class Server:
 
     def close(self) -> None:
         """No more answers."""
+        with suppress(OSError):  # the thread that waits for connections is woken by this alone
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     def _serve(self) -> None:

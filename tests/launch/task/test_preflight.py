@@ -46,15 +46,6 @@ def test_what_fails_is_told_with_what_is_right_and_how_to_mend_it(told: dict[str
     assert [*work.rglob(".primus-preflight*")] == []
 
 
-def test_the_interpreter_of_the_ranks_is_asked_beside_the_other_checks(primus: Primus, work: Path) -> None:
-    said = primus("task=preflight", OFF, "gpu=cpu", "task.checks=[gpu,software]")
-    assert said.code == 0, said.out + said.err
-    seen = {row["name"]: row["seen"] for row in rows(work) if row["kind"] == "checked"}
-    assert seen["cpu product"].startswith("as the CPU's")
-    assert seen["torch"][0].isdigit()
-    assert {"torch", "torchtitan", "count"} <= set(seen)
-
-
 def test_an_interpreter_that_cannot_serve_is_a_finding(primus: Primus, work: Path) -> None:
     said = primus("task=preflight", OFF, "task.checks=[software]", "backend.python=/bin/false")
     assert said.code == 3
@@ -71,13 +62,19 @@ def test_a_job_with_preflight_starts_no_rank_where_a_check_fails(primus: Primus,
     assert not (the_run(work) / "logs/node-0/rank-0.log").exists()
 
 
-def test_a_job_with_preflight_runs_where_all_is_well(primus: Primus, rank: Rank, work: Path) -> None:
+def test_a_job_with_preflight_runs_where_all_is_well_the_ranks_interpreter_too(
+    primus: Primus, rank: Rank, work: Path
+) -> None:
     said = primus(*rank("print('a rank')"), OFF, "preflight=true")
     assert said.code == 0, said.out + said.err
     lines = said.out.splitlines()
     assert lines[0].startswith("preflight: ")
     assert "0 failed" in lines[0]
     assert "a rank" in lines
+    found = json.loads((the_run(work) / "preflight/0.json").read_text())["report"]["findings"]
+    seen = {finding["name"]: finding["seen"] for finding in found}
+    assert seen["cpu product"].startswith("as the CPU's")
+    assert seen["torch"][0].isdigit()
     assert not (the_run(work) / "results.jsonl").exists()
 
 
