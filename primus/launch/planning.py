@@ -58,7 +58,7 @@ def build(
     """
     task = member("task", request.task["name"])
     work: Work = task.work(typed(task.Settings, request.task, "task", source), request, source, place)
-    checks = preflight.before_job(request, source, place) if request.preflight and work.command else ()
+    checks = preflight.before_job(work.backend, request, source, place) if request.preflight and work.command else ()
     runtime = member("runtime", request.runtime["name"])
     settings = typed(runtime.Settings, request.runtime, "runtime", source)
     directory = (inside or experiment_directory(request, place)) / run_id

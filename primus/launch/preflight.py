@@ -35,12 +35,17 @@ class Asked:
     megabytes: int
     within: float
     quick: bool = False
+    interpreter: bool = True
 
 
-def before_job(request: Request, source: Origins, place: Place) -> tuple[File, ...]:
-    """The file for `preflight=true`: no bandwidth between nodes, of the backend only the framework is imported."""
+def before_job(backend: str, request: Request, source: Origins, place: Place) -> tuple[File, ...]:
+    """The file for `preflight=true`: no bandwidth between nodes, of the `backend` only the framework is imported.
+
+    A program of the user's own has no backend: whatever interpreter it needs, nobody knows.
+    """
     checkpoint = (request.task.get("checkpoint") or {}) if isinstance(request.task.get("checkpoint"), dict) else {}
-    asked = Asked(AREAS, None, checkpoint.get("directory"), 10.0, 0, 30.0, quick=True)
+    areas = AREAS if backend else tuple(area for area in AREAS if area != "software")
+    asked = Asked(areas, None, checkpoint.get("directory"), 10.0, 0, 30.0, quick=True, interpreter=bool(backend))
     return (file(asked, request, source, place),)
 
 
@@ -62,7 +67,7 @@ def file(asked: Asked, request: Request, source: Origins, place: Place) -> File:
         directories=directories(asked.checkpoint, request, place),
         free=asked.free,
         megabytes=asked.megabytes,
-        python=chosen.python,
+        python=chosen.python if asked.interpreter else None,
         modules=modules,
         product="gpu" in asked.checks,
         engine=_engine(request),

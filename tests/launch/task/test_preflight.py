@@ -53,28 +53,30 @@ def test_an_interpreter_that_cannot_serve_is_a_finding(primus: Primus, work: Pat
     assert (found["name"], found["seen"]) == ("interpreter", "exit code 1: it said nothing")
 
 
+def test_the_interpreter_of_the_ranks_is_asked_and_multiplies(primus: Primus, work: Path) -> None:
+    said = primus("task=preflight", OFF, "gpu=cpu", "task.checks=[gpu,software]")
+    assert said.code == 0, said.out + said.err
+    seen = {row["name"]: row["seen"] for row in rows(work) if row["kind"] == "checked"}
+    assert seen["cpu product"].startswith("as the CPU's")
+    assert seen["torch"][0].isdigit()
+    assert {"torch", "torchtitan", "count"} <= set(seen)
+
+
 def test_a_job_with_preflight_starts_no_rank_where_a_check_fails(primus: Primus, rank: Rank, work: Path) -> None:
-    bad = ("preflight=true", "backend.python=/bin/false")
-    said = primus(*rank("print('a rank')"), OFF, *bad)
+    said = primus(*rank("print('a rank')"), OFF, "preflight=true", "env.set.NCCL_IB_HCA=mlx5_9")
     assert said.code == 3
-    assert "interpreter: exit code 1" in said.out
+    assert "network: NCCL_IB_HCA: mlx5_9 does not exist" in said.out
     assert "preflight: 1 check failed" in said.err
     assert not (the_run(work) / "logs/node-0/rank-0.log").exists()
 
 
-def test_a_job_with_preflight_runs_where_all_is_well_the_ranks_interpreter_too(
-    primus: Primus, rank: Rank, work: Path
-) -> None:
+def test_a_job_with_preflight_runs_where_all_is_well(primus: Primus, rank: Rank, work: Path) -> None:
     said = primus(*rank("print('a rank')"), OFF, "preflight=true")
     assert said.code == 0, said.out + said.err
     lines = said.out.splitlines()
     assert lines[0].startswith("preflight: ")
     assert "0 failed" in lines[0]
     assert "a rank" in lines
-    found = json.loads((the_run(work) / "preflight/0.json").read_text())["report"]["findings"]
-    seen = {finding["name"]: finding["seen"] for finding in found}
-    assert seen["cpu product"].startswith("as the CPU's")
-    assert seen["torch"][0].isdigit()
     assert not (the_run(work) / "results.jsonl").exists()
 
 
@@ -103,9 +105,9 @@ def test_nodes_of_a_cluster_are_compared_and_their_links_measured(
 
 
 @pytest.mark.slurm
-def test_one_node_that_fails_stops_a_job_of_two(primus: Primus, rank: Rank, slurm: Slurm, work: Path) -> None:
-    word = "backend.python=/bin/false"
-    said = primus("runtime=slurm", "runtime.nodes=2", *rank("print('a rank')"), OFF, "preflight=true", word)
+def test_nodes_that_fail_stop_a_job_before_any_rank(primus: Primus, rank: Rank, slurm: Slurm, work: Path) -> None:
+    bad = "env.set.NCCL_IB_HCA=mlx5_9"
+    said = primus("runtime=slurm", "runtime.nodes=2", *rank("print('a rank')"), OFF, "preflight=true", bad)
     assert said.code == 3, said.out + said.err
-    assert f"{slurm.nodes[1]}: software: interpreter" in said.err
+    assert all(f"{node}: network: NCCL_IB_HCA" in said.err for node in slurm.nodes)
     assert [*the_run(work).glob("logs/node-*/rank-*.log")] == []
