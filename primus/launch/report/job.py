@@ -71,7 +71,7 @@ def loss_lines(run: Run, metric: str, name: str, longest: float, style: int = 0)
 
 
 def _failure(run: Run) -> Text:
-    lines = [str(run.result.get("message") or "no rank said why")]
+    lines = str(run.result.get("message") or "no rank said why").split("; ")
     if cause := run.result.get("root_cause"):
         lines = [closing.first_to_fail(cause), "", *run.last_words, "", f"its whole log: {cause.get('log')}"]
     return Text("Why it failed" if run.status == "FAILED" else "Why it ended", "\n".join(lines))

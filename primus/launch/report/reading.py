@@ -17,6 +17,8 @@ from primus.node import rundir
 from primus.node.plan import Plan, from_json
 from primus.node.typed import DataError, read
 
+_TRAINS = ("train/", "benchmark/train")
+
 
 @dataclass(frozen=True)
 class Run:
@@ -56,7 +58,7 @@ class Run:
     def model(self) -> Model | None:
         """The model, of a run that has one; None also where it was stated in the terms of another Primus."""
         try:
-            return read(Model, self.plan.config["model"]) if self.plan.task.startswith("train/") else None
+            return read(Model, self.plan.config["model"]) if self.plan.task.startswith(_TRAINS) else None
         except (KeyError, DataError):
             return None
 

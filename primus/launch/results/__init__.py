@@ -14,7 +14,7 @@ Rows = Mapping[str, Sequence[Row]]
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table of results.
+    """A column of a table of results; `kind` and `time` (when it was written) are every row's own.
 
     `better`: which direction is better; None: neither is. `key`: a parameter, which with the other keys says which row
     it is: rows of two runs with the same keys are compared, and what was measured is named by them in MLflow.
@@ -33,12 +33,15 @@ class Column:
         return f"{self.title} ({self.unit})" if self.unit else self.title
 
     def say(self, value: Any) -> str:
-        """A value in words; empty for none."""
+        """A value in words, empty for none; what `digits` would show as zero has as many digits that count."""
         if value is None:
             return ""
         if isinstance(value, bool):
             return "yes" if value else "no"
-        return f"{value:,.{self.digits}f}" if isinstance(value, (int, float)) else str(value)
+        if not isinstance(value, (int, float)):
+            return str(value)
+        small = 0 < abs(value) < 10**-self.digits
+        return f"{value:.{max(1, self.digits)}g}" if small else f"{value:,.{self.digits}f}"
 
 
 def key(name: str, title: str = "", unit: str = "", digits: int = 0) -> Column:

@@ -12,6 +12,8 @@ _MOST = 500
 """Rows of a table."""
 _BARS = 24
 """Changes that are drawn: the worst."""
+_TALLEST = 2.0
+"""Gains beyond are drawn no longer: one must not make all others too small to be seen."""
 
 
 def of_run(name: str, every: Rows, baseline: Baseline | None) -> Sequence[Section]:
@@ -48,7 +50,9 @@ def _comparison(found: Comparison) -> list[Section]:
     ]
     table = Table(title, ["result", "value", "then", "now", "better by"], cells, note)
     drawn = [change for change in found.changes if math.isfinite(change.gain)][:_BARS]
-    bars = [(f"{c.label} {c.column.title}", 100 * (1 + c.gain), _by(c), 6 if c.worse else 2) for c in drawn]
+    bars = [
+        (f"{c.label} {c.column.title}", 100 * (1 + min(c.gain, _TALLEST)), _by(c), 6 if c.worse else 2) for c in drawn
+    ]
     chart = bar_chart("Now, against the baseline", "% of the baseline (more is better)", bars)
     return [table, Charts("Comparison", [chart])] if bars else [table]
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -21,13 +20,14 @@ _WIDE = 200
 """Columns where there is no terminal, whose width would say how many fit."""
 
 
-def show(directory: Path) -> None:
-    """Print the results of a run; nothing where it has none."""
+def show(directory: Path, console: Console | None = None) -> None:
+    """Print the results of a run; nothing where it has none. `console` is standard output unless given."""
     found = rows.read(directory)
     if not found:
         return
     name = str(read_json(directory / rundir.PLAN).get("task"))
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+    console = console or Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+    console.print()
     for kind, columns in task.columns(name).items():
         if found.get(kind):
             _show(console, task.title(name, kind), found[kind], columns)
@@ -40,16 +40,15 @@ def is_text(found: Sequence[Row], column: Column) -> bool:
 
 def _show(console: Console, title: str, found: Sequence[Row], columns: Sequence[Column]) -> None:
     shown, told = found[:_MOST], rows.used(found, columns)
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in told:
         table.add_column(column.head, justify="left" if is_text(found, column) else "right", overflow="fold")
     for row in shown:
         table.add_row(*(Text(column.say(row.get(column.name))) for column in told))
-    console.print()
-    if Measurement.get(console, console.options, table).maximum <= console.width and _fits(console, table, shown, told):
+    console.print(Text(title, style="bold"))
+    if _width(shown, told) <= console.width:
         console.print(table)
     else:
-        console.print(Text(title, style="bold"))
         for row in shown:
             _block(console, row, told)
     if len(found) > _MOST:
@@ -57,10 +56,9 @@ def _show(console: Console, title: str, found: Sequence[Row], columns: Sequence[
     console.print()
 
 
-def _fits(console: Console, table: Table, found: Sequence[Row], columns: Sequence[Column]) -> bool:
-    """Whether each value stands on one line: rich's own measure never goes beyond the console."""
-    widths = (max(len(c.head), *(len(c.say(row.get(c.name))) for row in found)) + 2 for c in columns)
-    return sum(widths) <= console.width
+def _width(found: Sequence[Row], columns: Sequence[Column]) -> int:
+    """Columns of a terminal that the table takes."""
+    return sum(2 + max(len(c.head), *(len(c.say(row.get(c.name))) for row in found)) for c in columns)
 
 
 def _block(console: Console, row: Row, columns: Sequence[Column]) -> None:

@@ -70,7 +70,7 @@ def work(task: Settings, request: Request, source: Origins, place: Place) -> Wor
 
 def page(rows: Rows) -> Sequence[Section]:
     """What was found, the worst first, coloured; the speed of each link."""
-    head = ("level", "node", "area", "check", "seen", "expected", "how to mend it")
+    head = ("node", "level", "area", "check", "seen", "expected", "how to mend it")
     found = [*rows.get("finding", ()), *rows.get("checked", ())]
     sections: list[Section] = [Table("All checks", head, [_cells(row) for row in found], words=True)]
     bars = [
@@ -85,8 +85,9 @@ def page(rows: Rows) -> Sequence[Section]:
 
 
 def _cells(row: Row) -> list[Cell]:
-    words = (row.get(name) for name in ("node", "area", "name", "seen", "expected", "mend"))
-    return [Cell(str(row["level"]), _LEVELS.get(str(row["level"]), "")), *(Cell(str(word or "")) for word in words)]
+    words = (str(row.get(name) or "") for name in ("area", "name", "seen", "expected", "mend"))
+    level = Cell(str(row["level"]), _LEVELS.get(str(row["level"]), ""))
+    return [Cell(str(row["node"])), level, *map(Cell, words)]
 
 
 def _slower(row: Row) -> float | None:
