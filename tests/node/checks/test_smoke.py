@@ -1,5 +1,6 @@
 """Processes that hang, break or lie, beside those that do not."""
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -31,9 +32,8 @@ def tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Try:
         program.chmod(0o755)
         settings = Settings(1.0, 0.1, "cpu", None, str(program), 2, ())
         smoke.run(settings, tmp_path, 0)
-        rows: list[dict[str, object]] = __import__("json").loads(
-            (tmp_path / rundir.checks_report(0, "smoke")).read_text()
-        )["rows"]
+        report = json.loads((tmp_path / rundir.checks_report(0, "smoke")).read_text())
+        rows: list[dict[str, object]] = report["rows"]
         return rows
 
     monkeypatch.setattr(smoke, "_COMPANY", 0.1)
