@@ -19,7 +19,19 @@ from primus.node.plan import Plan
 ATTEMPTS = "attempts"
 """Folder of a run directory: `<n>/` holds what earlier start n left that the next one writes anew."""
 
-_WRITTEN_ANEW = (rundir.PLAN, rundir.CONFIG, rundir.OVERRIDES, rundir.RESULT, "nodes", rundir.RESULTS, rundir.BASELINE)
+_CHECKS = ("preflight", "smoke")
+"""Folders of the reports of nodes, by rundir.checks_report."""
+
+_WRITTEN_ANEW = (
+    rundir.PLAN,
+    rundir.CONFIG,
+    rundir.OVERRIDES,
+    rundir.RESULT,
+    "nodes",
+    rundir.RESULTS,
+    rundir.BASELINE,
+    *_CHECKS,
+)
 
 
 @contextlib.contextmanager

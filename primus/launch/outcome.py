@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from primus.launch import smoke
 from primus.launch.problems import JOB_FAILED
 from primus.launch.record import tail
 from primus.launch.record.files import main_rank, node_reports, rank_files, read_json
@@ -25,6 +26,7 @@ def write_result(directory: Path, started: float, interrupted: bool, message: st
     worst node decides. A node of the plan that left no outcome (its agent was killed, or its host went down) makes the
     run FAILED, by name. So does a result that is worse than that of the baseline.
     """
+    smoke.gather(directory)
     result = summary(directory, started, time.time(), interrupted, message)
     if result["status"] == "FINISHED" and (worse := baseline.verdict(directory)):
         result |= {"status": "FAILED", "exit_code": JOB_FAILED, "message": worse}

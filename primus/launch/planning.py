@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from primus.launch import container, frozen
+from primus.launch import container, frozen, preflight
 from primus.launch.confidential import is_confidential, redacted_config, redacted_override
 from primus.launch.config.arguments import key_of
 from primus.launch.config.origin import Origins
@@ -58,6 +58,7 @@ def build(
     """
     task = member("task", request.task["name"])
     work: Work = task.work(typed(task.Settings, request.task, "task", source), request, source, place)
+    checks = preflight.before_job(work.backend, request, source, place) if request.preflight and work.command else ()
     runtime = member("runtime", request.runtime["name"])
     settings = typed(runtime.Settings, request.runtime, "runtime", source)
     directory = (inside or experiment_directory(request, place)) / run_id
@@ -77,6 +78,7 @@ def build(
         lost_after=request.node.lost_after,
         numa=request.node.numa,
         meet_within=request.node.meet_within,
+        checks=work.checks or (preflight.NAME if checks else None),
     )
     config = {key: value for key, value in data.items() if key not in OF_THE_COMMAND}
     alone = not (together and hasattr(runtime, "sweep"))  # else the sweep has one script and one command for all
@@ -92,7 +94,7 @@ def build(
         code=place.code,
         job=job,
         environment=layers(request, work, source, place),
-        files=(*work.files, *scripts, *before.files(request, place)),
+        files=(*work.files, *checks, *scripts, *before.files(request, place)),
         command=runtime.command(settings, there) if alone else runtime.sweep_command(settings, directory.parent),
         sweep=sweep,
         replay_of=replay_of,

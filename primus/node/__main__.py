@@ -22,6 +22,10 @@ def _find_primus() -> None:
 
 
 def _main() -> int:
+    if sys.argv[1:2] == ["--checks"]:
+        from primus.node.checks import program
+
+        return program.main(sys.argv[2])
     from primus.node import container, guard
     from primus.node.arguments import USAGE, parse
 

@@ -55,6 +55,9 @@ class Job:
     whose product must divide the world size (tensor, pipeline, ...). `gpu_models` are patterns of the names of the
     profile's GPUs. Times are in seconds; a node that is silent for `lost_after` is lost, and nodes
     that have not found each other after `meet_within` end the job. `numa` is none or auto: see primus.node.bind.
+
+    `checks`: what each node checks before its ranks start, `preflight` or `smoke`, by the settings in the file
+    `<checks>.json` of the run directory. A job whose `command` is empty is its checks alone.
     """
 
     nodes: int
@@ -70,6 +73,7 @@ class Job:
     lost_after: float = 30.0
     meet_within: float = 120.0
     numa: str = "none"
+    checks: Optional[str] = None
 
 
 @dataclass(frozen=True)

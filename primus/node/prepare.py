@@ -59,7 +59,8 @@ def prepare(
     world = environment.lay_out(job, found, node_rank)
     world = replace(world, master_addr=meeting.address, master_port=meeting.port, interface=meeting.interface)
     resolved = variables(plan, directory, found, world, cpu.cores, base, assigned)
-    commands = tuple(_command(plan, directory, world, rank, base, resolved, found) for rank in world.ranks)
+    ranks = world.ranks if job.command else ()
+    commands = tuple(_command(plan, directory, world, rank, base, resolved, found) for rank in ranks)
     bound: Tuple[Binding, ...] = ()
     if job.numa == "auto":
         bound, commands = _bind(commands, found, environment.overlay(base, layers))

@@ -100,6 +100,27 @@ def ask(
     return output.decode(errors="replace") if process.returncode == 0 else None
 
 
+def collect(process: "subprocess.Popen[bytes]", seconds: float) -> Tuple[int, str, str]:
+    """The exit code, output and errors (both pipes) of a process that was started; 124 where it takes longer than so
+    many seconds (as of timeout(1)): then it and its group are killed, and what it had said by then is returned.
+    """
+    late = False
+    try:
+        out, err = process.communicate(timeout=max(0.0, seconds))
+    except subprocess.TimeoutExpired:
+        late = True
+        end_group(process.pid, signal.SIGKILL)
+        out, err = b"", b""
+        with suppress(subprocess.TimeoutExpired):  # stuck in a driver
+            out, err = process.communicate(timeout=1.0)
+        for pipe in (process.stdout, process.stderr):
+            if pipe:
+                pipe.close()
+        _abandon(process)
+    code = 124 if late else process.returncode
+    return code, out.decode(errors="replace"), err.decode(errors="replace")
+
+
 def become(argv: Sequence[str], *, env: Mapping[str, str], cwd: str) -> None:
     """Run `argv` in the place of this process, as its caller would have started it. Raises OSError.
 

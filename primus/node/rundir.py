@@ -46,6 +46,16 @@ def agent_log(node_rank: int) -> str:
     return f"logs/node-{node_rank}/agent.log"
 
 
+def checks_log(node_rank: int, checks: str) -> str:
+    """All output of the checks of a node."""
+    return f"logs/node-{node_rank}/{checks}.log"
+
+
+def checks_report(node_rank: int, checks: str) -> str:
+    """What the checks of a node found: `{"passed", "message", ...}`; missing where they did not end by themselves."""
+    return f"{checks}/{node_rank}.json"
+
+
 def rank_metrics(rank: int) -> str:
     """Metrics as a rank wrote them, one JSON object a line."""
     return f"metrics/rank-{rank}.jsonl"

@@ -119,13 +119,19 @@ class Supervisor:
                 self._end(self._running[pid], process.exit_code(status))
 
     def finish(self) -> Sequence[RankEnd]:
-        """How each rank ended, once none of them or of their descendants is left; reads what is still in the pipes."""
+        """How each rank ended, once none of them or of their descendants is left; reads what is still in the pipes.
+
+        They are forgotten then: others may be started.
+        """
         for rank in self._all.values():
             self._drain(rank)
             self._close(rank)
             if rank.output.log_error:
                 self._say(f"{rank.command.log} is not complete: {rank.output.log_error}", "WARN")
-        return list(self._ended.values())
+        ends = list(self._ended.values())
+        self._ended.clear()
+        self._all.clear()
+        return ends
 
     def _read(self, rank: _Rank) -> bool:
         """Read once; False when there is nothing more now."""

@@ -64,11 +64,24 @@ class Experiment:
 
 
 @dataclass(frozen=True)
+class Smoke:
+    """What a GPU must reach in task=smoke, as a share of what is published of it; None: no less is a failure.
+
+    `gemm` is of tflops.bf16, `memory` of memory_bandwidth, `all_reduce` (bus bandwidth) of link_bandwidth.
+    """
+
+    gemm: float | None = bounded(least=0, most=1)
+    memory: float | None = bounded(least=0, most=1)
+    all_reduce: float | None = bounded(least=0, most=1)
+
+
+@dataclass(frozen=True)
 class Gpu:
     """A GPU profile: what ranks on that device get in their environment, and its figures by its data sheet.
 
     `devices` are patterns (`*`, `?`) of the names that its driver gives it. `memory` is what a program sees, in GiB;
-    `memory_bandwidth` is in GB/s; `tflops` are dense peaks by precision in TFLOP/s. `auto` and `cpu` have none.
+    `memory_bandwidth` is in GB/s, as is `link_bandwidth`, one way to the other GPUs of the node; `tflops` are dense
+    peaks by precision in TFLOP/s. `auto` and `cpu` have none.
     """
 
     name: str
@@ -76,7 +89,9 @@ class Gpu:
     devices: tuple[str, ...] = ()
     memory: float | None = bounded(above=0, default=None)
     memory_bandwidth: float | None = bounded(above=0, default=None)
+    link_bandwidth: float | None = bounded(above=0, default=None)
     tflops: dict[str, float] = field(default_factory=dict)
+    smoke: Smoke | None = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +152,7 @@ class Request:
     run_a: str | None
     run_b: str | None
     runs: tuple[str, ...] | None
+    preflight: bool
     baseline: str | None
     baseline_threshold: float = bounded(least=0)
     ranks_per_node: int | None = bounded(least=1)

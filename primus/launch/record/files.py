@@ -14,7 +14,7 @@ LARGEST = 256 << 20
 _RANK = re.compile(r"rank-(\d+)\.jsonl")
 _NODE = re.compile(r"node-(\d+)\.jsonl")
 _FILES = (rundir.RESULT, rundir.REPORT, rundir.RESULTS, rundir.RESULTS_TABLE, rundir.BASELINE)
-_FOLDERS = (rundir.CODE, "nodes", "logs", "metrics", "profile")
+_FOLDERS = (rundir.CODE, "nodes", "logs", "metrics", "profile", "preflight", "smoke")
 
 
 def read_json(path: Path) -> dict[str, Any]:

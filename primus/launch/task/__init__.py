@@ -19,7 +19,7 @@ class Work:
     """What a task asks of each node: the rank's command, files beside the plan, environment, parallel degrees.
 
     `environment` is that of the backend, by `backend.environment`; `ranks_per_node` what the user may set otherwise
-    (None: one per GPU); `notes` are for people.
+    (None: one per GPU); `notes` are for people. `checks`: what the nodes check before; without a command that is all.
     """
 
     command: tuple[str, ...]
@@ -29,3 +29,4 @@ class Work:
     parallel: dict[str, int] = field(default_factory=dict)
     ranks_per_node: int | None = None
     notes: tuple[Note, ...] = ()
+    checks: str | None = None
