@@ -12,13 +12,26 @@ from primus.launch import rundirectory
 from primus.launch.problems import BadRequest
 from primus.launch.record import state
 from primus.launch.record.files import read_json
+from primus.launch.record.tail import Position
 from primus.node import rundir
 from primus.node.plan import Plan
 
 ATTEMPTS = "attempts"
 """Folder of a run directory: `<n>/` holds what earlier start n left that the next one writes anew."""
 
-_WRITTEN_ANEW = (rundir.PLAN, rundir.CONFIG, rundir.OVERRIDES, rundir.RESULT, "nodes")
+_CHECKS = ("preflight", "smoke")
+"""Folders of the reports of nodes, by rundir.checks_report."""
+
+_WRITTEN_ANEW = (
+    rundir.PLAN,
+    rundir.CONFIG,
+    rundir.OVERRIDES,
+    rundir.RESULT,
+    "nodes",
+    rundir.RESULTS,
+    rundir.BASELINE,
+    *_CHECKS,
+)
 
 
 @contextlib.contextmanager
@@ -57,7 +70,7 @@ def _running(directory: Path) -> Iterator[None]:
 def requeued(directory: Path) -> None:
     """Make ready for another start of the same plan, by Slurm: in this directory, and in its MLflow run."""
     earlier = _set_aside(directory)
-    for name in (rundir.CONFIG, rundir.OVERRIDES, rundir.PLAN):
+    for name in (rundir.CONFIG, rundir.OVERRIDES, rundir.BASELINE, rundir.PLAN):
         if (earlier / name).is_file():
             rundir.write_text(directory / name, (earlier / name).read_text(encoding="utf-8"))
     try:
@@ -88,4 +101,5 @@ def _reopen_record(directory: Path) -> None:
     if path.is_file():
         with state.lock(directory):
             uri = str(read_json(path).get("tracking_uri", ""))
-            state.save(directory, replace(state.load(directory, uri), complete=False, artifacts=(), errors=()))
+            record = state.load(directory, uri).moved({rundir.RESULTS: Position()})
+            state.save(directory, replace(record, complete=False, artifacts=(), errors=()))

@@ -24,6 +24,10 @@ def say(plan: Plan, request: Request, result: Mapping[str, Any], complete: bool)
         print(failure(directory, result), file=sys.stderr)
     if not complete:
         print(incomplete(directory), file=sys.stderr)
+    if (directory / rundir.RESULTS).is_file():
+        from primus.launch.results import table  # rich takes 40 ms to import
+
+        table.show(directory)
     print(summary(plan, request, result))
 
 
@@ -35,10 +39,11 @@ def incomplete(directory: Path) -> str:
 
 def summary(plan: Plan, request: Request, result: Mapping[str, Any]) -> str:
     """The closing lines."""
-    where, report = short(Path(plan.directory)), Path(plan.directory) / rundir.REPORT
+    where = short(Path(plan.directory))
+    report, table = Path(plan.directory) / rundir.REPORT, Path(plan.directory) / rundir.RESULTS_TABLE
     rows = [
         ("run", f"{where}  ({str(result['status']).lower()})"),
-        ("loss", reached(result)),
+        *([("results", short(table))] if table.is_file() else [("loss", reached(result))]),
         *([("report", short(report))] if report.is_file() else []),
         ("browse", browse(request)),
         ("replay", f"primus replay={shlex.quote(where)}"),

@@ -4,14 +4,19 @@ import time
 from pathlib import Path
 from typing import Any
 
+from primus.launch import smoke
+from primus.launch.problems import JOB_FAILED
 from primus.launch.record import tail
 from primus.launch.record.files import main_rank, node_reports, rank_files, read_json
+from primus.launch.results import baseline
 from primus.node import rundir
 
 _ENDED = {"finished": ("FINISHED", 0), "failed": ("FAILED", 1), "killed": ("KILLED", 130), "unfit": ("FAILED", 3)}
 """Status of a node -> status of the run and exit code of `primus`."""
 
 _UNFIT = 3  # messages
+SURVIVOR = "survivor"
+"""Key of a result: the node that wrote it, in the place of the first, which was lost and its recorder with it."""
 
 
 def write_result(directory: Path, started: float, interrupted: bool, message: str | None = None) -> dict[str, Any]:
@@ -19,9 +24,12 @@ def write_result(directory: Path, started: float, interrupted: bool, message: st
 
     A run that was interrupted is KILLED whatever its nodes say; else a lost node, the rank that failed first or the
     worst node decides. A node of the plan that left no outcome (its agent was killed, or its host went down) makes the
-    run FAILED, by name.
+    run FAILED, by name. So does a result that is worse than that of the baseline.
     """
+    smoke.gather(directory)
     result = summary(directory, started, time.time(), interrupted, message)
+    if result["status"] == "FINISHED" and (worse := baseline.verdict(directory)):
+        result |= {"status": "FAILED", "exit_code": JOB_FAILED, "message": worse}
     rundir.write_json(directory / rundir.RESULT, result)
     return result
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from primus.launch import container, frozen, gpus
+from primus.launch import container, frozen, gpus, preflight
 from primus.launch.confidential import is_confidential, redacted_config, redacted_override
 from primus.launch.config.arguments import key_of
 from primus.launch.config.origin import Origins
@@ -15,6 +15,7 @@ from primus.launch.config.request import Gpu, Network, Request
 from primus.launch.members import member
 from primus.launch.place import Place
 from primus.launch.problems import BadRequest
+from primus.launch.results import before
 from primus.launch.task import Work
 from primus.node.plan import SCHEMA, Gpus, Job, Layer, Note, Plan, Variable
 from primus.node.profile import LAYER, choose
@@ -34,6 +35,8 @@ OF_THE_COMMAND = (
     "run_a",
     "run_b",
     "runs",
+    "baseline",
+    "baseline_threshold",
 )
 
 
@@ -56,6 +59,7 @@ def build(
     """
     task = member("task", request.task["name"])
     work: Work = task.work(typed(task.Settings, request.task, "task", source), request, source, place)
+    checks = preflight.before_job(work.backend, request, source, place) if request.preflight and work.command else ()
     runtime = member("runtime", request.runtime["name"])
     settings = typed(runtime.Settings, request.runtime, "runtime", source)
     directory = (inside or experiment_directory(request, place)) / run_id
@@ -73,8 +77,10 @@ def build(
         metrics_interval=request.node.metrics_interval,
         gpu_models=request.gpu.devices,
         lost_after=request.node.lost_after,
+        numa=request.node.numa,
         meet_within=request.node.meet_within,
         network=request.network.detect,
+        checks=work.checks or (preflight.NAME if checks else None),
     )
     config = {key: value for key, value in data.items() if key not in OF_THE_COMMAND}
     environment = layers(request, work, source, place)
@@ -91,7 +97,7 @@ def build(
         code=place.code,
         job=job,
         environment=environment,
-        files=(*work.files, *scripts),
+        files=(*work.files, *checks, *scripts, *before.files(request, place)),
         command=runtime.command(settings, there) if alone else runtime.sweep_command(settings, directory.parent),
         sweep=sweep,
         replay_of=replay_of,

@@ -32,10 +32,14 @@ class Way:
 
 
 def way(values: dict[str, Any], steps: int | None) -> Way | None:
-    """By the newest metrics: `bytes` of `bytes_total`, else the step of `steps`; None where they do not say it."""
-    done, whole, step = values.get("bytes"), values.get("bytes_total"), values.get("step")
+    """By the newest metrics: `bytes` of `bytes_total`, `step` of `of`, else the step of `steps`; None where they do not
+    say it.
+    """
+    done, whole, step, of = (values.get(name) for name in ("bytes", "bytes_total", "step", "of"))
     if done is not None and whole:
         return Way(done, whole, f"{done / 1e6:,.1f}/{whole / 1e6:,.1f} MB")
+    if isinstance(step, int) and isinstance(of, int) and of > 0:
+        return Way(step, of, f"{step}/{of}")
     if steps and isinstance(step, int):
         return Way(step, steps, f"step {step}/{steps}")
     return None

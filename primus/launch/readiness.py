@@ -26,6 +26,8 @@ def check(plan: Plan, place: Place) -> None:
     choice = interpreter.of_plan(plan, place)
     if choice and choice.problem:
         raise choice.problem
+    if not plan.job.command:
+        return
     program = plan.job.command[0]
     if not shutil.which(program, path=place.environ.get("PATH")):
         raise BadRequest(

@@ -36,10 +36,16 @@ def text(plan: Plan, place: Place) -> str:
         ("devices", f"{devices}  (gpu={job.gpu}, as on this machine)"),
         *_found(plan, place),
         ("ranks", f"{world.ranks_per_node} per node, {world.size} in all{why}"),
+        *([("numa", "each rank on the cores near its GPU; the nodes decide")] if job.numa == "auto" else []),
         ("in", job.directory),
         ("code", f"git {plan.code.commit}" if plan.code.commit else "not in a git checkout"),
         ("command", shlex.join(plan.command)),
-        ("each rank", shlex.join(job.command)),
+        *(
+            [("each node", f"{job.checks}, by {job.checks}.json" + (", before" if job.command else ""))]
+            if job.checks
+            else []
+        ),
+        *([("each rank", shlex.join(job.command))] if job.command else []),
         *([("interpreter", f"{choice.python}  ({choice.why})")] if choice else []),
         *([("container", container.argv(plan, place) + "  (as on this machine)")] if plan.container else []),
         *([("replay of", plan.replay_of)] if plan.replay_of else []),

@@ -22,6 +22,10 @@ def _find_primus() -> None:
 
 
 def _main() -> int:
+    if sys.argv[1:2] == ["--checks"]:
+        from primus.node.checks import program
+
+        return program.main(sys.argv[2])
     from primus.node import container, guard
     from primus.node.arguments import USAGE, parse
 
@@ -38,10 +42,6 @@ def _main() -> int:
         from primus.node import shell
 
         return shell.run(arguments)
-    if not arguments.inside and container.wanted(arguments.plan):
-        from primus.node.container import starter
-
-        return starter.run(arguments)
 
     def agent(pipe: int) -> int:
         from primus.node.agent import run  # here: the guard stays small
@@ -53,7 +53,17 @@ def _main() -> int:
 
         lost(arguments, code)
 
-    return guard.run(agent, lost)
+    if not arguments.inside and container.wanted(arguments.plan):
+        from primus.node.container import starter
+
+        code = starter.run(arguments)
+    else:
+        code = guard.run(agent, lost)
+    if code and arguments.slurm and arguments.node_rank and not arguments.inside:
+        from primus.node import survivor
+
+        survivor.end_job(arguments)
+    return code
 
 
 if __name__ == "__main__":

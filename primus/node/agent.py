@@ -21,6 +21,7 @@ from primus.node.plan import Plan, from_json
 from primus.node.prepare import prepare
 from primus.node.rendezvous import Meet, alone
 from primus.node.supervise import Supervisor
+from primus.node.typed import plain
 from primus.node.watch import Say, Watch
 
 
@@ -57,6 +58,7 @@ def _run(plan: Plan, arguments: Arguments, guard_pipe: int, facts: Facts, say: S
     stop_file = arguments.plan.parent / rundir.STOP
     if arguments.node_rank == 0:  # before any rank of any node starts: it was an earlier start that was asked to stop
         stop_file.unlink(missing_ok=True)
+        (arguments.plan.parent / rundir.KILL).unlink(missing_ok=True)
     agent = _Agent(plan, arguments, facts, say)
     try:
         agent.listen_to(guard_pipe, arguments.lifeline)
@@ -105,7 +107,8 @@ class _Agent:
                 raise ValueError(f"the plan has {nodes} nodes, and nothing says where they meet (--node-rank slurm)")
             return None
         found = of_slurm(os.environ, nodes)
-        return found if nodes > 1 else None
+        apart = self._plan.job.checks == "smoke" and not self._plan.job.command  # one sick node hinders no other
+        return found if nodes > 1 and not apart else None
 
     def _run_among_others(self, allocation: Allocation) -> Outcome:
         from primus.node import first, meeting, other  # here: their import costs a node alone time for nothing
@@ -140,6 +143,14 @@ class _Agent:
             self._say(warning, "WARN")
         facts.add(part.known())
         facts.found(part.cpu, part.devices, part.world, recorded(part.environment, part.base))
+        if part.bindings:
+            facts.add({"bindings": plain(part.bindings)})
+        if plan.job.checks:
+            from primus.node.checks import stage  # here: most jobs have none
+
+            outcome = stage.run(plan, part, self._directory, self._loop, self._ranks, self._requests)
+            if outcome or not part.commands:
+                return outcome or judge((), None, 0, False)
         interval = plan.job.metrics_interval
         watch = Watch(part, self._directory, interval, self._loop, self._ranks, self._requests, facts, self._say)
         return watch.run()

@@ -35,7 +35,7 @@ def of_slurm(environ: Mapping[str, str], nodes: int) -> Allocation:
     if node_rank >= given:
         raise ValueError(f"SLURM_NODEID={node_rank} is not among the {given} nodes of this job (0 to {given - 1})")
     restart = number(environ, "SLURM_RESTART_COUNT") if "SLURM_RESTART_COUNT" in environ else 0
-    return Allocation(node_rank, hosts, _key(environ), restart)
+    return Allocation(node_rank, hosts, job(environ), restart)
 
 
 def number(environ: Mapping[str, str], name: str) -> int:
@@ -96,8 +96,8 @@ def _hosts(word: str, text: str) -> Iterator[str]:
                 yield f"{head}{str(value).zfill(len(first))}{end}"
 
 
-def _key(environ: Mapping[str, str]) -> str:
-    """`123`, or `120_4` for an element of an array: Slurm's own way to write it."""
+def job(environ: Mapping[str, str]) -> str:
+    """`123`, or `120_4` for an element of an array, as Slurm writes it; raises ValueError where this is no job."""
     if environ.get("SLURM_ARRAY_JOB_ID") and environ.get("SLURM_ARRAY_TASK_ID"):
         return f"{environ['SLURM_ARRAY_JOB_ID']}_{environ['SLURM_ARRAY_TASK_ID']}"
     return _need(environ, "SLURM_JOB_ID")

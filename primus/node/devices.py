@@ -41,9 +41,15 @@ class Devices:
 
 
 @dataclass(frozen=True)
-class _Gpu:
+class Installed:
+    """A GPU that the driver has; `address` is that on the PCI bus (`0000:17:00.0`), `pci` its id there (`10de:2335`).
+
+    Either is empty where the driver does not say.
+    """
+
     model: str
     uuid: str
+    address: str = ""
     pci: str = ""
 
 
@@ -65,6 +71,29 @@ def detect(gpu: str, environ: Mapping[str, str], root: Path = Path("/")) -> Devi
         visible = _narrow(environ.get(HIP, environ.get(CUDA)), [str(i) for i in range(len(left))], amd)
         return _devices("amd", amd, visible, _read(root / "sys/module/amdgpu/version"))
     return NONE
+
+
+def every(root: Path = Path("/")) -> Sequence[Installed]:
+    """All GPUs under `root` in the driver's order, whatever is visible to a job."""
+    return _nvidia(root) or _amd(root)
+
+
+def addresses(devices: Devices, environ: Mapping[str, str], root: Path = Path("/")) -> Tuple[str, ...]:
+    """The PCI address of each visible device; empty for one whose own it cannot tell (a part of a GPU, MIG).
+
+    `environ` is that which `devices` were detected with.
+    """
+    gpus = list(every(root))
+    if devices.vendor == "amd":
+        left = _narrow(environ.get(ROCR), _indices(gpus), gpus)
+        gpus = [gpu for name in left for gpu in _named(name, gpus)]
+    return tuple(next((gpu.address for gpu in _named(name, gpus)), "") for name in devices.visible)
+
+
+def _named(name: str, gpus: Sequence[Installed]) -> Sequence[Installed]:
+    if name.isdigit():
+        return gpus[int(name) : int(name) + 1]
+    return [gpu for gpu in gpus if gpu.uuid.startswith(name)]
 
 
 def restrict(devices: Devices, names: Sequence[str]) -> Devices:
@@ -109,17 +138,17 @@ def hidden(root: Path = Path("/")) -> Dict[str, str]:
     return {variable: "-1"} if variable else {}  # not "": HIP takes an empty list for no list
 
 
-def _devices(vendor: str, gpus: Sequence[_Gpu], visible: Sequence[str], driver: str) -> Devices:
+def _devices(vendor: str, gpus: Sequence[Installed], visible: Sequence[str], driver: str) -> Devices:
     models = ", ".join(dict.fromkeys(gpu.model for gpu in gpus))
     ids = tuple(dict.fromkeys(gpu.pci for gpu in gpus if gpu.pci))
     return Devices(vendor, models, len(visible), tuple(visible), driver, ids)
 
 
-def _indices(gpus: Sequence[_Gpu]) -> List[str]:
+def _indices(gpus: Sequence[Installed]) -> List[str]:
     return [str(index) for index in range(len(gpus))]
 
 
-def _narrow(wanted: Optional[str], indices: Sequence[str], gpus: Sequence[_Gpu]) -> List[str]:
+def _narrow(wanted: Optional[str], indices: Sequence[str], gpus: Sequence[Installed]) -> List[str]:
     """What a visibility variable leaves: up to its first entry that names no device, as the drivers read it."""
     if wanted is None:
         return list(indices)
@@ -132,7 +161,7 @@ def _narrow(wanted: Optional[str], indices: Sequence[str], gpus: Sequence[_Gpu])
     return visible
 
 
-def _nvidia(root: Path) -> List[_Gpu]:
+def _nvidia(root: Path) -> List[Installed]:
     """From /proc/driver/nvidia; a container may see all of those but the device files of only some."""
     nodes = {path.name[6:] for path in _glob(root / "dev", "nvidia[0-9]*") if path.name[6:].isdigit()}
     gpus = []
@@ -140,8 +169,9 @@ def _nvidia(root: Path) -> List[_Gpu]:
         fields = _fields(_read(path), ":")
         if fields.get("GPU Excluded") != "Yes" and (not nodes or fields.get("Device Minor", "") in nodes):
             model, uuid = fields.get("Model", "NVIDIA GPU"), fields.get("GPU UUID", "")
-            gpus.append(_Gpu(model, uuid, _pci(root / "sys/bus/pci/devices" / path.parent.name)))
-    return gpus or [_Gpu("NVIDIA GPU", "") for _ in nodes]
+            pci = _pci(root / "sys/bus/pci/devices" / path.parent.name)
+            gpus.append(Installed(model, uuid, path.parent.name.lower(), pci))
+    return gpus or [Installed("NVIDIA GPU", "") for _ in nodes]
 
 
 def _pci(device: Path) -> str:
@@ -155,7 +185,7 @@ def _nvidia_driver(root: Path) -> str:
     return found.group(1) if found else ""
 
 
-def _amd(root: Path) -> List[_Gpu]:
+def _amd(root: Path) -> List[Installed]:
     """From the topology of the kernel's KFD driver; its CPUs have no SIMD units."""
     rendering = {path.name for path in _glob(root / "dev/dri", "renderD*")}
     gpus = []
@@ -164,9 +194,23 @@ def _amd(root: Path) -> List[_Gpu]:
         fields = _fields(_read(path), " ")  # empty for a GPU that this container may not use
         usable = not rendering or f"renderD{fields.get('drm_render_minor')}" in rendering
         if _number(fields, "simd_count") > 0 and usable:
+            uuid = f"GPU-{_number(fields, 'unique_id'):016x}"
             pci = f"{_number(fields, 'vendor_id'):04x}:{_number(fields, 'device_id'):04x}"
-            gpus.append(_Gpu(_amd_model(fields), f"GPU-{_number(fields, 'unique_id'):016x}", pci))
+            gpus.append(Installed(_amd_model(fields), uuid, _kfd_address(fields), pci))
     return gpus
+
+
+def kfd_address(properties: str) -> str:
+    """The PCI address of a node of the KFD driver by the text of its properties; empty for a CPU."""
+    return _kfd_address(_fields(properties, " "))
+
+
+def _kfd_address(fields: Mapping[str, str]) -> str:
+    """`location_id` is the bus, and in its low byte device and function (kfd_topology.c)."""
+    place = _number(fields, "location_id")
+    if _number(fields, "simd_count") == 0:
+        return ""
+    return f"{_number(fields, 'domain'):04x}:{place >> 8 & 0xFF:02x}:{place >> 3 & 0x1F:02x}.{place & 7}"
 
 
 def _amd_model(fields: Mapping[str, str]) -> str:

@@ -2,14 +2,16 @@
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Callable, List, Optional
 
-from primus.node import guard
+from primus.node import guard, rundir
 from primus.node.loop import Loop
 from primus.node.supervise import Supervisor
 
 _GUARD_DIED = 128 + signal.SIGKILL
+_LOOK = 0.2  # seconds between two looks for the file that asks an ending job to end at once
 
 
 class Requests:
@@ -20,6 +22,7 @@ class Requests:
 
     SIGUSR1 is no such request: it asks the job to stop early, and `stop_file`, whose presence tells the ranks so, is
     made. It and SIGUSR2 go on to those processes of the ranks alone that have a handler: any other would die of them.
+    A file beside it, `kill`, is a second request too: Slurm passes on none for a job that it is ending already.
     """
 
     def __init__(self, loop: Loop, supervisor: Supervisor, stop_file: Path, say: Callable[[str, str], None]) -> None:
@@ -81,8 +84,7 @@ class Requests:
             else:
                 asked += 1
                 if asked > 1:
-                    self.impatient = True
-                    self._supervisor.kill()
+                    self._at_once()
                 else:
                     self._end(f"ended by {signal.Signals(signum).name}", 128 + signum)
 
@@ -94,6 +96,7 @@ class Requests:
             self.reason, self.code = reason, code
             self._say(reason, "WARN")
             self._supervisor.wind_down()
+            self._loop.after(_LOOK, self._look)
 
     def _end(self, reason: str, code: int) -> None:
         if self.reason is None:
@@ -101,6 +104,20 @@ class Requests:
             self._say(reason, "WARN")
             self._supervisor.stop()
             self.announce(reason, code)
+            self._loop.after(_LOOK, self._look)
+
+    def _look(self) -> None:
+        found: List[str] = []
+        with suppress(OSError):  # listed: NFS remembers for a while that a file was not there
+            found = os.listdir(self._stop_file.parent)
+        if rundir.KILL in found:
+            self._at_once()
+        else:
+            self._loop.after(_LOOK, self._look)
+
+    def _at_once(self) -> None:
+        self.impatient = True
+        self._supervisor.kill()
 
     def _ask_to_stop(self) -> None:
         self._say("asked to stop early (SIGUSR1): the ranks are told to save and end", "WARN")

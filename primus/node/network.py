@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Dict, Tuple
 
 _SIOCGIFCONF = 0x8912  # linux/sockios.h
+_SIOCGIFMTU = 0x8921
 _IFREQ = 40  # bytes of struct ifreq on 64-bit Linux: 16 of name, 24 of address
 _MOST = 256  # addresses of one host
 
@@ -36,6 +37,17 @@ def interface(address: str) -> str:
     with suppress(OSError, ValueError):
         return {**_ipv6(), **_ipv4()}.get(address.partition("%")[0], "")
     return ""
+
+
+def mtu(interface: str) -> int:
+    """The longest packet that an interface sends, in bytes; 0 when it cannot be told.
+
+    By the kernel's own answer: a container's /sys may be that of another network namespace.
+    """
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        answer = fcntl.ioctl(probe.fileno(), _SIOCGIFMTU, struct.pack("16si20x", interface.encode(), 0))
+        return int(struct.unpack("16si20x", answer)[1])
+    return 0
 
 
 def _ipv4() -> Dict[str, str]:

@@ -71,8 +71,11 @@ class Job:
     `ranks_per_node` None means one rank per GPU, or a single rank on a node without one. `parallel` holds the degrees
     whose product must divide the world size (tensor, pipeline, ...). `gpu_models` are patterns of the names of the
     profile's GPUs. Times are in seconds; a node that is silent for `lost_after` is lost, and nodes
-    that have not found each other after `meet_within` end the job. `network`: each node of several looks for its RDMA
-    ports and tells NCCL of them.
+    that have not found each other after `meet_within` end the job. `numa` is none or auto: see primus.node.bind.
+    `network`: each node of several looks for its RDMA ports and tells NCCL of them.
+
+    `checks`: what each node checks before its ranks start, `preflight` or `smoke`, by the settings in the file
+    `<checks>.json` of the run directory. A job whose `command` is empty is its checks alone.
     """
 
     nodes: int
@@ -87,6 +90,8 @@ class Job:
     gpu_models: Tuple[str, ...] = ()
     lost_after: float = 30.0
     meet_within: float = 120.0
+    numa: str = "none"
+    checks: Optional[str] = None
     network: bool = False
 
 

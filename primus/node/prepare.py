@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from primus.node import console, devices, environment, guard, host, profile, rdma, rundir
 from primus.node.devices import Devices
@@ -13,13 +13,16 @@ from primus.node.secrets import worth_masking
 from primus.node.supervise import Command
 from primus.node.typed import plain
 
+if TYPE_CHECKING:
+    from primus.node.topology.binding import Binding
+
 
 @dataclass(frozen=True)
 class Prepared:
     """One node's part of a plan, ready to start: `secrets` are values to mask in output, `shown` the ranks to show.
 
     `profile` is that of its GPUs where the plan left it open, `ports` are those of RDMA where NCCL needs them,
-    `warnings` what is odd about the devices.
+    `warnings` what is odd about the devices; `bindings` are those of the ranks, empty where they are not bound.
     """
 
     cpu: host.Cpu
@@ -33,6 +36,7 @@ class Prepared:
     profile: str
     ports: Tuple[rdma.Port, ...]
     warnings: Tuple[str, ...]
+    bindings: "Tuple[Binding, ...]" = ()
 
     def known(self) -> Dict[str, Any]:
         """What goes to the facts of the node beside its devices and environment."""
@@ -65,12 +69,17 @@ def prepare(
     chosen = profile.choose(layers, found)
     ports = ports_of(plan, found)
     resolved = variables(plan, directory, found, world, cpu.cores, base, ports, assigned)
-    commands = tuple(_command(plan, directory, world, rank, base, resolved, found) for rank in world.ranks)
+    ranks = world.ranks if job.command else ()
+    commands = tuple(_command(plan, directory, world, rank, base, resolved, found) for rank in ranks)
+    bound: Tuple[Binding, ...] = ()
+    if job.numa == "auto":
+        bound, commands = _bind(commands, found, environment.overlay(base, layers))
     return Prepared(
         cpu, found, world, resolved, base, commands,
         tuple(worth_masking(environment.secrets(resolved, base).values())),
         _shown(job.console_ranks, world),
         chosen.profile, ports, tuple(filter(None, (odd, chosen.warning, meeting.warning))),
+        bound,
     )  # fmt: skip
 
 
@@ -86,6 +95,20 @@ def layers_here(plan: Plan, found: Devices, base: Mapping[str, str], ports: Sequ
     asked = environment.overlay(base, layers).get(rdma.HCA)
     low = tuple(layer for layer in layers if layer.name == profile.LAYER)
     return (*low, rdma.layer(ports, found, asked, base), *layers[len(low) :])
+
+
+def _bind(
+    commands: Tuple[Command, ...], found: Devices, environ: Mapping[str, str]
+) -> "Tuple[Tuple[Binding, ...], Tuple[Command, ...]]":
+    """The commands of the ranks on the cores and the memory near their devices."""
+    from primus.node import bind  # here: their import costs a job that does not ask for it time for nothing
+    from primus.node.topology import sysfs
+
+    topology = sysfs.survey()
+    bound = bind.suggested(topology, found, environ, len(commands))
+    numactl = bind.memory(bound, topology, environ.get("PATH"))
+    every = zip(commands, bound)
+    return bound, tuple(replace(c, cores=b.cores, argv=bind.argv(c.argv, b, numactl)) for c, b in every)
 
 
 def variables(

@@ -34,12 +34,13 @@ def start(
     new_session: bool = True,
     die_with_parent: bool = False,
     ignored: Sequence[int] = (),
+    cores: Sequence[int] = (),
 ) -> "subprocess.Popen[bytes]":
     """Start `argv` (never through a shell). Raises OSError where it cannot be started; `filename` says what is missing.
 
     In a session of its own the process leads a group with its own id: `end_group(pid, ...)` reaches its children too.
     `die_with_parent`: the kernel kills it (SIGKILL) when the thread that called this ends, however that comes about.
-    Signals that are `ignored` do nothing to it until it sets a handler of its own.
+    Signals that are `ignored` do nothing to it until it sets a handler of its own. It is kept on `cores`, if any.
     """
     return subprocess.Popen(
         list(argv),
@@ -50,7 +51,7 @@ def start(
         stderr=stderr,
         pass_fds=tuple(pass_fds),
         start_new_session=new_session,
-        preexec_fn=_first_steps(die_with_parent, ignored),
+        preexec_fn=_first_steps(die_with_parent, ignored, cores),
     )
 
 
@@ -61,13 +62,16 @@ def start_piped(
     cwd: Optional[str] = None,
     errors: bool = True,
     ignored: Sequence[int] = (),
+    cores: Sequence[int] = (),
 ) -> Tuple[int, int]:
     """Start `argv` to die with this process; its id, and a pipe (not blocking) with its output, `errors` included.
 
     The caller reaps it (os.waitpid) and closes the pipe. Raises OSError as `start` does.
     """
     stderr = STDOUT if errors else DEVNULL
-    popen = start(argv, env=env, cwd=cwd, stdout=PIPE, stderr=stderr, die_with_parent=True, ignored=ignored)
+    popen = start(
+        argv, env=env, cwd=cwd, stdout=PIPE, stderr=stderr, die_with_parent=True, ignored=ignored, cores=cores
+    )
     assert popen.stdout is not None
     pipe = os.dup(popen.stdout.fileno())
     popen.stdout.close()
@@ -94,6 +98,27 @@ def ask(
             _abandon(process)
             return None
     return output.decode(errors="replace") if process.returncode == 0 else None
+
+
+def collect(process: "subprocess.Popen[bytes]", seconds: float) -> Tuple[int, str, str]:
+    """The exit code, output and errors (both pipes) of a process that was started; 124 where it takes longer than so
+    many seconds (as of timeout(1)): then it and its group are killed, and what it had said by then is returned.
+    """
+    late = False
+    try:
+        out, err = process.communicate(timeout=max(0.0, seconds))
+    except subprocess.TimeoutExpired:
+        late = True
+        end_group(process.pid, signal.SIGKILL)
+        out, err = b"", b""
+        with suppress(subprocess.TimeoutExpired):  # stuck in a driver
+            out, err = process.communicate(timeout=1.0)
+        for pipe in (process.stdout, process.stderr):
+            if pipe:
+                pipe.close()
+        _abandon(process)
+    code = 124 if late else process.returncode
+    return code, out.decode(errors="replace"), err.decode(errors="replace")
 
 
 def become(argv: Sequence[str], *, env: Mapping[str, str], cwd: str) -> None:
@@ -270,15 +295,18 @@ def began(pid: int) -> Optional[int]:
     return None if fields[0] in (b"Z", b"X") else int(fields[19])
 
 
-def _first_steps(die_with_parent: bool, ignored: Sequence[int]) -> Optional[Callable[[], None]]:
+def _first_steps(die_with_parent: bool, ignored: Sequence[int], cores: Sequence[int]) -> Optional[Callable[[], None]]:
     """What a child does before it becomes its program; None for nothing, which lets Python start it faster."""
     parent = os.getpid()
     if die_with_parent and _libc() is None:
         die_with_parent = False
-    if not die_with_parent and not ignored:
+    if not die_with_parent and not ignored and not cores:
         return None
 
     def child() -> None:
+        if cores:
+            with suppress(OSError):  # a core that was taken away since: better anywhere than nowhere
+                os.sched_setaffinity(0, cores)
         for signum in ignored:
             signal.signal(signum, signal.SIG_IGN)
         if die_with_parent:

@@ -12,6 +12,11 @@ RESULT = "result.json"
 RECORD = "record.json"
 HANDLE = "handle.json"
 REPORT = "report.html"
+RESULTS = "results.jsonl"
+RESULTS_TABLE = "results.csv"
+"""What a benchmark or a check has found, a row each: as it wrote them, and as a table."""
+BASELINE = "baseline.json"
+"""The results of an earlier run that these are compared with."""
 CODE = "code"
 SOURCE = "code/source"
 PRIMUS = "code/primus"
@@ -20,6 +25,10 @@ LAUNCH_LOG = "logs/launch.log"
 JOB_LOG = "logs/job.log"
 STOP = "stop"
 """Its presence asks ranks that know of it (PRIMUS_STOP_FILE) to save a checkpoint and end."""
+ORPHANED = "orphaned"
+"""Its presence tells the first process of a Slurm job that other nodes have lost its own."""
+KILL = "kill"
+"""Its presence ends the ranks of a job that is ending already at once, without the rest of their grace period."""
 
 
 def node_facts(node_rank: int) -> str:
@@ -35,6 +44,16 @@ def rank_log(node_rank: int, rank: int) -> str:
 def agent_log(node_rank: int) -> str:
     """What the node agent has to say for itself."""
     return f"logs/node-{node_rank}/agent.log"
+
+
+def checks_log(node_rank: int, checks: str) -> str:
+    """All output of the checks of a node."""
+    return f"logs/node-{node_rank}/{checks}.log"
+
+
+def checks_report(node_rank: int, checks: str) -> str:
+    """What the checks of a node found: `{"passed", "message", ...}`; missing where they did not end by themselves."""
+    return f"{checks}/{node_rank}.json"
 
 
 def rank_metrics(rank: int) -> str:

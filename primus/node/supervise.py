@@ -21,7 +21,10 @@ _UNKILLABLE = 30.0  # seconds after SIGKILL, then a rank is stuck in the kernel 
 
 @dataclass(frozen=True)
 class Command:
-    """What one rank runs. `log` is relative to the run directory, `ignored` are signals that do nothing to it."""
+    """What one rank runs. `log` is relative to the run directory, `ignored` are signals that do nothing to it.
+
+    `cores` are those that it may use; empty: all that the agent may.
+    """
 
     rank: int
     argv: Sequence[str]
@@ -29,6 +32,7 @@ class Command:
     directory: str
     log: str
     ignored: Sequence[int] = ()
+    cores: Sequence[int] = ()
 
 
 class _Rank:
@@ -68,7 +72,7 @@ class Supervisor:
     def start(self, command: Command, output: Output) -> None:
         """Start a rank; raises OSError when its program or directory is missing or cannot be run."""
         pid, pipe = process.start_piped(
-            command.argv, env=command.environ, cwd=command.directory, ignored=command.ignored
+            command.argv, env=command.environ, cwd=command.directory, ignored=command.ignored, cores=command.cores
         )
         _widen(pipe)
         rank = _Rank(command, pid, pipe, output)
@@ -115,13 +119,19 @@ class Supervisor:
                 self._end(self._running[pid], process.exit_code(status))
 
     def finish(self) -> Sequence[RankEnd]:
-        """How each rank ended, once none of them or of their descendants is left; reads what is still in the pipes."""
+        """How each rank ended, once none of them or of their descendants is left; reads what is still in the pipes.
+
+        They are forgotten then: others may be started.
+        """
         for rank in self._all.values():
             self._drain(rank)
             self._close(rank)
             if rank.output.log_error:
                 self._say(f"{rank.command.log} is not complete: {rank.output.log_error}", "WARN")
-        return list(self._ended.values())
+        ends = list(self._ended.values())
+        self._ended.clear()
+        self._all.clear()
+        return ends
 
     def _read(self, rank: _Rank) -> bool:
         """Read once; False when there is nothing more now."""

@@ -2,10 +2,11 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,30 @@ class Slurm:
             assert time.monotonic() < until, f"job {job_id} is {found['JobState']}, not {states}"
             time.sleep(0.1)
         return found
+
+    def lose(self, node: str) -> None:
+        """End every process of a node at once, its slurmd too, as when its host goes down."""
+        pids = subprocess.run(["ip", "netns", "pids", node], capture_output=True, text=True, check=True).stdout.split()
+        for signum in (signal.SIGSTOP, signal.SIGKILL):  # none sees another die: srun's child would end the whole step
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(int(pid), signum)
+
+    def mend(self, node: str) -> None:
+        """Bring a lost node back; the controller does not wait for its old jobs any more."""
+        self.ask("scontrol", "update", f"nodename={node}", "state=down", "reason=lost")
+        environ = {**os.environ, "SLURM_CONF": str(self.conf)}
+        subprocess.run([str(HERE / "node-up"), node], env=environ, timeout=30, check=True)
+
+    @contextmanager
+    def cut_off(self, node: str) -> Iterator[None]:
+        """A node without its network cable."""
+        argv = ["ip", "-n", node, "link", "set", "eth0"]
+        subprocess.run([*argv, "down"], check=True)
+        try:
+            yield
+        finally:
+            subprocess.run([*argv, "up"], check=True)
 
 
 def number() -> int:

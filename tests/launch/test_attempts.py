@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 
+from primus.launch import attempts
+from primus.launch.record import state
+from primus.launch.record.tail import Position
+
 from ..conftest import PATIENCE, Primus, Rank, Start
 
 OFF = "tracking.enabled=false"
@@ -124,3 +128,12 @@ def test_the_record_goes_on_in_the_same_mlflow_run(primus: Primus, rank: Rank, w
     run = client.get_run(record["run_id"])
     assert run.info.status == "FINISHED"
     assert [point.step for point in client.get_metric_history(record["run_id"], "loss")] == [1, 2, 3, 4]
+
+
+def test_results_begin_anew_and_the_record_with_them(tmp_path: Path) -> None:
+    (tmp_path / "results.jsonl").write_text('{"kind": "io", "time": 1.0}\n')
+    state.save(tmp_path, state.Record().moved({"results.jsonl": Position(28, 1)}))
+    attempts.requeued(tmp_path)
+    assert (tmp_path / "attempts/1/results.jsonl").is_file()
+    assert not (tmp_path / "results.jsonl").exists()
+    assert read(tmp_path / "record.json")["offsets"] == {"results.jsonl": 0}

@@ -37,6 +37,13 @@ def test_a_job_that_reads_says_how_far_it_is_without_steps(capsys: pytest.Captur
     assert capsys.readouterr().out == "1.0/3.0 MB  4.2 MB/s\n3.0/3.0 MB  4.2 MB/s\n"
 
 
+def test_a_benchmark_says_how_far_it_is_of_what(capsys: pytest.CaptureFixture[str]) -> None:
+    plain = Plain(None)
+    for done in (1, 2, 3):
+        plain.metrics({"time": 1.0, "step": done, "of": 3})
+    assert capsys.readouterr().out == "1/3  \n3/3  \n"
+
+
 def test_lines_of_the_ranks_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     Plain(3).line("[red]not markup[/red]")
     assert capsys.readouterr().out == "[red]not markup[/red]\n"

@@ -51,8 +51,9 @@ class Network:
 
 @dataclass(frozen=True)
 class Node:
-    """How the node agent behaves; both in seconds."""
+    """How the node agent behaves; times are in seconds. `numa`: whether ranks are bound to the cores near their GPU."""
 
+    numa: Literal["none", "auto"]
     grace_period: float = bounded(least=0)
     metrics_interval: float = bounded(least=0)
     lost_after: float = bounded(above=0)
@@ -83,14 +84,27 @@ class Links:
 
 
 @dataclass(frozen=True)
+class Smoke:
+    """What a GPU must reach in task=smoke, as a share of what is published of it; None: no less is a failure.
+
+    `gemm` is of tflops.bf16, `memory` of memory_bandwidth, `all_reduce` (bus bandwidth) of link_bandwidth.
+    """
+
+    gemm: float | None = bounded(least=0, most=1)
+    memory: float | None = bounded(least=0, most=1)
+    all_reduce: float | None = bounded(least=0, most=1)
+
+
+@dataclass(frozen=True)
 class Gpu:
     """A GPU profile: what ranks on that device get in their environment, and its figures by its data sheet.
 
     It is recognised by `pci` (`vendor:device`, hexadecimal) or by `devices`, patterns (`*`, `?`) of the names that its
     driver gives it; `architecture` is as compilers name it, gfx942 or sm_90. `memory` is what a program sees, in GiB;
-    `memory_bandwidth` is in GB/s; `tflops` are dense peaks by precision in TFLOP/s. `checks` are what a sound node
-    reaches at least, by its vendor: `copy` in memory and `all_reduce` of all its GPUs (bus) in GB/s, `gemm_fp32` in
-    TFLOP/s. `auto`, `cpu` and the plain profiles of a vendor have none of these.
+    `memory_bandwidth` is in GB/s, as is `link_bandwidth`, one way to the other GPUs of the node; `tflops` are dense
+    peaks by precision in TFLOP/s. `checks` are what a sound node reaches at least, by its vendor: `copy` in memory and
+    `all_reduce` of all its GPUs (bus) in GB/s, `gemm_fp32` in TFLOP/s. `auto`, `cpu` and the plain profiles of a vendor
+    have none of these.
     """
 
     name: str
@@ -101,9 +115,11 @@ class Gpu:
     pci: tuple[str, ...] = ()
     memory: float | None = bounded(above=0, default=None)
     memory_bandwidth: float | None = bounded(above=0, default=None)
+    link_bandwidth: float | None = bounded(above=0, default=None)
     tflops: dict[str, float] = field(default_factory=dict)
     links: Links | None = None
     checks: dict[str, float] = field(default_factory=dict)
+    smoke: Smoke | None = None
 
 
 @dataclass(frozen=True)
@@ -165,4 +181,7 @@ class Request:
     run_a: str | None
     run_b: str | None
     runs: tuple[str, ...] | None
+    preflight: bool
+    baseline: str | None
+    baseline_threshold: float = bounded(least=0)
     ranks_per_node: int | None = bounded(least=1)

@@ -1,6 +1,7 @@
 """`python -I -S <primus>/launch/job/__main__.py --directory RUN [--array]`: run the job whose run directory this is.
 
 With `--array` RUN is a sweep, and the job's own directory is its folder of the number SLURM_ARRAY_TASK_ID.
+`--survivor N` in place of that: node N has lost the first node, and ends the job in its place.
 """
 
 import os
@@ -18,10 +19,14 @@ def _find_primus() -> None:
 
 
 def _main() -> int:
-    from primus.launch.job.first import main
-
     words = sys.argv[1:]
     directory, element = Path(words[words.index("--directory") + 1]), "--array" in words
+    if "--survivor" in words:
+        from primus.launch.job import survivor
+
+        return survivor.main(directory, int(words[words.index("--survivor") + 1]))
+    from primus.launch.job.first import main
+
     if element:
         directory /= os.environ["SLURM_ARRAY_TASK_ID"]
     return main(directory, recorded=not element)

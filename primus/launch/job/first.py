@@ -10,9 +10,10 @@ from typing import Any
 
 from primus.launch import attempts, handle, outcome, rundirectory
 from primus.launch.job import agents, requeue
+from primus.launch.problems import JOB_FAILED
 from primus.launch.record.files import read_json
 from primus.launch.running import Recorder
-from primus.node import process, rundir
+from primus.node import allocation, process, rundir
 from primus.node.loop import Loop
 from primus.node.plan import Plan, from_json
 
@@ -21,10 +22,9 @@ TRACKING = "PRIMUS_TRACKING_URI"
 
 _LOOK = 0.1
 """Seconds between two looks at what the agent of this node has written."""
-_STORE = 15.0
-"""Seconds for a recorder that is to be ended to have begun its record."""
-_LAST_WORDS = 5.0
-"""Seconds for the agents that are left to say how their ranks ended, once this node's has lost another."""
+_LAST_WORDS = 1 / 6
+"""For the agents that are left to say how their ranks ended, once one has lost another; as a part of `node.lost_after`.
+Less than they wait for this process (survivor.py)."""
 
 
 class FirstProcess:
@@ -32,7 +32,7 @@ class FirstProcess:
 
     def __init__(self, directory: Path, recorded: bool) -> None:
         self._directory = directory
-        self._job_id = os.environ.get("SLURM_JOB_ID", "")
+        self._job_id = allocation.job(os.environ)
         self._restart = int(os.environ.get("SLURM_RESTART_COUNT") or 0)
         self._started = time.time()
         self._ended_by: int | None = None
@@ -43,21 +43,26 @@ class FirstProcess:
         )
         if self._restart or (directory / rundir.node_facts(0)).exists():
             attempts.requeued(directory)
-        (directory / rundir.STOP).unlink(missing_ok=True)
+        for name in (rundir.STOP, rundir.KILL, rundir.ORPHANED):  # of an earlier start
+            (directory / name).unlink(missing_ok=True)
         self._plan: Plan = from_json((directory / rundir.PLAN).read_text(encoding="utf-8"))
         self._settings: dict[str, Any] = self._plan.config["runtime"]
         self._tracking: dict[str, Any] = self._plan.config["tracking"]
         self._recorded = recorded and bool(self._tracking["enabled"])
         self._recorder: Recorder | None = None
         self._seen = 0
-        self._given_up = False
+        self._loses = self._given_up = False
         self._keep_handle()
 
     def run(self) -> int:
         """The exit code of the job: that of the rank that failed first, so that Slurm shows it."""
+        if self._settings.get("requeue") and self._restart > int(self._settings["max_restarts"]):
+            return self._once_too_often()
         status = self._run_agents()
         report = self._report()
-        why = requeue.reason(report, self._settings, self._restart, self._steps())
+        if report.lost and self._is_itself_lost():
+            return 1
+        why = requeue.reason(report, self._settings, self._restart, requeue.steps(self._plan))
         if why and self._start_again(why):
             return 0
         told = requeue.told(self._job_id) if report.told_to_end else None
@@ -65,12 +70,55 @@ class FirstProcess:
             self._say("INFO", f"Slurm ends this start ({told.why}) and will start the job again")
             self._leave_record()
             return 0
+        if told and told.limit and self._start_after_limit(report, told):
+            return 0
+        self._say("INFO", f"the agents ended with {status}")
+        return self._end(self._result(report, told))
+
+    def _result(self, report: requeue.Report, told: requeue.Told | None) -> dict[str, Any]:
         message = f"Slurm ended job {self._job_id}: {told.why}" if told else self._message(report)
-        result = outcome.write_result(self._directory, self._started, told is not None, message)
-        self._say("INFO", f"the agents ended with {status}; the run is {result['status']}")
+        result = outcome.summary(self._directory, self._started, time.time(), told is not None, message)
+        used_up = requeue.used_up(report, self._settings, self._restart, requeue.steps(self._plan))
+        if used_up and not told:
+            result["message"] = used_up
+            if result["status"] == "FINISHED":  # it saved and ended as it was asked to, but is not done
+                result |= {"status": "FAILED", "exit_code": JOB_FAILED}
+        return result
+
+    def _end(self, result: dict[str, Any]) -> int:
+        """Write the result, unless another node has, in the place of this one; the exit code of the job."""
+        written = read_json(self._directory / rundir.RESULT)
+        if outcome.SURVIVOR in written:
+            self._say("WARN", f"node {written[outcome.SURVIVOR]} took this one for lost and has ended the job")
+            result = written
+        else:
+            rundir.write_json(self._directory / rundir.RESULT, result)
+            self._say("INFO", f"the run is {result['status']}")
         if self._recorded:
             self._record().finish(lambda: self._ended_by is not None)
         return exit_code(result)
+
+    def _once_too_often(self) -> int:
+        """Slurm starts a job that it preempts again by itself, however often."""
+        most = self._settings["max_restarts"]
+        step, metrics = outcome.last_metrics(self._directory)
+        at = f" at step {step}" if step is not None else ""
+        message = (
+            f"not done{at}, this is start {self._restart + 1}: runtime.max_restarts={most} allows no further start"
+        )
+        known = {"started": self._started, "ended": time.time(), "step": step, "metrics": metrics}
+        return self._end({**known, "status": "FAILED", "exit_code": JOB_FAILED, "message": message, "root_cause": None})
+
+    def _is_itself_lost(self) -> bool:
+        """Whether this node, which misses others, reaches Slurm no more either: then those end the job, or Slurm does.
+
+        Meanwhile nobody records here, for a survivor's result is recorded by whoever finds it.
+        """
+        self._leave_record()
+        if requeue.in_touch(self._job_id):
+            return False
+        self._say("ERROR", "this node has lost the others and cannot ask Slurm: it is the one that is lost")
+        return True
 
     def _run_agents(self) -> int:
         """Start them and wait for their end; the shell's exit code of what was started."""
@@ -117,13 +165,18 @@ class FirstProcess:
             return
         if self._recorded and not self._recorder:
             self._record()
-        if self._stepped and changed != self._seen:
+        if not self._stepped or self._loses:
+            return
+        self._loses = (self._directory / rundir.ORPHANED).exists()
+        if changed != self._seen:
             self._seen = changed
-            if (read_json(facts).get("outcome") or {}).get("lost"):
-                self._loop.after(_LAST_WORDS, self._give_up)
+            self._loses |= bool((read_json(facts).get("outcome") or {}).get("lost"))
+        if self._loses:
+            self._loop.after(_LAST_WORDS * self._plan.job.lost_after, self._give_up)
 
     def _give_up(self) -> None:
-        """srun waits for the lost node until Slurm misses it too, which may take minutes."""
+        """srun waits for the lost node until Slurm misses it too, which may take minutes; or, where it is the agent of
+        this one that others miss, for those, who wait for this process."""
         self._given_up = True
 
     def _record(self) -> Recorder:
@@ -144,13 +197,18 @@ class FirstProcess:
             self._loop.turn()
         return True
 
+    def _start_after_limit(self, report: requeue.Report, told: requeue.Told) -> bool:
+        """From the last checkpoint: the ranks have not saved when they were asked to."""
+        if not requeue.out_of_time(report, self._settings, self._restart, requeue.steps(self._plan)):
+            return False
+        self._leave_record()
+        self._say("INFO", f"{told.why}: requeued, for start {self._restart + 2}")
+        print(f"primus: {told.why}; the job goes back into the queue", flush=True)
+        return requeue.requeue(self._job_id, ending=True)
+
     def _leave_record(self) -> None:
-        """The recorder of the next start goes on where this one was; not half way through the making of a database,
-        which MLflow 3.17 does not take up again."""
+        """The recorder of the next start goes on where this one was."""
         if self._recorder:
-            until = time.monotonic() + _STORE
-            while not read_json(self._directory / rundir.RECORD).get("run_id") and time.monotonic() < until:
-                time.sleep(_LOOK)
             self._recorder.abandon()
             self._recorder = None
 
@@ -161,10 +219,6 @@ class FirstProcess:
         lost = requeue.node_lost(self._directory, self._plan.job.nodes, told)
         return requeue.Report(found["status"], str(found["message"]), found["step"], lost, stopped, told)
 
-    def _steps(self) -> int | None:
-        steps = self._plan.config["task"].get("steps")
-        return steps if isinstance(steps, int) else None
-
     def _message(self, report: requeue.Report) -> str | None:
         return "stopped on request" if report.asked_to_stop and report.status == "FINISHED" else None
 
@@ -174,8 +228,7 @@ class FirstProcess:
         known = handle.of(self._directory)
         cluster = os.environ.get("SLURM_CLUSTER_NAME")
         if known is None:
-            own = job_id or self._job_id
-            known = handle.ours("slurm", own, int(index) if index else None)
+            known = handle.ours("slurm", job_id or self._job_id, int(index) if index else None)
         handle.write(self._directory, replace(known, cluster=cluster))
 
     def _say(self, level: str, text: str) -> None:

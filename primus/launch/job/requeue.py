@@ -1,7 +1,7 @@
 """Whether a job goes back into the queue, and why."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from primus.launch.record.files import node_reports
 from primus.launch.slurm import controller
 from primus.launch.slurm.options import minutes
 from primus.node import process
+from primus.node.plan import Plan
 
 PATIENCE = 60.0
 """Seconds that Slurm gets to end the first process once it has taken the job back."""
@@ -55,24 +56,57 @@ def reason(report: Report, settings: Mapping[str, Any], restart: int, steps: int
     return report.message if report.lost else None
 
 
-def requeue(job_id: str) -> bool:
+def used_up(report: Report, settings: Mapping[str, Any], restart: int, steps: int | None) -> str:
+    """What to say of a job that would start again if it might do so more often; of any other nothing."""
+    most = int(settings.get("max_restarts", 0))
+    why = reason(report, settings, -1, steps) if restart >= most else None
+    return f"{why}; runtime.max_restarts={most} allows no further start" if why else ""
+
+
+def steps(plan: Plan) -> int | None:
+    """How many steps the task has; None for one that does not count them."""
+    count = plan.config["task"].get("steps")
+    return count if isinstance(count, int) else None
+
+
+def in_touch(job_id: str) -> bool:
+    """Whether Slurm answers. Asked twice: a controller may be busy for a while."""
+    for _ in range(2):
+        try:
+            controller.states([job_id])
+            return True
+        except Unfit:
+            continue
+    return False
+
+
+def out_of_time(report: Report, settings: Mapping[str, Any], restart: int, steps: int | None) -> str | None:
+    """Why a job whose time is up, without having saved when it was asked to, is to start again; None where not."""
+    return reason(replace(report, status="KILLED", told_to_end=False), settings, restart, steps) and "its time is up"
+
+
+def requeue(job_id: str, ending: bool = False) -> bool:
     """Give the job back to Slurm, which then ends this process; False where it does not take it, or it was cancelled:
-    Slurm would start that again too."""
+    Slurm would start that again too. `ending`: Slurm is ending the job, and it is known to be for its time limit."""
     try:
         state = controller.states([job_id]).get(job_id)
     except Unfit:
         return False
-    if state is None or state.name != "RUNNING":
+    if state is None or state.name not in ("RUNNING", "COMPLETING" if ending else "RUNNING"):
         return False
     return process.ask(["scontrol", "requeue", job_id], 20.0) is not None
 
 
 @dataclass(frozen=True)
 class Told:
-    """Why Slurm is ending a job, in words; `again`: because it preempts it, and will start it again."""
+    """Why Slurm is ending a job, in words.
+
+    `again`: because it preempts it, and will start it again. `limit`: because its time is up, and Slurm will not.
+    """
 
     why: str
     again: bool = False
+    limit: bool = False
 
 
 def told(job_id: str) -> Told:
@@ -87,5 +121,5 @@ def reading(fields: Mapping[str, str]) -> Told:
         return Told("it was preempted", fields.get("Requeue") == "1")
     limit, ran = minutes(fields.get("TimeLimit", "")), minutes(fields.get("RunTime", ""))
     if limit is not None and ran is not None and ran >= limit:
-        return Told(f"its time limit of {limit:g} minutes was reached")
+        return Told(f"its time limit of {limit:g} minutes was reached", limit=True)
     return Told("it was cancelled")

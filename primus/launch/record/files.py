@@ -13,7 +13,8 @@ LARGEST = 256 << 20
 
 _RANK = re.compile(r"rank-(\d+)\.jsonl")
 _NODE = re.compile(r"node-(\d+)\.jsonl")
-_FOLDERS = (rundir.CODE, "nodes", "logs", "metrics", "profile")
+_FILES = (rundir.RESULT, rundir.REPORT, rundir.RESULTS, rundir.RESULTS_TABLE, rundir.BASELINE)
+_FOLDERS = (rundir.CODE, "nodes", "logs", "metrics", "profile", "preflight", "smoke")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def early_artifacts(directory: Path) -> list[str]:
 def artifacts(directory: Path) -> list[str]:
     """All files of a finished run that belong in its record, as relative paths; links are not followed."""
     names = early_artifacts(directory)
-    names += [name for name in (rundir.RESULT, rundir.REPORT) if (directory / name).is_file()]
+    names += [name for name in _FILES if (directory / name).is_file()]
     for folder in _FOLDERS:
         found = [p for p in sorted((directory / folder).rglob("*")) if p.is_file() and not p.is_symlink()]
         names += [str(p.relative_to(directory)) for p in found if not p.name.startswith(".")]

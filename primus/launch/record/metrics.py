@@ -1,12 +1,17 @@
 """Metrics that are new in a run directory, in batches that the store takes at once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from primus.launch.record import content, files, tail
 from primus.launch.record.state import Record
 from primus.launch.record.store import METRICS_PER_CALL, Metric
+from primus.launch.results import Columns, rows
+from primus.node import rundir
+
+NO_COLUMNS: Columns = {}
 
 
 @dataclass(frozen=True)
@@ -19,19 +24,22 @@ class Batch:
 
 @dataclass(frozen=True)
 class _Item:
+    """A line of the file `name`; `numbers` are its metrics by the names that they have in MLflow."""
+
     name: str
-    prefix: str
     line: tail.Line
+    numbers: Mapping[str, float]
 
 
-def new(directory: Path, record: Record, nodes: int) -> Iterator[Batch]:
+def new(directory: Path, record: Record, nodes: int, columns: Columns = NO_COLUMNS) -> Iterator[Batch]:
     """Batches of what the metric files of a run on `nodes` nodes hold beyond the record, until they hold no more.
 
     The metrics of the rank that reports the loss get plain names, those of the others `rank<r>/<name>`, those of hosts
-    `system/<name>`, or `system/node<n>/<name>` where there are several.
+    `system/<name>`, or `system/node<n>/<name>` where there are several; results, whose `columns` the task knows, are
+    `<kind>/<label>/<column>`.
     """
     while True:
-        record, items = _read(directory, record, nodes)
+        record, items = _read(directory, record, nodes, columns)
         if not items:
             return
         for batch in _batches(record, items):
@@ -50,7 +58,7 @@ def left_out(directory: Path, record: Record) -> list[str]:
     return said
 
 
-def _read(directory: Path, record: Record, nodes: int) -> tuple[Record, list[_Item]]:
+def _read(directory: Path, record: Record, nodes: int, columns: Columns) -> tuple[Record, list[_Item]]:
     ranks, hosts = files.rank_files(directory), files.host_files(directory)
     new = {rank: tail.read(path, record.position(f"metrics/{path.name}")) for rank, path in ranks.items()}
     objects = {rank: [line.value for line in lines if line.value] for rank, lines in new.items()}
@@ -58,15 +66,25 @@ def _read(directory: Path, record: Record, nodes: int) -> tuple[Record, list[_It
         record = replace(record, loss_rank=files.main_rank(objects))
     main = record.loss_rank or 0
     items = [
-        _Item(f"metrics/{ranks[rank].name}", "" if rank == main else f"rank{rank}/", line)
+        _item(f"metrics/{ranks[rank].name}", line, "" if rank == main else f"rank{rank}/")
         for rank, lines in new.items()
         for line in lines
     ]
     for node, path in hosts.items():
         prefix = "system/" if nodes == 1 else f"system/node{node}/"
         name = f"metrics/{path.name}"
-        items += [_Item(name, prefix, line) for line in tail.read(path, record.position(name))]
+        items += [_item(name, line, prefix) for line in tail.read(path, record.position(name))]
+    for line in tail.read(directory / rundir.RESULTS, record.position(rundir.RESULTS)):
+        items += [_Item(rundir.RESULTS, line, _result(line.value or {}, columns))]
     return record, items
+
+
+def _item(name: str, line: tail.Line, prefix: str) -> _Item:
+    return _Item(name, line, {prefix + metric: value for metric, value in tail.numbers(line.value or {}).items()})
+
+
+def _result(row: Mapping[str, Any], columns: Columns) -> Mapping[str, float]:
+    return rows.metrics(row, columns[row["kind"]]) if row.get("kind") in columns else {}
 
 
 def _batches(record: Record, items: list[_Item]) -> Iterator[Batch]:
@@ -83,10 +101,7 @@ def _batches(record: Record, items: list[_Item]) -> Iterator[Batch]:
 
 
 def _points(item: _Item) -> list[Metric]:
-    """Metrics of a line. Samples of a host have no step: theirs is the number of the line, from 0."""
+    """Metrics of a line. Samples of a host and results have no step: theirs is the number of the line, from 0."""
     value = item.line.value or {}
     step = value["step"] if isinstance(value.get("step"), int) else item.line.after.lines - 1
-    return [
-        Metric(content.legal(item.prefix + name), number, float(value["time"]), step)
-        for name, number in tail.numbers(value).items()
-    ]
+    return [Metric(content.legal(name), number, float(value["time"]), step) for name, number in item.numbers.items()]

@@ -9,6 +9,7 @@ from primus.launch.record import content, files, metrics
 from primus.launch.record.recording import Recording, common_tags
 from primus.launch.record.store import Store
 from primus.launch.report import writing
+from primus.launch.results import Columns, task
 from primus.launch.snapshot import REVISION
 from primus.node import rundir
 from primus.node.plan import from_json
@@ -78,7 +79,7 @@ class RunRecord(Recording):
         """Log what is new, in as few calls as can be: a sweep of short jobs waits for them."""
         run_id, unsent = str(self.record.run_id), self.new(tags)
         parameters = {} if self.record.described else content.parameters(self._plan.config)
-        for batch in metrics.new(self.directory, self.record, self._plan.job.nodes):
+        for batch in metrics.new(self.directory, self.record, self._plan.job.nodes, self._columns()):
             if batch.metrics or parameters or unsent:
                 self.store.log(run_id, batch.metrics, parameters, unsent)
             self.sent(unsent)
@@ -88,6 +89,10 @@ class RunRecord(Recording):
             self.store.log(run_id, (), parameters, unsent)
             self.sent(unsent)
             self.save(replace(self.record, described=True))
+
+    def _columns(self) -> Columns:
+        """Of the results; a run without any needs no task, whose module takes time to import."""
+        return task.columns(self._plan.task) if (self.directory / rundir.RESULTS).is_file() else {}
 
     def _finish(self, result: dict[str, Any]) -> None:
         """Close the MLflow run, then add the files: an artifact store that fails must not leave it RUNNING for ever."""

@@ -201,7 +201,9 @@ class Store:
                 from mlflow import MlflowClient
 
                 logging.getLogger("alembic").setLevel(logging.ERROR)
-                with self._initialising():
+                with self._making():
+                    if self.is_new() and "?" not in self.uri:  # with options of SQLAlchemy's it is no plain path
+                        self._make(MlflowClient)
                     self._connected = MlflowClient(self.uri)
             finally:
                 gc.freeze()
@@ -212,15 +214,27 @@ class Store:
         return self.uri.split(":", 1)[0].split("+", 1)[0] in _DATABASES
 
     @contextlib.contextmanager
-    def _initialising(self) -> Iterator[None]:
-        """Alone while the tables of a new sqlite file are made: MLflow 3.17 breaks when two processes do it at once."""
+    def _making(self) -> Iterator[None]:
+        """Alone while a database may get its tables: MLflow 3.17 breaks when two processes make them at once."""
         if not self._is_database():
             yield
             return
-        self._root.mkdir(parents=True, exist_ok=True)
-        with (self._root / ".mlflow.lock").open("w") as file:
+        sqlite = self.uri.startswith("sqlite:///") and "?" not in self.uri
+        folder = Path(self.uri.removeprefix("sqlite:///")).parent if sqlite else self._root
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".mlflow.lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+    def _make(self, client: Any) -> None:
+        """Make the sqlite file, whole or not at all: half of the tables, as a recorder that is killed leaves them,
+        MLflow 3.17 does not take up again (its migrations find some of them there)."""
+        path = Path(self.uri.removeprefix("sqlite:///"))
+        part = path.with_name(f".{path.name}.part")
+        part.unlink(missing_ok=True)  # of one that was killed: whoever holds the lock is alone
+        part.with_name(f"{part.name}-journal").unlink(missing_ok=True)
+        client(f"sqlite:///{part}")
+        os.replace(part, path)
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:

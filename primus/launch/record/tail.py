@@ -70,11 +70,11 @@ def last_objects(path: Path, most: int = 1 << 16) -> list[dict[str, Any]]:
 
 
 def numbers(value: dict[str, Any]) -> dict[str, float]:
-    """The metrics of a line: its numbers, without its time and step."""
+    """The metrics of a line: its numbers, without its time, its step, and how many steps there are (`of`)."""
     return {
         name: float(number)
         for name, number in value.items()
-        if name not in ("time", "step") and isinstance(number, (int, float)) and not isinstance(number, bool)
+        if name not in ("time", "step", "of") and isinstance(number, (int, float)) and not isinstance(number, bool)
     }
 
 

@@ -60,7 +60,7 @@ def here(plan: Plan, place: Place) -> Surroundings:
 
     cpu, world = host.survey(), environment.lay_out(plan.job, place.devices, 0)
     resolved = variables(plan, Path(plan.directory), place.devices, world, cpu.cores, place.environ)
-    told = {} if plan.container else _ask(plan.job.command[0])
+    told = _ask(plan.job.command[0]) if plan.job.command and not plan.container else {}
     return Surroundings(
         device=_device(plain(place.devices), plain(cpu)),
         driver=place.devices.driver,

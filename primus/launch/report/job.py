@@ -9,6 +9,7 @@ from primus.launch.report.charts import Chart, Clock, Line, clock, line, line_ch
 from primus.launch.report.curves import Curve, at_steps, spread
 from primus.launch.report.page import Charts, Facts, Page, Section, Text
 from primus.launch.report.reading import Run
+from primus.launch.results import sections as results
 
 GIB = 1 / 2**30
 _ALONE = 8
@@ -28,6 +29,8 @@ def page(run: Run) -> Page:
     sections: list[Section] = []
     if run.status not in ("FINISHED", "RUNNING"):
         sections += [_failure(run)]
+    if run.results or run.baseline:
+        sections += results.of_run(run.plan.task, run.results, run.baseline)
     sections += [Facts("What ran", facts.facts(run))]
     if rows := facts.figures(run):
         sections += [Facts("Figures", rows)]
@@ -68,7 +71,7 @@ def loss_lines(run: Run, metric: str, name: str, longest: float, style: int = 0)
 
 
 def _failure(run: Run) -> Text:
-    lines = [str(run.result.get("message") or "no rank said why")]
+    lines = str(run.result.get("message") or "no rank said why").split("; ")
     if cause := run.result.get("root_cause"):
         lines = [closing.first_to_fail(cause), "", *run.last_words, "", f"its whole log: {cause.get('log')}"]
     return Text("Why it failed" if run.status == "FAILED" else "Why it ended", "\n".join(lines))

@@ -89,7 +89,15 @@ class Text:
     folded: bool = False
 
 
-Section = Facts | Table | Charts | Text
+@dataclass(frozen=True)
+class Picture:
+    """A drawing: `svg` is an element of SVG, whose parts take their colours by the classes of page.css."""
+
+    title: str
+    svg: str
+
+
+Section = Facts | Table | Charts | Text | Picture
 
 
 @dataclass(frozen=True)
@@ -134,6 +142,8 @@ def _section(section: Section, numbers: Sequence[int]) -> str:
             if section.folded:
                 return f"<section><details><summary>{escape(section.title)}</summary>\n{text}</details></section>"
             return f"<section>{title}\n{text}</section>"
+        case Picture():
+            return f'<section>{title}\n<div class="scroll">{section.svg}</div></section>'
 
 
 def _table(table: Table) -> str:

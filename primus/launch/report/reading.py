@@ -10,10 +10,14 @@ from primus.launch import closing
 from primus.launch.config.terms.model import Model
 from primus.launch.record import files, tail
 from primus.launch.report.curves import Curve, curves
+from primus.launch.results import Row, baseline, rows
+from primus.launch.results.baseline import Baseline
 from primus.launch.snapshot import REVISION
 from primus.node import rundir
 from primus.node.plan import Plan, from_json
 from primus.node.typed import DataError, read
+
+_TRAINS = ("train/", "benchmark/train")
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class Run:
     metrics: dict[str, Curve]
     hosts: dict[int, dict[str, Curve]]
     last_words: list[str]
+    results: dict[str, list[Row]]
+    baseline: Baseline | None
 
     @property
     def name(self) -> str:
@@ -52,7 +58,7 @@ class Run:
     def model(self) -> Model | None:
         """The model, of a run that has one; None also where it was stated in the terms of another Primus."""
         try:
-            return read(Model, self.plan.config["model"]) if self.plan.task.startswith("train/") else None
+            return read(Model, self.plan.config["model"]) if self.plan.task.startswith(_TRAINS) else None
         except (KeyError, DataError):
             return None
 
@@ -89,6 +95,8 @@ def run(directory: Path) -> Run:
         metrics=_rank_metrics(directory),
         hosts={node: curves(_lines(path)) for node, path in files.host_files(directory).items()},
         last_words=closing.last_words(directory / str(log)) if log else [],
+        results=rows.read(directory),
+        baseline=baseline.of(directory),
     )
 
 

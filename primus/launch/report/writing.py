@@ -6,12 +6,17 @@ from pathlib import Path
 from primus.launch import rundirectory
 from primus.launch.report import comparison, job, page, reading
 from primus.launch.report.page import Page
+from primus.launch.results import sheet
 from primus.launch.sweep import journal
 from primus.node import rundir
 
 
 def of_run(directory: Path) -> None:
-    """Write the report of a run that is over, unless it is there."""
+    """Write the report of a run that is over, unless it is there; before it the table of its results."""
+    try:
+        sheet.write(directory)
+    except (OSError, ValueError) as error:
+        rundirectory.log(directory, "WARN", f"no {rundir.RESULTS_TABLE}: {error}")
     _write(directory, rundir.RESULT, lambda: job.page(reading.run(directory)))
 
 

@@ -20,6 +20,24 @@ def cluster(settings: Settings, environ: Mapping[str, str]) -> None:
     answer = controller.call(["scontrol", "--oneliner", "show", "partition"], 15.0, environ)
     if answer.code == 0:
         check(settings, partitions(answer.out))
+    if settings.requeue:
+        answer = controller.call(["scontrol", "show", "config"], 15.0, environ)
+        if answer.code == 0 and not asks_before_preemption(answer.out):
+            print(
+                "primus: runtime.requeue: this cluster preempts jobs without asking them to save first (its "
+                "SlurmctldParameters have no preempt_send_user_signal): a run that it preempts goes on from its last "
+                "checkpoint (task.checkpoint.interval)",
+                file=sys.stderr,
+            )
+
+
+def asks_before_preemption(config: str) -> bool:
+    """Whether a job gets its signal (`sbatch --signal`) before it is preempted, or is never preempted, by what
+    `scontrol show config` prints. Else the first that comes is a SIGTERM to every process of every step."""
+    fields = {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in config.splitlines())}
+    if fields.get("PreemptType", "preempt/none") in ("preempt/none", "(null)", ""):
+        return True
+    return "preempt_send_user_signal" in fields.get("SlurmctldParameters", "").split(",")
 
 
 def output(directory: Path) -> None:

@@ -46,6 +46,11 @@ class State:
         return self.name in _WAITING
 
     @property
+    def held_back(self) -> bool:
+        """Whether it was requeued and waits for no more than Slurm's delay after that."""
+        return self.name == "PENDING" and self.restarts > 0 and self.reason == "BeginTime"
+
+    @property
     def over(self) -> bool:
         """Whether it will not run any more. COMPLETING counts as running: its processes may be there yet."""
         return self.name not in _WAITING and self.name not in _RUNNING
@@ -135,18 +140,26 @@ def states(job_ids: Iterable[str], environ: Mapping[str, str] | None = None) -> 
     return {job: state for job, state in found.items() if job in asked or job.partition("_")[0] in whole}
 
 
-def cancel(job_ids: Iterable[str], environ: Mapping[str, str] | None = None, signal: str | None = None) -> None:
-    """Cancel jobs or elements; those that are over already are no error. Raises Unfit.
-
-    `signal`: only send that one, by name without SIG, to every process of every step.
-    """
+def cancel(job_ids: Iterable[str], environ: Mapping[str, str] | None = None) -> None:
+    """Cancel jobs or elements; those that are over already are no error. Raises Unfit."""
     asked = list(job_ids)
     if not asked:
         return
-    how = [f"--signal={signal}", "--full"] if signal else []
-    answer = call(["scancel", "--quiet", *how, *asked], _SECONDS, environ)
+    answer = call(["scancel", "--quiet", *asked], _SECONDS, environ)
     if answer.code is None or _no_controller(answer):
         raise Unfit(_unreachable(answer, "scancel"))
+
+
+def release(job_ids: Iterable[str], environ: Mapping[str, str] | None = None) -> None:
+    """Let requeued jobs or elements start in two seconds.
+
+    Slurm makes a job that was requeued wait for two minutes (BeginTime), until every credential of its earlier start
+    has run out. A node refuses a credential that is not younger than the end of that start, both by the clock of the
+    controller (slurm_cred.c, 22.05), so that the next second will do. One that was refused waits as Slurm wants it to.
+    """
+    asked = list(job_ids)
+    if asked:
+        call(["scontrol", "update", f"JobId={','.join(asked)}", "StartTime=now+2"], _SECONDS, environ)
 
 
 def call(

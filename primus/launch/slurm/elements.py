@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from primus.launch import closing
@@ -35,6 +35,7 @@ class Elements:
         self._states: dict[int, State | None] = {}
         self._over_since: dict[int, float] = {}
         self._cancelled = 0
+        self._released: set[tuple[str, int]] = set()
         self.table = JobTable(journal.changing(plans), self._first)
         self.results: dict[int, dict[str, object]] = {}
 
@@ -89,6 +90,7 @@ class Elements:
             self.table.tell(f"waiting for the controller: {error}")
             return
         now = time.monotonic()
+        self._release(known)
         for index in going:
             state = self._states[index] = known.get(f"{self._array}_{index}")
             if state is None or state.over:
@@ -98,10 +100,20 @@ class Elements:
         reasons = [state.reason for index in going if (state := self._states[index]) and state.pending]
         self.table.tell(_waits(self._array, len(reasons), next(filter(None, reasons), "")))
 
+    def _release(self, known: Mapping[str, State]) -> None:
+        """Each start of a job once: where Slurm does not take it, the job waits as Slurm wants it to."""
+        held = {(job, state.restarts) for job, state in known.items() if state.held_back} - self._released
+        self._released |= held
+        controller.release(sorted(job for job, _ in held))
+
     def _pass_on_interrupts(self) -> None:
         if self._interrupts.count > self._cancelled:
             self._cancelled = self._interrupts.count
-            controller.cancel([self._array], signal="KILL" if self._cancelled > 1 else None)
+            if self._cancelled > 1:  # no signal reaches a job that Slurm is ending; its agents look for this
+                for directory in self._directories.values():
+                    if (directory / rundir.PLAN).is_file():
+                        (directory / rundir.KILL).touch()
+            controller.cancel([self._array])
 
 
 def _waits(array: str, count: int, reason: str) -> str:

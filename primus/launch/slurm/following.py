@@ -1,11 +1,11 @@
 """A submitted job as the user sees it: its place in the queue, its output, its metrics, its end."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from primus.launch import rundirectory
+from primus.launch import outcome, rundirectory
 from primus.launch.config.request import Request
 from primus.launch.problems import Unfit
 from primus.launch.progress import Display, display
@@ -39,6 +39,7 @@ class Following:
         self._told = ""
         self._over_since: float | None = None
         self._cancelled = 0
+        self._released = 0  # restarts
 
     def to_the_end(self) -> tuple[dict[str, Any], bool]:
         """Show the job until it is over; its result, and whether its record is complete."""
@@ -48,7 +49,7 @@ class Following:
                 self._pass_on_interrupts()
                 self._ask()
                 time.sleep(_TICK)
-            complete = self._recorded() if self._request.tracking.enabled else _reported(self._directory)
+            complete = self._recorded(result) if self._request.tracking.enabled else _reported(self._directory)
         finally:
             self._show()
             for line in self._lines.rest():
@@ -86,6 +87,9 @@ class Following:
         if self._state.pending:
             why = f" ({self._state.reason})" if self._state.reason not in ("", "None") else ""
             again = f", start {self._state.restarts + 1}" if self._state.restarts else ""
+            if self._state.held_back and self._state.restarts > self._released:
+                self._released = self._state.restarts
+                controller.release([self._job_id])
             self._say(f"job {self._job_id} waits in the queue{why}{again}")
         elif self._state.name == "RUNNING":
             self._say(f"job {self._job_id} runs on {self._state.nodes}")
@@ -97,12 +101,13 @@ class Following:
 
     def _pass_on_interrupts(self) -> None:
         if self._interrupts.count > self._cancelled:
-            at_once = self._interrupts.count > 1
             self._cancelled = self._interrupts.count
             rundirectory.log(self._directory, "WARN", f"interrupted: cancelling job {self._job_id}")
             try:
-                controller.cancel([self._job_id], signal="KILL" if at_once else None)
-            except Unfit as error:
+                if self._cancelled > 1:  # no signal reaches a job that Slurm is ending; its agents look for this
+                    (self._directory / rundir.KILL).touch()
+                controller.cancel([self._job_id])
+            except (Unfit, OSError) as error:
                 self._say(f"job {self._job_id} is not cancelled, cancel it later with scancel {self._job_id}: {error}")
 
     def _result(self) -> dict[str, Any] | None:
@@ -113,7 +118,7 @@ class Following:
             return result  # Slurm may start a job again that it has killed: that result is set aside then
         return ending.write_result(self._directory, self._job_id, self._state, self._cancelled > 0) if waited else None
 
-    def _recorded(self) -> bool:
+    def _recorded(self, result: Mapping[str, Any]) -> bool:
         """Wait for the record: the job's recorder completes it, one of ours where that is gone."""
         wait, before = self._request.tracking.wait, self._interrupts.count
         impatient: Callable[[], bool] = lambda: self._interrupts.count > before  # noqa: E731 -- as Recorder takes it
@@ -122,7 +127,7 @@ class Following:
             if read_json(self._directory / rundir.RECORD).get("complete"):
                 return True
             self._ask()
-            if self._over_since is not None:
+            if self._over_since is not None or outcome.SURVIVOR in result:
                 return Recorder(self._directory, tracking_uri(self._request), wait).finish(impatient)
             time.sleep(_TICK)
         return False

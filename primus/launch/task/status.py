@@ -37,6 +37,10 @@ def act(task: Settings, request: Request) -> int:
         json.dump(as_data(found), sys.stdout, indent=2, ensure_ascii=False)
         print()
     else:
+        if (found.directory / rundir.RESULTS).is_file():
+            from primus.launch.results import table  # rich takes 40 ms to import
+
+            table.show(found.directory)
         print("\n".join(f"{name:<8}{text}" for name, text in _rows(found, missing)))
         if found.name == "FAILED" and not found.jobs:
             print(closing.failure(found.directory, read_json(found.directory / rundir.RESULT)))
@@ -94,6 +98,8 @@ def _rows(found: State, missing: str) -> Iterator[tuple[str, str]]:
         yield "best", f"loss {found.metrics['loss']:.4f}"
     elif found.metrics:
         yield "loss", closing.reached({"metrics": found.metrics, "step": found.step})
+    if (found.directory / rundir.RESULTS_TABLE).is_file():
+        yield "results", closing.short(found.directory / rundir.RESULTS_TABLE)
     if (found.directory / rundir.REPORT).is_file():
         yield "report", closing.short(found.directory / rundir.REPORT)
     if missing:

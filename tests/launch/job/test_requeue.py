@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from primus.launch.job import agents
-from primus.launch.job.requeue import Report, Told, node_lost, reading, reason
+from primus.launch.job.requeue import Report, Told, node_lost, reading, reason, used_up
 from primus.node.plan import Code, Job, Plan
 
 REQUEUE = {"requeue": True, "max_restarts": 3}
@@ -45,6 +45,16 @@ def test_any_other_job_is_over(report: Report, settings: dict[str, Any], restart
     assert reason(report, settings, restart, 100) is None
 
 
+def test_a_job_that_would_go_on_but_may_not_says_so() -> None:
+    assert (
+        used_up(STOPPED, REQUEUE, 3, 100)
+        == "stopped on request at step 40; runtime.max_restarts=3 allows no further start"
+    )
+    assert used_up(STOPPED, REQUEUE, 2, 100) == ""
+    assert used_up(replace(STOPPED, step=100), REQUEUE, 3, 100) == ""
+    assert used_up(STOPPED, {"requeue": False, "max_restarts": 0}, 0, 100) == ""
+
+
 def outcomes(directory: Path, *found: dict[str, Any] | None) -> Path:
     (directory / "nodes").mkdir()
     for node, outcome in enumerate(found):
@@ -65,7 +75,7 @@ def test_a_node_that_said_nothing_is_lost_unless_slurm_was_ending_all(tmp_path: 
 def test_why_slurm_ends_a_job_is_read_from_its_own_words() -> None:
     assert reading({"PreemptTime": "2026-11-21T10:00:00", "Requeue": "1"}) == Told("it was preempted", again=True)
     assert reading({"PreemptTime": "None", "TimeLimit": "00:01:00", "RunTime": "00:01:02"}) == Told(
-        "its time limit of 1 minutes was reached"
+        "its time limit of 1 minutes was reached", limit=True
     )
     assert reading({"TimeLimit": "UNLIMITED", "RunTime": "00:01:02"}) == Told("it was cancelled")
     assert reading({}) == Told("it was cancelled")

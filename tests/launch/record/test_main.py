@@ -48,6 +48,26 @@ def test_a_recorder_that_is_killed_is_completed_later_with_each_metric_once(
     assert run.info.status == "FINISHED"
 
 
+def test_a_recorder_that_is_killed_while_it_makes_the_database_leaves_nothing_half_made(
+    tmp_path: Path, recorder: Recorder
+) -> None:
+    root = tmp_path / "new"
+    directory = root / "exp" / "run"
+    make_run(directory)
+    process = recorder(directory)
+    part = root / ".mlflow.db.part"
+    wait_until(lambda: part.exists() and part.stat().st_size)
+    process.kill()
+    process.wait()
+    assert not (root / "mlflow.db").exists()
+    end_nodes(directory)
+    write_result(directory, START, interrupted=False)
+
+    assert recorder(directory, "--once").wait() == 0
+    assert read_json(directory / rundir.RECORD)["complete"]
+    assert not part.exists()
+
+
 def test_when_the_launcher_is_killed_the_run_is_recorded_as_killed(
     root: Path, mlflow: Mlflow, recorder: Recorder
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from primus.launch.record import metrics
 from primus.launch.record.state import Record
 from primus.launch.record.store import METRICS_PER_CALL
+from primus.launch.results import Column, key
 from primus.node import rundir
 
 from .run_directories import START, append, write_host_metrics, write_metrics
@@ -72,3 +73,13 @@ def test_what_could_not_be_recorded_is_said(tmp_path: Path) -> None:
         "metrics/rank-0.jsonl: its last line was cut off",
     ]
     assert metrics.left_out(tmp_path, replace(after, offsets={**after.offsets, "metrics/rank-0.jsonl": 10**6}))
+
+
+def test_results_are_metrics_by_what_their_columns_say(tmp_path: Path) -> None:
+    columns = {"gemm": (key("dtype"), Column("tflops", "TFLOP/s"))}
+    lines = [{"kind": "gemm", "time": START, "dtype": "bf16", "tflops": 700.0}, {"kind": "unknown", "time": START}]
+    append(tmp_path / rundir.RESULTS, "".join(json.dumps(line) + "\n" for line in lines))
+    append(tmp_path / rundir.rank_metrics(0), json.dumps({"time": START, "step": 1, "of": 2}) + "\n")
+    (batch,) = metrics.new(tmp_path, Record(), 1, columns)
+    assert [(m.name, m.value, m.step) for m in batch.metrics] == [("gemm/bf16/tflops", 700.0, 0)]
+    assert list(metrics.new(tmp_path, batch.after, 1, columns)) == []

@@ -105,6 +105,23 @@ def test_a_job_that_is_cancelled_leaves_no_container_on_any_node(
     assert all(docker.empty() for docker in nodes.values())
 
 
+@pytest.mark.slow
+def test_the_host_of_a_container_that_lost_the_first_node_ends_the_job(
+    start: Start, nodes: dict[str, Docker], slurm: Slurm, work: Path
+) -> None:
+    process = start(*words(next(iter(nodes.values())), work, WAITS), "runtime.nodes=2", "node.lost_after=3")
+    assert process.stdout
+    shown = [process.stdout.readline() for _ in range(3)]
+    while sum("waiting" in line for line in shown) < 2:
+        shown.append(process.stdout.readline())
+    with slurm.cut_off(slurm.nodes[0]):
+        out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1, out + err
+    assert f"lost the connection to node 0 ({slurm.nodes[0]})" in err
+    slurm.wait(shown[0].split()[1], "CANCELLED")
+    assert all(docker.empty() for docker in nodes.values())
+
+
 def test_an_image_that_a_node_has_not_is_said_with_its_name(
     primus: Primus, nodes: dict[str, Docker], work: Path
 ) -> None:

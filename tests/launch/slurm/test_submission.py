@@ -1,49 +1,20 @@
 """`runtime=slurm` by the real command, on a real cluster of two nodes."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ...cluster.slurm import Slurm
 from ...conftest import PATIENCE, Primus, Rank, Start, everything, gone
+from .following import STOPS, STUBBORN, job_of, read, soon, the_run
 
 pytestmark = pytest.mark.slurm
 OFF = "tracking.enabled=false"
 SLURM = "runtime=slurm"
-
-
-def the_run(work: Path) -> Path:
-    """The directory of the one run there is."""
-    (directory,) = [d for d in (work / "outputs/default").iterdir() if d.is_dir()]
-    return directory
-
-
-def read(path: Path) -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(path.read_text())
-    return data
-
-
-def soon(found: Callable[[], Any]) -> Any:
-    """Wait until something is there, and return it."""
-    until = time.monotonic() + PATIENCE
-    while not (value := found()):
-        assert time.monotonic() < until, "it did not come"
-        time.sleep(0.05)
-    return value
-
-
-def job_of(work: Path) -> str:
-    """The Slurm job of the one run, once it is submitted."""
-    (path,) = soon(lambda: [*work.glob("outputs/default/*/handle.json")])
-    return str(read(path)["job_id"])
 
 
 def test_a_job_is_submitted_followed_and_ends_as_a_direct_one_does(
@@ -114,6 +85,21 @@ def test_an_interrupt_cancels_the_job_and_ends_every_process(
     result = read(the_run(work) / "result.json")
     assert result["status"] == "KILLED"
     assert result["message"] == f"Slurm ended job {job_of(work)}: it was cancelled"
+
+
+def test_a_second_interrupt_ends_every_process_at_once(start: Start, rank: Rank, slurm: Slurm, work: Path) -> None:
+    process = start(SLURM, "runtime.nodes=2", "node.grace_period=600", *rank(STUBBORN), OFF)
+    run = (job_of(work), the_run(work))[1]
+    soon(lambda: len([*work.glob("begun-*")]) == 2)
+    process.send_signal(signal.SIGINT)
+    soon(lambda: len([*work.glob("told-*")]) == 2)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert "(killed)" in out
+    for n in (0, 1):  # by the agent: where Slurm does it, after 30 s of its own, that is killed too
+        assert f"SIGKILL to rank {n}" in (run / f"logs/node-{n}/agent.log").read_text()
+        assert read(run / f"nodes/{n}.json")["outcome"]["status"] == "killed"
 
 
 def test_a_job_that_is_cancelled_while_it_waits_is_killed_and_the_queue_is_shown(
@@ -234,28 +220,6 @@ def odd_hydra(text: str) -> str:
     return text.replace("'", r"\'")
 
 
-STOPS = """
-import json, os, sys, time
-metrics = os.environ["PRIMUS_METRICS"]
-done = sum(1 for _ in open(metrics)) if os.path.exists(metrics) else 0
-print("start", os.environ.get("SLURM_RESTART_COUNT", "0"), "after step", done, flush=True)
-for step in range(done + 1, 100000):
-    with open(metrics, "a") as file:
-        file.write(json.dumps({"time": time.time(), "step": step, "loss": 1 / step}) + "\\n")
-    if os.path.exists(os.environ["PRIMUS_STOP_FILE"]) or (done and step > done + 3):
-        sys.exit(0)
-    time.sleep(0.05)
-"""
-
-
-def start_again(slurm: Slurm, job: str) -> None:
-    """Slurm makes a job that goes back into the queue wait for two minutes: until no node can still refuse the new
-    credential of a job that it has just ended (cred_expire of slurm.conf), for which in truth a second is enough."""
-    soon(lambda: slurm.job(job)["JobState"] == "PENDING")
-    update = ["scontrol", "update", f"jobid={job}", "StartTime=now+2"]
-    soon(lambda: not subprocess.run(update, capture_output=True).returncode)
-
-
 @pytest.mark.mlflow
 @pytest.mark.slow
 def test_a_job_that_is_asked_to_stop_goes_back_into_the_queue_and_on_in_its_directory_and_record(
@@ -266,7 +230,6 @@ def test_a_job_that_is_asked_to_stop_goes_back_into_the_queue_and_on_in_its_dire
     run = the_run(work)
     record = soon(lambda: (run / "record.json").exists() and read(run / "record.json").get("run_id"))
     slurm.ask("scancel", "--batch", "--signal=USR1", job)
-    start_again(slurm, job)
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, out + err
     starts = [line for line in out.splitlines() if line.startswith("start ")]
@@ -282,19 +245,65 @@ def test_a_job_that_is_asked_to_stop_goes_back_into_the_queue_and_on_in_its_dire
     assert not (run / "stop").exists()
 
 
+WHOLE = ("runtime.nodes=2", "runtime.requeue=true", "runtime.options={exclusive: true}")
+URGENT = ("sbatch", "--partition=urgent", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=true")
+
+
+@pytest.mark.mlflow
+@pytest.mark.slow
+def test_a_job_that_is_preempted_is_asked_to_save_first_where_the_cluster_says_so_in_time(
+    start: Start, rank: Rank, slurm: Slurm, work: Path
+) -> None:
+    process = start(SLURM, *rank(STOPS), *WHOLE)
+    run = (job_of(work), the_run(work))[1]
+    record = soon(lambda: (run / "record.json").exists() and read(run / "record.json").get("run_id"))
+    slurm.ask(*URGENT)
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, out + err
+    assert "primus: stopped on request at step " in out
+    starts = [line.split()[1] for line in out.splitlines() if line.startswith("start ")]
+    assert starts == ["0", "1"]
+    assert read(run / "attempts/1/nodes/0.json")["outcome"]["message"] == "stopped on request"
+    assert read(run / "result.json")["status"] == "FINISHED"
+    assert (read(run / "record.json")["run_id"], read(run / "record.json")["complete"]) == (record, True)
+
+
 @pytest.mark.slow
 def test_a_job_that_is_preempted_goes_back_into_the_queue(start: Start, rank: Rank, slurm: Slurm, work: Path) -> None:
-    process = start(
-        SLURM, *rank(STOPS), OFF, "runtime.nodes=2", "runtime.requeue=true", "runtime.options={exclusive: true}"
-    )
-    job, run = job_of(work), the_run(work)
+    process = start(SLURM, *rank(STOPS), OFF, *WHOLE, "runtime.signal=0")
+    run = (job_of(work), the_run(work))[1]
     soon(lambda: (run / "metrics/rank-1.jsonl").exists())
-    slurm.ask("sbatch", "--partition=urgent", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=true")
-    start_again(slurm, job)
+    slurm.ask(*URGENT)
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, out + err
     assert "preempted; the job goes back into the queue" in out
     assert read(run / "result.json")["status"] == "FINISHED"
+
+
+def test_a_job_that_may_not_start_again_has_failed_and_says_where_it_was(
+    start: Start, rank: Rank, slurm: Slurm, work: Path
+) -> None:
+    process = start(SLURM, *rank(STOPS), OFF, "runtime.requeue=true", "runtime.max_restarts=0")
+    job, run = job_of(work), the_run(work)
+    soon(lambda: (run / "metrics/rank-0.jsonl").exists())
+    slurm.ask("scancel", "--batch", "--signal=USR1", job)
+    _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    step = read(run / "result.json")["step"]
+    assert f"stopped on request at step {step}; runtime.max_restarts=0 allows no further start" in err
+    assert slurm.wait(job, "FAILED", "COMPLETED")["ExitCode"] == "1:0"
+
+
+def test_a_start_too_many_by_slurm_itself_runs_nothing(start: Start, rank: Rank, slurm: Slurm, work: Path) -> None:
+    process = start(SLURM, *rank(STOPS), OFF, "runtime.requeue=true", "runtime.max_restarts=0")
+    job, run = job_of(work), the_run(work)
+    soon(lambda: (run / "metrics/rank-0.jsonl").exists())
+    slurm.ask("scontrol", "requeue", job)
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert "this is start 2: runtime.max_restarts=0 allows no further start" in err
+    assert "start 1 after step" not in out
+    assert read(run / "result.json")["step"] > 0
 
 
 def test_without_requeue_a_job_that_is_asked_to_stop_is_finished(
@@ -332,11 +341,8 @@ def test_a_node_whose_cable_is_cut_ends_the_job_with_its_name(
     run = (job_of(work), the_run(work))[1]
     soon(lambda: (run / "metrics/rank-1.jsonl").exists())
     lost = slurm.nodes[1]
-    subprocess.run(["ip", "-n", lost, "link", "set", "eth0", "down"], check=True)
-    try:
+    with slurm.cut_off(lost):
         _, err = process.communicate(timeout=PATIENCE)
-    finally:
-        subprocess.run(["ip", "-n", lost, "link", "set", "eth0", "up"], check=True)
     assert process.returncode == 1
     assert f"lost node 1 ({lost})" in err
     assert read(run / "result.json")["status"] == "FAILED"

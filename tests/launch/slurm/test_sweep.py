@@ -12,6 +12,7 @@ from ...cluster.slurm import Slurm
 from ...conftest import PATIENCE, Primus, Rank, Start
 from ..sweep.test_sweep import JOB, OFF, results, status, sweep_directory
 from ..test_place import git
+from .following import STOPS, STUBBORN, soon
 
 __all__ = ["sweep_directory"]  # the fixture
 
@@ -116,6 +117,38 @@ def test_an_interrupt_cancels_what_runs_and_what_waits(
     assert results(directory) == {"0": "KILLED", "1": "KILLED", "2": "KILLED"}
     assert status(directory) == "KILLED"
     drained(slurm, directory, 3)
+
+
+def test_a_second_interrupt_ends_every_job_at_once(
+    slurm: Slurm, start: Start, rank: Rank, sweep_directory: Any, work: Path
+) -> None:
+    text = STUBBORN.replace("os.environ['RANK']", "os.environ['A']")
+    process = start(*ON, *rank(text), OFF, "env.set.A=0,1", "node.grace_period=600")
+    soon(lambda: len([*work.glob("begun-*")]) == 2)
+    process.send_signal(signal.SIGINT)
+    soon(lambda: len([*work.glob("told-*")]) == 2)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    for job in (0, 1):
+        assert "SIGKILL to rank 0" in (sweep_directory() / f"{job}/logs/node-0/agent.log").read_text()
+
+
+@pytest.mark.slow
+def test_a_job_of_a_sweep_goes_back_into_the_queue_alone(
+    slurm: Slurm, start: Start, rank: Rank, sweep_directory: Any, work: Path
+) -> None:
+    process = start(*ON, *rank(STOPS), OFF, "env.set.A=0,1", "runtime.requeue=true")
+    array = soon(lambda: next(iter(work.glob("outputs/default/*/handle.json")), None)) and array_of(sweep_directory())
+    runs = [sweep_directory() / "0", sweep_directory() / "1"]
+    soon(lambda: all((run / "metrics/rank-0.jsonl").exists() for run in runs))
+    slurm.ask("scancel", "--batch", "--signal=USR1", f"{array}_1")
+    soon(lambda: (runs[1] / "attempts/1").exists())
+    slurm.ask("scancel", f"{array}_0")
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert results(sweep_directory()) == {"0": "KILLED", "1": "FINISHED"}
+    assert not (runs[0] / "attempts").exists()
 
 
 def test_a_job_that_slurm_does_not_even_start_is_told_of(

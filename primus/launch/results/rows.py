@@ -1,0 +1,55 @@
+"""Rows of results, read from a run directory, and their names. Standard library alone: a Slurm job's end needs it."""
+
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from primus.launch.record import tail
+from primus.launch.results import Column, Row, number
+from primus.node import rundir
+
+_LONGEST = 80
+"""Characters of a label: with kind and column it stays well below what MLflow takes."""
+
+
+def read(directory: Path) -> dict[str, list[Row]]:
+    """The rows of a run by kind, in the order in which they were written; broken lines are passed over."""
+    found: dict[str, list[Row]] = {}
+    position = tail.Position()
+    while lines := tail.read(directory / rundir.RESULTS, position):
+        for line in lines:
+            if line.value and isinstance(line.value.get("kind"), str):
+                found.setdefault(line.value["kind"], []).append(line.value)
+        position = lines[-1].after
+    return found
+
+
+def used(found: Sequence[Row], columns: Sequence[Column]) -> list[Column]:
+    """The columns in which any row has something."""
+    return [column for column in columns if any(row.get(column.name) is not None for row in found)]
+
+
+def identity(row: Mapping[str, Any], columns: Sequence[Column]) -> tuple[tuple[str, str], ...]:
+    """Which row it is: its parameters by column, without those that it has not."""
+    return tuple((c.name, str(row[c.name])) for c in columns if c.key and row.get(c.name) is not None)
+
+
+def label(row: Mapping[str, Any], columns: Sequence[Column]) -> str:
+    """`bf16_m4096_n4096_k4096`: its parameters as a short name that MLflow takes; `all` for a row without any."""
+    parts = []
+    for column in (c for c in columns if c.key and row.get(c.name) is not None):
+        value = row[column.name]
+        parts.append(f"{column.name}{value}" if isinstance(value, (bool, int, float)) else str(value))
+    name = re.sub(r"[^\w.-]+", "-", "_".join(parts), flags=re.ASCII) or "all"
+    if len(name) <= _LONGEST:
+        return name
+    return f"{name[: _LONGEST - 9]}_{zlib.crc32(name.encode()):08x}"
+
+
+def metrics(row: Mapping[str, Any], columns: Sequence[Column]) -> dict[str, float]:
+    """What was measured, by the names that it has in MLflow: `<kind>/<label>/<column>`."""
+    stem = f"{row['kind']}/{label(row, columns)}"
+    measured = ((c.name, number(row.get(c.name))) for c in columns if not c.key)
+    return {f"{stem}/{name}": value for name, value in measured if value is not None}

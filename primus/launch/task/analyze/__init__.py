@@ -1,0 +1,1 @@
+"""Tasks that look at a cluster and measure nothing."""

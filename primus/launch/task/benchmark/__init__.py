@@ -1,0 +1,1 @@
+"""Benchmarks: how fast what training is made of is here."""

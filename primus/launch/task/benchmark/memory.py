@@ -1,0 +1,67 @@
+"""`task=benchmark/memory`: how fast a device's memory is, and the way between host and device."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from primus.launch.config.origin import Origins
+from primus.launch.config.request import Request
+from primus.launch.config.sizes import size
+from primus.launch.place import Place
+from primus.launch.problems import BadRequest
+from primus.launch.report.charts import point_chart
+from primus.launch.report.page import Charts, Section
+from primus.launch.results import Column, Rows, key
+from primus.launch.task import Work
+from primus.launch.task.benchmark import job
+from primus.node.typed import bounded
+
+Operation = Literal["copy", "read", "write", "triad", "to_device", "from_device"]
+
+COLUMNS = {
+    "memory": (
+        key("operation"),
+        key("pinned"),
+        key("size", "array", "MiB"),
+        Column("bandwidth", "GB/s", digits=1, better="higher"),
+        Column("peak_share", "of the peak", "%", 1),
+        Column("time_p50", "time p50", "µs", 1),
+        Column("time_p95", "time p95", "µs", 1),
+        Column("repeats", "times", digits=0),
+    )
+}
+TITLES = {"memory": "Memory bandwidth"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """`sizes` are those of one array; a triad has three of them, a copy two."""
+
+    name: str
+    operations: Literal["auto"] | Operation | tuple[Operation, ...]
+    sizes: str | int | tuple[str | int, ...]
+    pinned: tuple[bool, ...]
+    seconds: float = bounded(above=0)
+
+
+def work(task: Settings, request: Request, source: Origins, place: Place) -> Work:
+    """The one rank. Raises BadRequest for sizes that are none."""
+    job.torch_alone(request)
+    operations = task.operations if isinstance(task.operations, tuple) else (task.operations,)
+    given = task.sizes if isinstance(task.sizes, tuple) else (task.sizes,)
+    try:
+        sizes = [] if given == ("auto",) else [size(one) for one in given]
+    except ValueError as error:
+        raise BadRequest(f"task.sizes: {error}") from None
+    content = {"operations": list(operations), "sizes": sizes, "pinned": list(task.pinned), "seconds": task.seconds}
+    return job.work("benchmark.memory", content, request, source, place)
+
+
+def page(rows: Rows) -> Sequence[Section]:
+    """Bandwidth over size, a line for each operation."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for row in rows.get("memory", ()):
+        pinned = {True: ", pinned", False: ", pageable"}.get(row.get("pinned"), "")  # type: ignore[arg-type]  # or None
+        found.setdefault(f"{row['operation']}{pinned}", []).append((row["size"], row["bandwidth"]))
+    lines = [(name, [x for x, _ in pairs], [y for _, y in pairs]) for name, pairs in found.items()]
+    return [Charts("Bandwidth", [point_chart("Bandwidth over the size of an array", "MiB", "GB/s", lines)])]

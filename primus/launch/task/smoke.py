@@ -1,0 +1,107 @@
+"""`task=smoke`: every GPU at work for a moment, on nodes that know nothing of each other."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from primus.launch import container, gpus, preflight
+from primus.launch.backend import interpreter
+from primus.launch.config.origin import Origins
+from primus.launch.config.request import Gpu, Request
+from primus.launch.members import member
+from primus.launch.place import Place
+from primus.launch.problems import BadRequest
+from primus.launch.report.charts import bar_chart
+from primus.launch.report.page import Charts, Section
+from primus.launch.results import Column, Rows, key
+from primus.launch.task import Work
+from primus.node.checks import smoke
+from primus.node.plan import File
+from primus.node.typed import bounded, plain
+
+NAME = "smoke"
+_GEMM, _MEMORY, _ALL_REDUCE = "gemm", "memory", "all_reduce"
+COLUMNS = {
+    "gpu": (
+        *(key("node"), key("gpu", "GPU")),
+        Column("state", "state"),
+        Column(_GEMM, "GEMM", "TFLOP/s", 2, "higher"),
+        Column(_MEMORY, "memory", "GB/s", 1, "higher"),
+        Column(_ALL_REDUCE, "all-reduce", "GB/s", 1, "higher"),
+        Column("why", "why"),
+    ),
+    "nodes": (
+        key("state"),
+        Column("count", "nodes", digits=0),
+        Column("names", "names, as runtime.exclude takes them"),
+    ),
+}
+TITLES = {"gpu": "GPUs", "nodes": "Nodes that pass, nodes that fail"}
+_BARS = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """`gpus` is how many each node must have; `seconds` for each measurement, `timeout` seconds for a node."""
+
+    name: str
+    gpus: int | None = bounded(least=0)
+    seconds: float = bounded(above=0)
+    timeout: float = bounded(above=0)
+    processes: int = bounded(least=1)
+
+
+def work(task: Settings, request: Request, source: Origins, place: Place) -> Work:
+    """Checks alone, without ranks. Raises BadRequest for a backend whose interpreter has no PyTorch."""
+    backend = preflight.backend_settings(request, source)
+    module = member("backend", backend.name)
+    if "torch" not in module.PACKAGES:
+        raise BadRequest(f"task=smoke measures with PyTorch, backend={backend.name} has none: take backend=torchtitan")
+    chosen = interpreter.choose(backend, module, place, source.overrides, container.python(request))
+    if chosen.problem:
+        raise chosen.problem
+    settings = smoke.Settings(
+        within=task.timeout,
+        seconds=task.seconds,
+        gpu=request.gpu.name,
+        gpus=preflight.gpus_per_node(request) if task.gpus is None else task.gpus,
+        python=chosen.python,
+        processes=task.processes,
+        least=tuple(_least(p) for p in ([request.gpu] if request.gpu.devices else gpus.profiles())),
+    )
+    return Work(
+        command=(),
+        files=(File(f"{NAME}.json", json.dumps(plain(settings), indent=2) + "\n"),),
+        environment=backend.environment,
+        ranks_per_node=1,
+        checks=NAME,
+    )
+
+
+def page(rows: Rows) -> Sequence[Section]:
+    """Each measurement, the slowest GPUs first, those that fail in another colour."""
+    charts = []
+    for column in COLUMNS["gpu"]:
+        found = [row for row in rows.get("gpu", ()) if column.unit and row.get(column.name) is not None]
+        slowest = sorted(found, key=lambda row: float(row[column.name]))[:_BARS]
+        bars = [
+            (f"{row['node']} {row['gpu']}", float(row[column.name]), column.say(row[column.name]), _style(row["state"]))
+            for row in slowest
+        ]
+        charts += [bar_chart(column.title, column.unit, bars)] if bars else []
+    return [Charts("The slowest first", charts)] if charts else []
+
+
+def _style(state: str) -> int:
+    return 6 if state == "fail" else 2
+
+
+def _least(profile: Gpu) -> smoke.Least:
+    """The shares of a profile as figures; None where it has no share, or nothing is published."""
+    share, bf16 = profile.smoke, profile.tflops.get("bf16")
+    return smoke.Least(
+        profile.devices,
+        share.gemm * bf16 if share and share.gemm and bf16 else None,
+        share.memory * profile.memory_bandwidth if share and share.memory and profile.memory_bandwidth else None,
+        share.all_reduce * profile.link_bandwidth if share and share.all_reduce and profile.link_bandwidth else None,
+    )

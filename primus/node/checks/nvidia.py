@@ -1,0 +1,123 @@
+"""NVIDIA GPUs, by nvidia-smi: what it says is read here, and may be broken or not come at all."""
+
+import time
+from dataclasses import dataclass
+from typing import Dict, List, Mapping, Optional
+
+from primus.node import process
+from primus.node.checks.finding import WARN, Notes
+from primus.node.devices import Devices
+
+_SECONDS = 10.0  # the first question may load the driver, where persistence mode is off
+_IDLE = 1024  # MiB that an unused GPU may hold: its page tables and firmware
+_GPU = (
+    *("index", "uuid", "name", "vbios_version", "memory.used", "memory.total", "ecc.errors.uncorrected.volatile.total"),
+    *("retired_pages.pending", "clocks_throttle_reasons.active", "temperature.gpu"),
+)
+_ROWS = ("gpu_uuid", "remapped_rows.uncorrectable", "remapped_rows.pending", "remapped_rows.failure")
+_APPS = ("gpu_uuid", "pid", "process_name", "used_memory")
+# nvmlClocksThrottleReasons of nvml.h: those that speak of trouble.
+_THROTTLES = {
+    0x08: "hardware slowdown",
+    0x20: "software thermal slowdown",
+    0x40: "hardware thermal slowdown",
+    0x80: "power brake",
+}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What nvidia-smi printed to each question; None: it is missing, failed, or took too long. `seconds` it took."""
+
+    gpus: Optional[str]
+    rows: Optional[str]
+    apps: Optional[str]
+    seconds: float
+
+
+def ask(environ: Mapping[str, str]) -> Answers:
+    """Ask it; once it does not answer it is not asked again."""
+    began = time.monotonic()
+    gpus = _ask("--query-gpu", _GPU, environ)
+    rows = _ask("--query-remapped-rows", _ROWS, environ) if gpus else None
+    apps = _ask("--query-compute-apps", _APPS, environ) if gpus else None
+    return Answers(gpus, rows, apps, time.monotonic() - began)
+
+
+def _ask(question: str, columns: "tuple[str, ...]", environ: Mapping[str, str]) -> Optional[str]:
+    argv = ["nvidia-smi", f"{question}={','.join(columns)}", "--format=csv,noheader,nounits"]
+    return process.ask(argv, _SECONDS, env=environ)
+
+
+def check(answers: Answers, found: Devices, notes: Notes) -> None:
+    """Judge the GPUs that the job may use."""
+    if answers.gpus is None:
+        if answers.seconds >= _SECONDS:
+            mend = "reboot the node: a GPU or its driver hangs (dmesg)"
+            notes.fail("nvidia-smi", f"no answer in {_SECONDS:.0f} s", "an answer", mend)
+        else:
+            notes.warn("nvidia-smi", "it is missing, or fails", "an answer", "run it there and see what it says")
+        return
+    table = [row for row in _table(answers.gpus, _GPU) if row["index"] in found.visible or row["uuid"] in found.visible]
+    if not table:
+        said = " ".join(answers.gpus.split())[:100]
+        notes.warn("nvidia-smi", said or "nothing", "a line for each GPU", "run nvidia-smi there and see what it says")
+    for row in table:
+        _one(row, notes)
+    names = {row["uuid"]: f"gpu {row['index']}" for row in table}
+    for row in _table(answers.rows or "", _ROWS):
+        if row["gpu_uuid"] in names:
+            _remapped(names[row["gpu_uuid"]], row, notes)
+    for row in _table(answers.apps or "", _APPS):
+        if row["gpu_uuid"] in names:
+            seen = f"process {row['pid']} ({row['process_name']}) holds {row['used_memory']} MiB"
+            mend = "end it, or find the job that left it behind"
+            notes.fail(f"{names[row['gpu_uuid']]} foreign process", seen, "none before the job begins", mend)
+    firmware = sorted({row["vbios_version"] for row in table})
+    if firmware:
+        notes.same("gpu firmware", ", ".join(firmware), WARN, "flash one VBIOS on all nodes")
+
+
+def _one(row: Mapping[str, str], notes: Notes) -> None:
+    name = f"gpu {row['index']}"
+    used = _number(row["memory.used"])
+    seen = f"{row['memory.used']} of {row['memory.total']} MiB"
+    if used is not None and used > _IDLE:
+        mend = "end what uses it; where no process is shown, nvidia-smi --gpu-reset"
+        notes.fail(f"{name} memory in use", seen, f"at most {_IDLE} MiB before the job begins", mend)
+    else:
+        notes.info(f"{name} memory in use", seen)
+    errors = _number(row["ecc.errors.uncorrected.volatile.total"])
+    if errors:
+        mend = "reset the GPU (nvidia-smi --gpu-reset), and have it replaced when they come again"
+        notes.fail(f"{name} ecc", f"{errors:.0f} uncorrectable errors since its last reset", "0", mend)
+    if row["retired_pages.pending"] == "Yes":
+        notes.fail(f"{name} retired pages", "pending", "none", "reset the GPU: bad pages are retired then")
+    bits = _number(row["clocks_throttle_reasons.active"])
+    reasons = [why for bit, why in _THROTTLES.items() if bits is not None and int(bits) & bit]
+    if reasons:
+        seen = f"{', '.join(reasons)} at {row['temperature.gpu']} C"
+        notes.warn(f"{name} throttled", seen, "not throttled", "check the node's cooling and power supplies")
+
+
+def _remapped(name: str, row: Mapping[str, str], notes: Notes) -> None:
+    if row["remapped_rows.failure"] in ("1", "Yes"):
+        notes.fail(f"{name} row remapping", "failed", "no failure", "have the GPU replaced: no spare rows are left")
+    elif row["remapped_rows.pending"] in ("1", "Yes"):
+        notes.fail(f"{name} row remapping", "pending", "none", "reset the GPU: bad rows are remapped then")
+    elif _number(row["remapped_rows.uncorrectable"]):
+        notes.info(f"{name} row remapping", f"{row['remapped_rows.uncorrectable']} rows for uncorrectable errors")
+
+
+def _table(text: str, columns: "tuple[str, ...]") -> List[Dict[str, str]]:
+    """The lines that have as many values as were asked for."""
+    lines = ([part.strip() for part in line.split(",")] for line in text.splitlines())
+    return [dict(zip(columns, values)) for values in lines if len(values) == len(columns)]
+
+
+def _number(text: str) -> Optional[float]:
+    """`[N/A]` and the like: None."""
+    try:
+        return float(int(text, 16)) if text.startswith("0x") else float(text)
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""Bandwidth of memory, and between host and device."""

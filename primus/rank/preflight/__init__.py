@@ -1,0 +1,1 @@
+"""What the ranks' interpreter says of itself before a job."""

@@ -1,0 +1,1 @@
+"""A moment of work for one device."""

@@ -1,0 +1,41 @@
+"""Rows of results and their names."""
+
+from pathlib import Path
+
+from primus.launch.record.content import legal
+from primus.launch.results import Column, key, rows
+
+from .columns import PRODUCTS, row
+
+
+def test_rows_are_read_by_kind_and_broken_lines_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "results.jsonl").write_text(
+        '{"kind": "a", "time": 1, "x": 1}\nbroken\n{"time": 2}\n{"kind": "b", "time": 3}\n{"kind": "a", "time": 4}\n{"k'
+    )
+    found = rows.read(tmp_path)
+    assert {kind: [one["time"] for one in every] for kind, every in found.items()} == {"a": [1, 4], "b": [3]}
+    assert rows.read(tmp_path / "nowhere") == {}
+
+
+def test_a_metric_is_named_by_kind_parameters_and_column() -> None:
+    assert rows.metrics(row(64, 1.5, 2.0, clock=None), PRODUCTS) == {
+        "gemm/bf16_m64/tflops": 1.5,
+        "gemm/bf16_m64/time_p50": 2.0,
+    }
+
+
+def test_a_label_is_legal_and_short_and_two_long_ones_differ() -> None:
+    columns = [key("directory"), key("pinned")]
+    label = rows.label({"directory": "/data/näme with spaces", "pinned": True}, columns)
+    assert label == "-data-n-me-with-spaces_pinnedTrue"
+    long = [rows.label({"directory": "x" * 200 + end}, columns) for end in "ab"]
+    assert long[0] != long[1]
+    assert all(len(one) <= 80 and legal(f"kind/{one}/column") == f"kind/{one}/column" for one in [label, *long])
+    assert rows.label({}, columns) == "all"
+
+
+def test_a_column_says_small_values_by_their_digits() -> None:
+    column = Column("tflops", "TFLOP/s", digits=2)
+    assert [column.say(v) for v in (1234.5, 0.0, 0.00123, None, True, "text")] == [
+        *("1,234.50", "0.00", "0.0012", "", "yes", "text")
+    ]

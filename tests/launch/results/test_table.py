@@ -1,0 +1,59 @@
+"""Results on the console, on wide and on narrow ones; and as CSV."""
+
+import io
+import json
+from pathlib import Path
+
+from rich.console import Console
+
+from primus.launch.results import sheet, table
+from primus.node import rundir
+
+ROWS = [
+    {"kind": "io", "time": 1.0, "directory": "/data", "operation": "write", "threads": 1, "bandwidth": 1.25},
+    {"kind": "io", "time": 2.0, "directory": "/data", "operation": "read", "threads": 4, "bandwidth": 0.00031},
+    {"kind": "of another task", "time": 3.0},
+]
+
+
+def shown(directory: Path, width: int) -> list[str]:
+    rundir.write_json(directory / rundir.PLAN, {"task": "benchmark/io"})
+    (directory / rundir.RESULTS).write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    file = io.StringIO()
+    table.show(directory, Console(file=file, width=width, highlight=False))
+    return [line.rstrip() for line in file.getvalue().splitlines()]
+
+
+def test_a_row_is_a_line_and_columns_without_values_are_left_out(tmp_path: Path) -> None:
+    assert shown(tmp_path, 80) == [
+        "",
+        "Bandwidth of directories",
+        "directory  operation  files at once     GB/s",
+        "/data      write                  1    1.250",
+        "/data      read                   4  0.00031",
+        "",
+    ]
+
+
+def test_where_it_does_not_fit_each_row_is_a_block(tmp_path: Path) -> None:
+    assert shown(tmp_path, 40) == [
+        "",
+        "Bandwidth of directories",
+        "/data  write  files at once 1",
+        "  GB/s 1.250",
+        "/data  read  files at once 4",
+        "  GB/s 0.00031",
+        "",
+    ]
+
+
+def test_a_run_without_results_shows_nothing_and_has_no_table(tmp_path: Path) -> None:
+    file = io.StringIO()
+    table.show(tmp_path, Console(file=file))
+    sheet.write(tmp_path)
+    assert (file.getvalue(), list(tmp_path.iterdir())) == ("", [])
+
+
+def test_the_csv_has_every_column_of_every_kind() -> None:
+    rows = {"a": [{"kind": "a", "x": 1, "y": "with, comma"}], "b": [{"kind": "b", "z": None}]}
+    assert sheet.text(rows) == 'kind,x,y,z\na,1,"with, comma",\nb,,,\n'

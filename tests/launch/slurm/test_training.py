@@ -1,0 +1,45 @@
+"""A real training on a real Slurm that is asked to stop in the middle."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ...cluster.slurm import Slurm
+from ...conftest import PATIENCE, Start
+from .following import job_of, read, soon
+
+pytestmark = [pytest.mark.slurm, pytest.mark.torch, pytest.mark.slow]
+STEPS = 60
+TINY = (
+    *("runtime=slurm", "tracking.enabled=false", "runtime.frozen=false", "env.set.OMP_NUM_THREADS=1"),
+    *(f"task.steps={STEPS}", "task.sequence_length=64", f"data.files={Path(os.__file__).parent}/ab*.py"),
+)
+
+
+def lines(run: Path) -> list[dict[str, Any]]:
+    path = run / "metrics/rank-0.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def test_a_training_that_is_asked_to_stop_is_requeued_and_its_losses_are_those_of_an_uninterrupted_one(
+    start: Start, slurm: Slurm, work: Path
+) -> None:
+    stopped = start(*TINY, "runtime.requeue=true", "experiment.name=stopped")
+    job = job_of(work, "stopped")
+    whole = start(*TINY, "experiment.name=whole")
+    (run,) = (work / "outputs/stopped").iterdir()
+    soon(lambda: len(lines(run)) >= 3)
+    slurm.ask("scancel", "--batch", "--signal=USR1", job)
+    out, err = stopped.communicate(timeout=PATIENCE)
+    assert stopped.returncode == 0, out + err
+    _, err = whole.communicate(timeout=PATIENCE)
+    assert whole.returncode == 0, err
+    (other,) = (work / "outputs/whole").iterdir()
+    saved = read(run / "attempts/1/nodes/0.json")["outcome"]
+    assert (saved["status"], saved["message"]) == ("finished", "stopped on request")
+    assert int(out.split("primus: stopped on request at step ")[1].split(";")[0]) < STEPS
+    assert [line["step"] for line in lines(run)] == [*range(1, STEPS + 1)]
+    assert [line["loss"] for line in lines(run)] == [line["loss"] for line in lines(other)]

@@ -1,0 +1,80 @@
+"""Processes that hang, break or lie, beside those that do not."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from primus.node import rundir
+from primus.node.checks import smoke
+from primus.node.checks.smoke import Least, Settings, Trial, judge
+
+WORKER = """#!{python} -IS
+import json, os, signal, sys, time
+def say(stage, **values):
+    print(json.dumps({{"stage": stage, "values": values, "model": "Some GPU"}}), flush=True)
+rank = os.environ["RANK"]
+{body}
+"""
+
+Try = Callable[[str], list[dict[str, object]]]
+
+
+@pytest.fixture
+def tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Try:
+    """The rows of a node with two devices, whose processes run this text."""
+
+    def run(body: str) -> list[dict[str, object]]:
+        program = tmp_path / "worker"
+        program.write_text(WORKER.format(python=sys.executable, body=body))
+        program.chmod(0o755)
+        settings = Settings(1.0, 0.1, "cpu", None, str(program), 2, ())
+        smoke.run(settings, tmp_path, 0)
+        report = json.loads((tmp_path / rundir.checks_report(0, "smoke")).read_text())
+        rows: list[dict[str, object]] = report["rows"]
+        return rows
+
+    monkeypatch.setattr(smoke, "_COMPANY", 0.1)
+    return run
+
+
+def test_one_that_hangs_is_named_with_its_stage_and_the_one_that_waits_for_it_passes(tried: Try) -> None:
+    healthy, hung = tried(
+        "say('gemm')\n"
+        "if rank == '1': os.kill(os.getpid(), signal.SIGSTOP)\n"
+        "say('all_reduce', gemm=3.0)\n"
+        "time.sleep(600)"
+    )
+    assert (healthy["state"], healthy["gemm"], healthy["all_reduce"]) == ("pass", 3.0, None)
+    assert (hung["state"], hung["why"]) == ("fail", "hung, killed after 1 s in gemm")
+
+
+def test_one_that_breaks_is_told_by_its_last_words_and_the_others_do_not_wait_for_it(tried: Try) -> None:
+    waits, broke = tried(
+        "say('gemm')\nif rank == '1': sys.exit('CUDA error: out of luck')\nsay('all_reduce', gemm=3.0)\ntime.sleep(600)"
+    )
+    assert broke["why"] == "ended with exit code 1 in gemm: CUDA error: out of luck"
+    assert waits["state"] == "pass"
+
+
+def test_all_hang_together(tried: Try) -> None:
+    rows = tried("say('all_reduce', gemm=3.0)\ntime.sleep(600)")
+    assert {row["why"] for row in rows} == {"hung, killed after 1 s in all_reduce"}
+
+
+def test_nonsense_is_no_result(tried: Try) -> None:
+    rows = tried('print(\'[1, 2]\'); print(\'{"stage": "end", "values": {"gemm": "fast"}}\')')
+    assert {row["state"] for row in rows} == {"fail"}
+
+
+@pytest.mark.parametrize(
+    ("gemm", "why"), [(494.0, "gemm 494 TFLOP/s, at least 495 expected"), (600.0, ""), (float("nan"), "gemm nan")]
+)
+def test_less_than_the_profile_demands_fails(gemm: float, why: str) -> None:
+    trial = Trial("gpu 0", stage="end", values={"gemm": gemm, "memory": 4000.0}, model="NVIDIA H200")
+    other = Least(("*MI300X*",), 9e9, 9e9, None)
+    judge([trial], [other, Least(("NVIDIA H200",), 494.75, 2880.0, None)], 90.0)
+    assert trial.why.startswith(why)
+    assert bool(trial.why) == bool(why)
