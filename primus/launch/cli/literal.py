@@ -1,0 +1,34 @@
+"""Values as the text of Hydra's overrides."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from primus.launch.config.arguments import PLAIN_TEXT, VERBATIM_PREFIX, quoted
+
+# Words that Hydra 1.3's grammar reads as themselves (OverrideLexer.g4), less those that it reads as another type.
+_WORD = re.compile(r"[A-Za-z_/.@][\w/.\-+@%:]*", re.ASCII)
+_OTHER_TYPE = re.compile(r"(?i)(true|false|null|none|nan|inf|[+-]?\.?\d.*)")
+
+
+def override(key: str, value: Any) -> str:
+    """`key=value` such that Hydra gives `key` exactly this value: plain data, no reference is followed."""
+    if isinstance(value, str) and (key.startswith(VERBATIM_PREFIX) or key in PLAIN_TEXT and value[:1] not in "'\"["):
+        return f"{key}={value}"  # `primus.launch.config.arguments` quotes these
+    return f"{key}={literal(value)}"
+
+
+def literal(value: Any) -> str:
+    """A value in Hydra's grammar."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{literal(str(k))}:{literal(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(literal, value)) + "]"
+    text = str(value)
+    return text if _WORD.fullmatch(text) and not _OTHER_TYPE.fullmatch(text) else quoted(text)
