@@ -1,26 +1,46 @@
-"""The console script. Imports little before it knows what is asked: a misspelt option answers at once."""
+"""The console scripts. Imports little before it knows what is asked: a misspelt option answers at once."""
 
 import gc
 import logging
 import os
 import sys
+from collections.abc import Callable, Sequence
 
 
 def main() -> None:
-    """Run the command line; ends the process with the documented exit code."""
+    """`primus`: run the command line; ends the process with the documented exit code."""
+
+    def execute(argv: Sequence[str]) -> int:
+        from primus.launch.app import execute
+
+        return execute(argv)
+
+    _end_with(execute)
+
+
+def primus_cli() -> None:
+    """`primus-cli`: the same, by the grammar of AMD's launcher."""
+
+    def execute(argv: Sequence[str]) -> int:
+        from primus.launch.cli.main import execute
+
+        return execute(argv)
+
+    _end_with(execute)
+
+
+def _end_with(execute: Callable[[Sequence[str]], int]) -> None:
     gc.disable()  # until the config is composed: importing and composing leave no garbage, and 40 ms less is to be felt
     logging.raiseExceptions = False  # `primus --info | head`: Hydra prints through logging
     from primus.launch.problems import BAD_REQUEST, INTERRUPTED, Complaint
 
     try:
-        from primus.launch.app import execute
-
         code = execute(sys.argv[1:])
     except BrokenPipeError:  # `primus --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except (Complaint, OSError) as error:
-        if "debug=true" in map(str.lower, sys.argv):
+        if {"debug=true", "--debug"} & set(map(str.lower, sys.argv)):
             _print_traceback(error)
         print(f"primus: {error}", file=sys.stderr)
         code = error.exit_code if isinstance(error, Complaint) else BAD_REQUEST

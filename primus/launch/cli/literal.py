@@ -11,15 +11,37 @@ _WORD = re.compile(r"[A-Za-z_/.@][\w/.\-+@%:]*", re.ASCII)
 _OTHER_TYPE = re.compile(r"(?i)(true|false|null|none|nan|inf|[+-]?\.?\d.*)")
 
 
+class Raw(str):
+    """Text that is in Hydra's grammar already."""
+
+
 def override(key: str, value: Any) -> str:
     """`key=value` such that Hydra gives `key` exactly this value: plain data, no reference is followed."""
-    if isinstance(value, str) and (key.startswith(VERBATIM_PREFIX) or key in PLAIN_TEXT and value[:1] not in "'\"["):
+    if isinstance(value, str) and not isinstance(value, Raw) and (key.startswith(VERBATIM_PREFIX) or key in PLAIN_TEXT and value[:1] not in "'\"["):
         return f"{key}={value}"  # `primus.launch.config.arguments` quotes these
     return f"{key}={literal(value)}"
 
 
+def typed(text: str) -> Any:
+    """What a person means who types this as the value of a flag: a number, a truth, a list, or text."""
+    if text[:1] in ("[", "{", "'", '"'):
+        return Raw(text)
+    if "," in text:
+        return [typed(part.strip()) for part in text.split(",") if part.strip()]
+    if text.lower() in ("true", "false", "null"):
+        return Raw(text.lower())
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
+
 def literal(value: Any) -> str:
     """A value in Hydra's grammar."""
+    if isinstance(value, Raw):
+        return str(value)
     if value is None:
         return "null"
     if isinstance(value, bool):
