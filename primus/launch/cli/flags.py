@@ -50,8 +50,15 @@ class Parsed:
     words: tuple[str, ...]
 
 
-def flag(*names: str, key: str | None = None, takes: Takes = "value", listed: bool = False, to: str | bool | int = True,
-         instead: str | None = None, note: str | None = None) -> Flag:
+def flag(
+    *names: str,
+    key: str | None = None,
+    takes: Takes = "value",
+    listed: bool = False,
+    to: str | bool | int = True,
+    instead: str | None = None,
+    note: str | None = None,
+) -> Flag:
     """A `Flag`, shorter to write."""
     return Flag(names, key, takes, to, listed, instead, note)
 

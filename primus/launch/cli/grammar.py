@@ -1,6 +1,6 @@
 """The parts of a command line of `primus-cli`:
 
-    [global flags] direct|container|slurm [srun|sbatch] [flags] [-- container|direct [flags]] -- task [flags, k=v]
+[global flags] direct|container|slurm [srun|sbatch] [flags] [-- container|direct [flags]] -- task [flags, k=v]
 """
 
 from collections.abc import Sequence

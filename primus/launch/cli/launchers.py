@@ -34,7 +34,15 @@ _ENGINE_VALUES = (
     *("--add-host", "--annotation", "--blkio-weight", "--cap-add", "--cap-drop", "--cgroup-parent", "--cgroupns"),
     *("--cpu-shares", "--cpus", "--cpuset-cpus", "--cpuset-mems", "--device", "--device-cgroup-rule", "--dns"),
     *("--dns-search", "--gpus", "--group-add", "--hostname", "--ipc", "--isolation", "--label", "--log-driver"),
-    *("--log-opt", "--mac-address", "--memory", "--memory-reservation", "--memory-swap", "--network", "--network-alias"),
+    *(
+        "--log-opt",
+        "--mac-address",
+        "--memory",
+        "--memory-reservation",
+        "--memory-swap",
+        "--network",
+        "--network-alias",
+    ),
     *("--oom-score-adj", "--pid", "--pids-limit", "--platform", "--publish", "--runtime", "--security-opt"),
     *("--stop-signal", "--stop-timeout", "--storage-opt", "--sysctl", "--tmpfs", "--userns", "--uts", "--volumes-from"),
 )

@@ -17,7 +17,11 @@ class Raw(str):
 
 def override(key: str, value: Any) -> str:
     """`key=value` such that Hydra gives `key` exactly this value: plain data, no reference is followed."""
-    if isinstance(value, str) and not isinstance(value, Raw) and (key.startswith(VERBATIM_PREFIX) or key in PLAIN_TEXT and value[:1] not in "'\"["):
+    if (
+        isinstance(value, str)
+        and not isinstance(value, Raw)
+        and (key.startswith(VERBATIM_PREFIX) or (key in PLAIN_TEXT and value[:1] not in "'\"["))
+    ):
         return f"{key}={value}"  # `primus.launch.config.arguments` quotes these
     return f"{key}={literal(value)}"
 

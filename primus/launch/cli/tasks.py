@@ -102,7 +102,8 @@ TASKS: Mapping[str, Task] = {
     },
     "node_smoke": Task("smoke", (flag("--tier2-perf", takes="nothing", note="--tier2-perf: always measured"),)),
     "analyze topology": Task(
-        "analyze/topology", (flag("--visualize", takes="nothing", note="--visualize: the report always has the picture"),)
+        "analyze/topology",
+        (flag("--visualize", takes="nothing", note="--visualize: the report always has the picture"),),
     ),
 }
 

@@ -11,7 +11,7 @@ from primus.launch.cli import experiment, grammar, tasks
 from primus.launch.cli.experiment import Experiment
 from primus.launch.cli.flags import Flag, Given, flag, parse
 from primus.launch.cli.grammar import Line
-from primus.launch.cli.launchers import DRY_RUN, DEBUG, ENV, EXPERIMENT, REPLAY, STRICT
+from primus.launch.cli.launchers import DEBUG, DRY_RUN, ENV, EXPERIMENT, REPLAY, STRICT
 from primus.launch.cli.literal import override, typed
 from primus.launch.cli.tasks import Task
 from primus.launch.config.arguments import key_of
@@ -74,7 +74,9 @@ def _typed(
 ) -> tuple[list[str], dict[str, Any]]:
     """Overrides by our names, and values by those of the framework that the experiment file is written for."""
     own: list[str] = []
-    framework: dict[str, Any] = {g.flag.name[2:]: typed(g.value) for g in given if g.flag.name[2:] in file.options}
+    framework: dict[str, Any] = {
+        g.flag.name[2:]: typed(g.value) for g in given if not g.flag.key and g.flag.name[2:] in file.options
+    }
     for word in words:
         key, equals, value = word.partition("=")
         if not equals and not word.startswith("~"):
@@ -157,7 +159,9 @@ def _mount(text: str) -> str:
     named = {_MOUNT[name]: value for name, value in fields.items() if name in _MOUNT}
     others = set(fields) - set(_MOUNT) - {"type", "readonly", "ro"}
     if fields.get("type", "bind") != "bind" or others or "source" not in named:
-        raise BadRequest(f"--mount {text}: give /path, /path:/inside or type=bind,source=/path,target=/inside[,readonly]")
+        raise BadRequest(
+            f"--mount {text}: give /path, /path:/inside or type=bind,source=/path,target=/inside[,readonly]"
+        )
     read_only = ":ro" if {"readonly", "ro"} & set(fields) else ""
     return f"{named['source']}:{named.get('target', named['source'])}{read_only}"
 
