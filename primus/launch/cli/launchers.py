@@ -3,6 +3,8 @@
 Everything here is data; what a flag without a key means is in `layers`.
 """
 
+from itertools import pairwise
+
 from primus.launch.cli.flags import Flag, flag
 from primus.launch.slurm.options import TYPED
 
@@ -100,7 +102,7 @@ _ONE_TASK = "Primus starts one process on each node, and that the ranks; give ra
 def _handed_on(names: tuple[str, ...], *, switch: bool) -> tuple[Flag, ...]:
     """Flags of `runtime.options`, a short spelling with the long one before it."""
     long = [name for name in names if name.startswith("--")]
-    after = dict(zip(names, names[1:], strict=False))
+    after = dict(pairwise(names))
     return tuple(
         flag(
             *((name, after[name]) if not after.get(name, "--").startswith("--") else (name,)),

@@ -18,7 +18,6 @@ def execute(argv: Sequence[str]) -> int:
         print(text())
         return OK
     if "--version" in argv:
-        argv = ["--version"]
         told = Translation(("--version",))
     else:
         told = translate(argv, os.environ)
@@ -45,7 +44,7 @@ def text() -> str:
         "  --debug and --dry-run print the same command for `primus`; --dry-run shows its plan and starts nothing.",
         "",
         "Tasks: " + ", ".join(TASKS) + ", and every task of `primus --help` with a space for the slash.",
-        "A setting of the task is a flag (--iterations 5) or an override (task.iterations=5); so is every key of primus.",
+        "A setting of the task is a flag (--iterations 5) or an override (task.iterations=5), as all keys are.",
         "",
         "--config takes a Hydra experiment of Primus, a Primus YAML (modules.pre_trainer), a TOML of ours or of",
         "TorchTitan; --strict refuses one with keys that are not understood.",

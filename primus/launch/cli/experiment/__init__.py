@@ -54,7 +54,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Experiment:
         return Experiment(path, tuple(torchtitan.NAMES), lambda typed: torchtitan.of_toml(content, typed))
     if _LAUNCHER & set(content):
         raise BadRequest(
-            f"--config {path}: defaults of AMD's launcher (main, slurm, container, direct) are no experiment: give them "
-            "as flags, or in an experiment of Primus as runtime: and container:"
+            f"--config {path}: defaults of AMD's launcher (main, slurm, container, direct) are no experiment: "
+            "give them as flags, or in an experiment of Primus as runtime: and container:"
         )
     return Experiment(path, (), lambda typed: native.told(path, content))

@@ -43,12 +43,13 @@ def _told(path: Path, content: dict[str, Any], name: str, framework: ModuleType,
     module = content["modules"]["pre_trainer"]
     preset = str(module.get("config"))
     defaults = framework.PRESETS.get(preset, {})
+    preset_model = str(module.get("model") or "").removesuffix(".yaml")
     given = {**files.flat(module.get("overrides") or {}), **typed}
     try:
-        ours = model(name, str(module["model"]).removesuffix("-fp8")) if module.get("model") else None
+        ours = model(name, preset_model.removesuffix("-fp8")) if preset_model else None
     except BadRequest as error:
         raise BadRequest(f"--config {path}: modules.pre_trainer.model: {error}") from None
-    if str(module.get("model")).removesuffix(".yaml").endswith("-fp8"):  # of TorchTitan's models alone
+    if preset_model.endswith("-fp8"):  # of TorchTitan's models alone
         defaults = {**defaults, **framework.FP8}
     ledger = Ledger({k: files.number(v) for k, v in given.items()}, defaults)
     framework.enter(ledger)
