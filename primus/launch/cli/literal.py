@@ -7,8 +7,8 @@ from typing import Any
 from primus.launch.config.arguments import PLAIN_TEXT, VERBATIM_PREFIX, quoted
 
 # Words that Hydra 1.3's grammar reads as themselves (OverrideLexer.g4), less those that it reads as another type.
-_WORD = re.compile(r"[A-Za-z_/.@][\w/.\-+@%:]*", re.ASCII)
-_OTHER_TYPE = re.compile(r"(?i)(true|false|null|none|nan|inf|[+-]?\.?\d.*)")
+_WORD = re.compile(r"[\w/.@][\w/.\-+@%:]*", re.ASCII)
+_OTHER_TYPE = re.compile(r"(?i)true|false|null|nan|inf|[\d_]*\.?[\d_]*(e[+-]?\d+)?")
 
 
 class Raw(str):

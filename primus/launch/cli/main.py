@@ -17,10 +17,7 @@ def execute(argv: Sequence[str]) -> int:
     if not argv or {"-h", "--help"} & set(argv):
         print(text())
         return OK
-    if "--version" in argv:
-        told = Translation(("--version",))
-    else:
-        told = translate(argv, os.environ)
+    told = Translation(("--version",)) if "--version" in argv else translate(argv, os.environ)
     for line in _lines(told):
         print(f"primus-cli: {line}", file=sys.stderr)
     from primus.launch.app import execute as primus

@@ -59,9 +59,12 @@ _GEMM = (
 )
 _COLLECTIVES = (
     flag("--op", "--operations", key="task.operations", takes="values", listed=True),
+    flag("--sizes", key="task.sizes", listed=True),
     flag("--min-bytes"),
     flag("--max-bytes"),
     flag("--iters", key="task.iterations"),
+    flag("--warmup", key="task.warmup"),
+    flag("--stride", key="task.stride"),
     flag("--check", takes="nothing", note="--check: the data are always checked"),
     *(
         flag(name, instead="p50, p95, slowest rank and spread are always measured; task.iterations=<n> for more")
@@ -133,15 +136,24 @@ def chosen(words: Sequence[str]) -> tuple[Task, tuple[str, ...]]:
 
 def flags_of(task: Task) -> tuple[Flag, ...]:
     """What may follow the task: AMD's flags, and the settings of conf/task/<task>.yaml by their own names."""
-    choice = _choices().get(task.task)
-    content = yaml.safe_load(choice.path.read_text(encoding="utf-8")) if choice else {}
     taken = {name for f in (*task.flags, *COMMON) for name in f.names}
     own = (
         flag(f"--{name.replace('_', '-')}", f"--{name}", key=f"task.{name}")
-        for name in content
-        if name not in ("name", "defaults") and not {f"--{name}", f"--{name.replace('_', '-')}"} & taken
+        for name in _settings(task.task)
+        if not {f"--{name}", f"--{name.replace('_', '-')}"} & taken
     )
     return (*task.flags, *COMMON, *own)
+
+
+def _settings(task: str) -> list[str]:
+    """The keys of a task's YAML file, with those of the tasks that it is made of."""
+    choice = _choices().get(task)
+    content = yaml.safe_load(choice.path.read_text(encoding="utf-8")) if choice else {}
+    found = {name: None for name in content if name not in ("name", "defaults")}
+    for entry in content.get("defaults", ()):
+        if str(entry).endswith("@_here_"):
+            found |= dict.fromkeys(_settings(str(entry).removesuffix("@_here_")))
+    return list(found)
 
 
 def _choices() -> dict[str, Choice]:

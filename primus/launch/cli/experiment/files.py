@@ -13,13 +13,22 @@ from primus.launch.problems import BadRequest
 _VARIABLE = re.compile(r"\$\{([^:{}]+)(?::([^}]*))?\}")
 
 
+class _Loader(yaml.SafeLoader):
+    """`1e-5` is text to YAML 1.1, and a number to Hydra and everyone else."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
 def read(path: Path) -> dict[str, Any]:
     """A YAML or TOML file. Raises BadRequest for one that is not there, cannot be read, or holds no mapping."""
     if not path.is_file():
         raise BadRequest(f"--config {path}: there is no such file")
     text = path.read_text(encoding="utf-8")
     try:
-        content = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
+        content = tomllib.loads(text) if path.suffix == ".toml" else yaml.load(text, _Loader)
     except (yaml.YAMLError, tomllib.TOMLDecodeError) as error:
         raise BadRequest(f"--config {path}: {error}") from None
     if not isinstance(content, dict):
@@ -55,11 +64,6 @@ def flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in content.items():
         found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return found
-
-
-def number(value: Any) -> Any:
-    """`1e-5` is text to YAML 1.1, and a number to everyone else."""
-    return _scalar(value) if isinstance(value, str) else value
 
 
 def _scalar(text: str) -> Any:

@@ -51,7 +51,7 @@ def _told(path: Path, content: dict[str, Any], name: str, framework: ModuleType,
         raise BadRequest(f"--config {path}: modules.pre_trainer.model: {error}") from None
     if preset_model.endswith("-fp8"):  # of TorchTitan's models alone
         defaults = {**defaults, **framework.FP8}
-    ledger = Ledger({k: files.number(v) for k, v in given.items()}, defaults)
+    ledger = Ledger(given, defaults)
     framework.enter(ledger)
     body = ledger.told()
     head = _head(content, preset, framework)

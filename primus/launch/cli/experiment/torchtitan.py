@@ -48,6 +48,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "training.max_norm": 1.0,
         "training.mixed_precision_param": "bfloat16",
         "training.mock_data": True,
+        "training.dataset": "c4",
         "optimizer.lr": 0.0008,
         "optimizer.beta1": 0.9,
         "optimizer.beta2": 0.95,
