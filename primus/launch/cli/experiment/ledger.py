@@ -70,7 +70,7 @@ class Ledger:
 
     def passed(self, *names: str) -> None:
         """They go to the framework by their own names; null is its own default."""
-        for name in names:
+        for name in (name for name in names if self.states(name)):
             if self.value(name) is None:
                 self.settled("null: the framework's own", name)
             else:

@@ -42,7 +42,8 @@ RULES = {
 }
 
 PRESETS: dict[str, dict[str, Any]] = {
-    # Of pre_trainer.yaml and the trainer_base.yaml that it extends: what has a neutral name.
+    # Of pre_trainer.yaml and the trainer_base.yaml that it extends: what has a neutral name, and the optimizer's
+    # sharding, without which Megatron refuses options of AMD's examples (overlap_param_gather).
     "pre_trainer.yaml": {
         "train_iters": 1000,
         "micro_batch_size": 2,
@@ -63,6 +64,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "eval_interval": 1000,
         "save_interval": 1000,
         "finetune": True,
+        "use_distributed_optimizer": True,
     },
 }
 FP8: dict[str, Any] = {}  # of TorchTitan's models
@@ -126,7 +128,7 @@ def enter(book: Ledger) -> None:
         book.off_or_unclear(turbo, "enable_primus_turbo", *_TURBO)
     book.settled("Primus-Turbo is off", "enable_primus_turbo", *_TURBO)
     book.off_or_unclear("an addition of AMD's to Megatron, or a name that 0.19.2 no longer has", *_AMD)
-    book.passed(*book.rest)
+    book.passed("use_distributed_optimizer", *book.rest)
 
 
 _OF_MODELS = tuple(name for name, rule in RULES.items() if rule.key.startswith("model."))
@@ -139,7 +141,7 @@ def _optimizer(book: Ledger) -> None:
     book.unclear("give task.optimizer.betas=[b1,b2]", "adam_beta1", "adam_beta2")
     lr, lowest = book.value("lr"), book.value("min_lr")
     if lr and lowest is not None:
-        book.becomes("task.schedule.min_lr_ratio", lowest / lr, "min_lr")
+        book.becomes("task.schedule.min_lr_ratio", float(f"{lowest / lr:.12g}"), "min_lr")  # 0.1, not 0.0999…
     book.unclear("a share of lr, which is not given", "min_lr")
 
 
