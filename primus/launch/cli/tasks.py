@@ -77,6 +77,16 @@ _COLLECTIVES = (
     _DTYPES,
     *_OUTPUT,
 )
+_ATTENTION = (
+    flag("--dtype", key="task.dtype"),
+    flag("--backend", "--kernels", key="task.kernels"),
+    flag("--mbs-list", instead="one size at a time, --micro-batch 2, or a sweep: -m task.micro_batch=1,2"),
+    *(
+        flag(name, instead="the shapes are those of model=")
+        for name in ("--models", "--skip-models", "--shapes-json-path")
+    ),
+    *_OUTPUT,
+)
 _CHECKS = tuple(
     flag(f"--{name}", f"--check-{name}", key="task.checks", takes="nothing", to=name, listed=True)
     for name in ("host", "gpu", "network", "storage", "software")
@@ -93,9 +103,7 @@ TASKS: Mapping[str, Task] = {
     "benchmark strided-allgather": Task(
         "benchmark/collectives", (*_COLLECTIVES, flag("--sizes-mb")), {"task.operations": ["strided_all_gather"]}
     ),
-    "benchmark attention": Task(
-        "benchmark/attention", (_DTYPES, flag("--mbs-list", key="task.micro_batch", listed=True), *_OUTPUT)
-    ),
+    "benchmark attention": Task("benchmark/attention", _ATTENTION),
     **{
         words: Task(
             "preflight",

@@ -119,6 +119,13 @@ def test_other_benchmarks_have_their_names() -> None:
     ]
 
 
+def test_attention_has_one_dtype_and_kernels_by_name() -> None:
+    assert words("direct -- benchmark attention --dtype bf16 --backend flash model=llama3_8b")[1:] == [
+        *("task=benchmark/attention", "task.dtype=bf16", "task.kernels=flash", "model=llama3_8b"),
+    ]
+    assert "-m task.micro_batch=1,2" in refusal("direct -- benchmark attention --mbs-list 1,2")
+
+
 def test_every_task_of_primus_can_be_named_and_its_settings_are_flags() -> None:
     assert words("direct -- runs --limit 5")[1:] == ["task=runs", "task.limit=5"]
     assert words("direct -- train evaluate --micro-batch 2 checkpoint=a")[1:] == [
