@@ -1,41 +1,30 @@
 """The console scripts. Imports little before it knows what is asked: a misspelt option answers at once."""
 
 import gc
+import importlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
 
 
 def main() -> None:
     """`primus`: run the command line; ends the process with the documented exit code."""
-
-    def execute(argv: Sequence[str]) -> int:
-        from primus.launch.app import execute
-
-        return execute(argv)
-
-    _end_with(execute)
+    _end_with("primus.launch.app")
 
 
 def primus_cli() -> None:
-    """`primus-cli`: the same, by the grammar of AMD's launcher."""
-
-    def execute(argv: Sequence[str]) -> int:
-        from primus.launch.cli.main import execute
-
-        return execute(argv)
-
-    _end_with(execute)
+    """`primus-cli`: the same by the grammar of AMD's launcher."""
+    _end_with("primus.launch.cli.main")
 
 
-def _end_with(execute: Callable[[Sequence[str]], int]) -> None:
+def _end_with(module: str) -> None:
+    """Hand the command line to `execute` of a module."""
     gc.disable()  # until the config is composed: importing and composing leave no garbage, and 40 ms less is to be felt
     logging.raiseExceptions = False  # `primus --info | head`: Hydra prints through logging
     from primus.launch.problems import BAD_REQUEST, INTERRUPTED, Complaint
 
     try:
-        code = execute(sys.argv[1:])
+        code: int = importlib.import_module(module).execute(sys.argv[1:])
     except BrokenPipeError:  # `primus --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0

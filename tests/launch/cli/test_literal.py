@@ -6,6 +6,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
 from primus.launch.cli.literal import literal, typed
 
@@ -35,19 +36,16 @@ values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3), max_le
 
 
 def hydra(value: str) -> Any:
-    return OverridesParser.create().parse_override(f"key={value}").value()
+    """What a key holds after an override."""
+    read = OverridesParser.create().parse_override(f"key={value}").value()
+    container: Any = OmegaConf.to_container(OmegaConf.create({"key": read}), resolve=True)
+    return container["key"]
 
 
 @settings(max_examples=100, deadline=None)
 @given(values)
 def test_hydra_reads_back_what_was_meant(value: Any) -> None:
-    assert unquoted(hydra(literal(value))) == value
-
-
-def unquoted(value: Any) -> Any:
-    if isinstance(value, list):
-        return [unquoted(v) for v in value]
-    return getattr(value, "text", value).replace(r"\${", "${") if hasattr(value, "text") else value
+    assert hydra(literal(value)) == value
 
 
 def test_a_mapping_keeps_its_keys() -> None:
