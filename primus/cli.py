@@ -9,15 +9,15 @@ import sys
 
 def main() -> None:
     """`primus`: run the command line; ends the process with the documented exit code."""
-    _end_with("primus.launch.app")
+    _end_with("primus", "primus.launch.app")
 
 
 def primus_cli() -> None:
     """`primus-cli`: the same by the grammar of AMD's launcher."""
-    _end_with("primus.launch.cli.main")
+    _end_with("primus-cli", "primus.launch.cli.main")
 
 
-def _end_with(module: str) -> None:
+def _end_with(program: str, module: str) -> None:
     """Hand the command line to `execute` of a module."""
     gc.disable()  # until the config is composed: importing and composing leave no garbage, and 40 ms less is to be felt
     logging.raiseExceptions = False  # `primus --info | head`: Hydra prints through logging
@@ -31,7 +31,7 @@ def _end_with(module: str) -> None:
     except (Complaint, OSError) as error:
         if {"debug=true", "--debug"} & set(map(str.lower, sys.argv)):
             _print_traceback(error)
-        print(f"primus: {error}", file=sys.stderr)
+        print(f"{program}: {error}", file=sys.stderr)
         code = error.exit_code if isinstance(error, Complaint) else BAD_REQUEST
     except KeyboardInterrupt:
         code = INTERRUPTED

@@ -33,9 +33,9 @@ def read(argv: Sequence[str]) -> Line:
     parts = _parts(argv)
     first = parts.pop(0)
     at = _mode_at(first)
-    given = list(parse(first[:at], GLOBAL, "primus-cli").given)
+    given = list(parse(first[:at], GLOBAL, "before the mode").given)
     mode, inside, detached = first[at], first[at], False
-    found = parse(first[at + 1 :], MODES[mode], f"primus-cli {mode}")
+    found = parse(first[at + 1 :], MODES[mode], mode)
     given += found.given
     words = list(found.words)
     if mode == "slurm":
@@ -44,18 +44,18 @@ def read(argv: Sequence[str]) -> Line:
         words = words[1:] if words[:1] and words[0] in SCHEDULERS else words
         if parts and parts[0][:1] and parts[0][0] in ("container", "direct"):
             inside, *flags = parts.pop(0)
-            layer = parse(flags, MODES[inside], f"primus-cli {mode} -- {inside}")
+            layer = parse(flags, MODES[inside], f"{mode} -- {inside}")
             given += layer.given
             words += layer.words
     if words:
         choices = SCHEDULERS if mode == "slurm" else ()
         raise BadRequest(
-            f"primus-cli {mode}: {words[0]!r} stands where flags do.{closest(words[0], choices)} "
+            f"{mode}: {words[0]!r} stands where flags do.{closest(words[0], choices)} "
             f"The task comes after `--`: {SHAPE}"
         )
     task = [word for number, part in enumerate(parts) for word in (["--"] if number else []) + part]
     if not task:
-        raise BadRequest(f"primus-cli {mode}: there is no task after `--`: {SHAPE}")
+        raise BadRequest(f"{mode}: there is no task after `--`: {SHAPE}")
     return Line(mode, inside, detached, tuple(given), tuple(task))
 
 
@@ -78,9 +78,9 @@ def _mode_at(words: Sequence[str]) -> int:
             skip = not skip and word in takes
             continue
         if word not in MODES:
-            raise BadRequest(f"primus-cli: {word!r} is none of {', '.join(MODES)}.{closest(word, MODES)} {SHAPE}")
+            raise BadRequest(f"{word!r} is none of {', '.join(MODES)}.{closest(word, MODES)} {SHAPE}")
         return at
-    raise BadRequest(f"primus-cli: say where it runs: {SHAPE}")
+    raise BadRequest(f"say where it runs: {SHAPE}")
 
 
 def names(flags: Sequence[Flag]) -> list[str]:

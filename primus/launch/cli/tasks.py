@@ -132,14 +132,14 @@ def chosen(words: Sequence[str]) -> tuple[Task, tuple[str, ...]]:
     for count in (2, 1):
         name = " ".join(words[:count])
         if name in _NOT_HERE:
-            raise BadRequest(f"primus-cli: {name}: {_NOT_HERE[name]}")
+            raise BadRequest(f"{name}: {_NOT_HERE[name]}")
         task = TASKS.get(name) or _by_path("/".join(words[:count]))
         if task:
             return task, tuple(words[count:])
     known = [*TASKS, *(path.replace("/", " ") for path in _choices())]
     typed = " ".join(words[:2])
     near = closest(typed, known) or closest(words[0], known)
-    raise BadRequest(f"primus-cli: there is no task {typed!r}.{near} `primus-cli --help` shows what there is.")
+    raise BadRequest(f"there is no task {typed!r}.{near} `primus-cli --help` shows what there is.")
 
 
 def flags_of(task: Task) -> tuple[Flag, ...]:

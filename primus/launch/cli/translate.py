@@ -34,7 +34,7 @@ def translate(argv: Sequence[str], environ: Mapping[str, str]) -> Translation:
     line = grammar.read(argv)
     task, rest = tasks.chosen(line.task)
     file = _experiment(line, rest, environ)
-    where = f"primus-cli ... -- {' '.join(line.task[: len(line.task) - len(rest)])}"
+    where = f"{' '.join(line.task[: len(line.task) - len(rest)])}"
     parsed = parse(rest, [*tasks.flags_of(task), *(flag(f"--{name}") for name in file.options)], where)
     given = [*line.given, *parsed.given]
     own, framework = _typed(parsed.words, parsed.given, file, where)

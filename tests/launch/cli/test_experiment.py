@@ -186,6 +186,7 @@ def test_data_that_are_named_are_read() -> None:
     [
         ("framework: megatron", "framework: megatro", "'megatro' is none of megatron, torchtitan, maxtext."),
         ("llama3.1_8B}.yaml", "llama3.1_9B}.yaml", "modules.pre_trainer.model: the model 'llama3.1_9B' of megatron"),
+        ("lr: 1e-5", "lr: fast", "lr: fast is no number"),
         ("pre_trainer:", "post_trainer:", "modules: only pre_trainer is here, not post_trainer"),
     ],
 )

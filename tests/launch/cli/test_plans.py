@@ -98,7 +98,7 @@ def entry(work: Path, *words: str) -> "subprocess.CompletedProcess[str]":
 def test_the_entry_point_ends_with_the_exit_code_and_one_line(work: Path) -> None:
     done = entry(work, "direct", "--dbug", "--", "train", "pretrain")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "primus: primus-cli direct: there is no flag --dbug. Did you mean '--debug'?\n"
+    assert done.stderr == "primus-cli: direct: there is no flag --dbug. Did you mean '--debug'?\n"
 
 
 def test_help_names_every_task_and_flag(cli: Primus) -> None:

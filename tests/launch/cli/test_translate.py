@@ -193,12 +193,12 @@ def test_the_command_of_a_sweep_is_one_of_primus() -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("direct --dbug -- train pretrain", "primus-cli direct: there is no flag --dbug. Did you mean '--debug'?"),
+        ("direct --dbug -- train pretrain", "direct: there is no flag --dbug. Did you mean '--debug'?"),
         ("slurm srun --partitoin=a -- train pretrain", "there is no flag --partitoin. Did you mean '--partition'?"),
         ("container --img I -- train pretrain", "there is no flag --img. Did you mean '--image'?"),
         (
             "slurm srun -- container --imag I -- train pretrain",
-            "primus-cli slurm -- container: there is no flag --imag",
+            "slurm -- container: there is no flag --imag",
         ),
         ("direct -- benchmark gemm --dtyp bf16", "benchmark gemm: there is no flag --dtyp. Did you mean '--dtype'?"),
         ("direct -- benchmark gem", "there is no task 'benchmark gem'. Did you mean 'benchmark gemm'?"),

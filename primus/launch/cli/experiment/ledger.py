@@ -6,6 +6,7 @@ from typing import Any
 
 from primus.launch.cli.literal import literal, override
 from primus.launch.confidential import REDACTED
+from primus.launch.problems import BadRequest
 from primus.node.secrets import is_secret
 from primus.node.typed import closest
 
@@ -42,6 +43,13 @@ class Ledger:
         """What the file, else what it is based on, says; None where neither does."""
         return self._given.get(name, self._defaults.get(name))
 
+    def number(self, name: str) -> float | None:
+        """Its value where that is a number, None where there is none. Raises BadRequest for anything else."""
+        value = self.value(name)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise BadRequest(f"{name}: {self._shown(name)} is no number")
+        return value
+
     def states(self, *names: str) -> bool:
         """Whether any of them is given, by the file or what it is based on."""
         return any(name in self._given or name in self._defaults for name in names)
@@ -64,7 +72,7 @@ class Ledger:
                 continue
             if rule.values and (not isinstance(value, str | int | float | None) or value not in rule.values):
                 choices = ", ".join(str(choice) for choice in rule.values)
-                self.unclear(f"{rule.key} has no such value, only what is here {choices}", name)
+                self.unclear(f"{rule.key} is made of {choices} alone", name)
             else:
                 self.becomes(rule.key, rule.values[value] if rule.values else value, name)
 

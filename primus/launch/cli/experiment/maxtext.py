@@ -86,7 +86,7 @@ def enter(book: Ledger) -> None:
 
 
 def _course(book: Ledger) -> None:
-    batch = book.value("per_device_batch_size")
+    batch = book.number("per_device_batch_size")
     if batch and batch == int(batch):
         book.becomes("task.micro_batch", int(batch), "per_device_batch_size")
     book.unclear("task.micro_batch is a whole number of sequences", "per_device_batch_size")
@@ -94,14 +94,14 @@ def _course(book: Ledger) -> None:
     if None not in betas:
         book.becomes("task.optimizer.betas", betas, "adam_b1", "adam_b2")
     book.unclear("give task.optimizer.betas=[b1,b2]", "adam_b1", "adam_b2")
-    length = book.value("learning_rate_schedule_steps") or -1
+    length = book.number("learning_rate_schedule_steps") or -1
     if length > 0:
         book.becomes("task.schedule.steps", length, "learning_rate_schedule_steps")
     book.settled("that of the training", "learning_rate_schedule_steps")
-    steps = length if length > 0 else book.value("steps")
-    if steps and book.value("warmup_steps_fraction") is not None:
-        warmup = int(steps * book.value("warmup_steps_fraction"))
-        book.becomes("task.schedule.warmup_steps", warmup, "warmup_steps_fraction")
+    steps = length if length > 0 else book.number("steps")
+    share = book.number("warmup_steps_fraction")
+    if steps and share is not None:
+        book.becomes("task.schedule.warmup_steps", int(steps * share), "warmup_steps_fraction")
     quantized = book.value("quantization")
     if quantized in ("fp8", "nanoo_fp8"):
         book.becomes("task.precision", "fp8", *(("quantization",) if quantized == "fp8" else ()))
@@ -140,9 +140,9 @@ def _saving(book: Ledger) -> None:
     if book.value("load_parameters_path"):
         book.becomes("task.checkpoint.load", book.value("load_parameters_path"), "load_parameters_path")
     book.settled("nothing is loaded", "load_parameters_path")
-    if (book.value("eval_interval") or -1) > 0:
+    if (book.number("eval_interval") or -1) > 0:
         book.becomes("task.eval.interval", book.value("eval_interval"), "eval_interval")
-        if (book.value("eval_steps") or -1) > 0:
+        if (book.number("eval_steps") or -1) > 0:
             book.becomes("task.eval.steps", book.value("eval_steps"), "eval_steps")
     book.settled("no evaluation", "eval_interval", "eval_steps")
 

@@ -139,7 +139,7 @@ def _optimizer(book: Ledger) -> None:
     if None not in betas:
         book.becomes("task.optimizer.betas", betas, "adam_beta1", "adam_beta2")
     book.unclear("give task.optimizer.betas=[b1,b2]", "adam_beta1", "adam_beta2")
-    lr, lowest = book.value("lr"), book.value("min_lr")
+    lr, lowest = book.number("lr"), book.number("min_lr")
     if lr and lowest is not None:
         book.becomes("task.schedule.min_lr_ratio", float(f"{lowest / lr:.12g}"), "min_lr")  # 0.1, not 0.0999…
     book.unclear("a share of lr, which is not given", "min_lr")
@@ -170,8 +170,10 @@ def _data(book: Ledger) -> None:
         if len(named) > 1 and len(named) < len(words):
             book.unclear("weights of prefixes have no neutral name: all count alike", "train_data_path", "data_path")
         book.becomes("data.paths", named, "train_data_path", "data_path")
-        if isinstance(book.value("split"), str):
-            book.becomes("data.split", [float(part) for part in book.value("split").split(",")], "split")
+        weights = str(book.value("split")).split(",")
+        if all(_is_weight(weight.strip()) for weight in weights):
+            book.becomes("data.split", [float(weight) for weight in weights], "split")
+        book.off_or_unclear("weights of training, validation and test: 99,1,0", "split")
     else:
         book.unclear("no data are named, and AMD's hook would fetch BookCorpus; say data=", "mock_data")
     book.off_or_unclear("validation is a share of the data here: data.split=", "valid_data_path", "test_data_path")
@@ -211,8 +213,8 @@ def _running(book: Ledger) -> None:
             book.passed("recompute_method", "recompute_num_layers")
     book.settled("nothing is recomputed", "recompute_granularity", "recompute_method", "recompute_num_layers")
     # It starts before the step after `start`, counted from 1, and stops after step `end` (training/training.py).
-    steps = [book.value("profile_step_start"), book.value("profile_step_end")]
-    if book.value("profile") and None not in steps:
-        book.becomes("profile.steps", [steps[0] + 1, steps[1]], "profile", "profile_step_start", "profile_step_end")
+    start, end = book.number("profile_step_start"), book.number("profile_step_end")
+    if book.value("profile") and start is not None and end is not None:
+        book.becomes("profile.steps", [start + 1, end], "profile", "profile_step_start", "profile_step_end")
     book.off_or_unclear("profile.steps=[first,last]", "profile")
     book.settled("of profiling", "profile_step_start", "profile_step_end", "use_pytorch_profiler", "profile_ranks")

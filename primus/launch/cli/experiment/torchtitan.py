@@ -177,7 +177,7 @@ def _switched(book: Ledger) -> None:
     """Sections that one switch turns on."""
     if book.value("validation.enable"):
         book.becomes("task.eval.interval", book.value("validation.freq") or 10, "validation.freq", "validation.enable")
-        if (book.value("validation.steps") or -1) > 0:
+        if (book.number("validation.steps") or -1) > 0:
             book.becomes("task.eval.steps", book.value("validation.steps"), "validation.steps")
         book.unclear("validation is on held-out data of data=", *_starting(book, "validation."))
     book.settled("no validation", *_starting(book, "validation."))
