@@ -82,6 +82,7 @@ def enter(book: Ledger) -> None:
     _saving(book)
     _spread(book)
     book.settled("metrics and logs are in the run directory and in MLflow", *_RECORD)
+    book.off_or_unclear("not in MaxText 0.2.5", "pure_nnx_decoder")
     book.passed(*book.rest)
 
 

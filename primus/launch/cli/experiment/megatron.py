@@ -38,6 +38,7 @@ RULES = {
     "norm_epsilon": Rule("model.norm_epsilon"),
     "layernorm_epsilon": Rule("model.norm_epsilon"),
     "rotary_base": Rule("model.rope_theta"),
+    "activation_func": Rule("model.activation", {"swiglu": "swiglu"}),
     "untie_embeddings_and_output_weights": Rule("model.tied_embeddings", {True: False, False: True}),
 }
 
