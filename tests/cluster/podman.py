@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,8 +34,10 @@ class Podman:
 
 
 @contextmanager
-def store(directory: Path) -> Iterator[Podman]:
+def store() -> Iterator[Podman]:
     """A store with the one image. A machine that cannot skips the test; in CI (`CI` is set) it fails."""
+    # A short path: below a folder of pytest-xdist's the sockets of a container have names that are too long.
+    directory = Path(tempfile.mkdtemp(prefix="podman-"))
     missing = [program for program in PROGRAMS if not shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin")]
     if missing or os.geteuid():
         why = f"podman as root needs {', '.join(PROGRAMS)}; missing: {', '.join(missing) or 'root'}"
@@ -62,4 +65,4 @@ def store(directory: Path) -> Iterator[Podman]:
     finally:
         podman.ask("rm", "--all", "--force")
         subprocess.run(["umount", str(directory / "store/overlay")], capture_output=True)
-        shutil.rmtree(directory / "store", ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)

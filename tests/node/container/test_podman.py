@@ -41,8 +41,8 @@ WAITS = "import time; print('waiting', flush=True); time.sleep(600)"
 
 
 @pytest.fixture(scope="module")
-def podman_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
-    with store(tmp_path_factory.mktemp("podman")) as found:
+def podman_store() -> Iterator[Podman]:
+    with store() as found:
         yield found
 
 
