@@ -1,28 +1,37 @@
-"""The console script. Imports little before it knows what is asked: a misspelt option answers at once."""
+"""The console scripts. Imports little before it knows what is asked: a misspelt option answers at once."""
 
 import gc
+import importlib
 import logging
 import os
 import sys
 
 
 def main() -> None:
-    """Run the command line; ends the process with the documented exit code."""
+    """`primus`: run the command line; ends the process with the documented exit code."""
+    _end_with("primus", "primus.launch.app")
+
+
+def primus_cli() -> None:
+    """`primus-cli`: the same by the grammar of AMD's launcher."""
+    _end_with("primus-cli", "primus.launch.cli.main")
+
+
+def _end_with(program: str, module: str) -> None:
+    """Hand the command line to `execute` of a module."""
     gc.disable()  # until the config is composed: importing and composing leave no garbage, and 40 ms less is to be felt
     logging.raiseExceptions = False  # `primus --info | head`: Hydra prints through logging
     from primus.launch.problems import BAD_REQUEST, INTERRUPTED, Complaint
 
     try:
-        from primus.launch.app import execute
-
-        code = execute(sys.argv[1:])
+        code: int = importlib.import_module(module).execute(sys.argv[1:])
     except BrokenPipeError:  # `primus --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except (Complaint, OSError) as error:
-        if "debug=true" in map(str.lower, sys.argv):
+        if {"debug=true", "--debug"} & set(map(str.lower, sys.argv)):
             _print_traceback(error)
-        print(f"primus: {error}", file=sys.stderr)
+        print(f"{program}: {error}", file=sys.stderr)
         code = error.exit_code if isinstance(error, Complaint) else BAD_REQUEST
     except KeyboardInterrupt:
         code = INTERRUPTED

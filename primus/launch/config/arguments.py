@@ -23,13 +23,13 @@ _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 _CHOICES = {"--cfg": _CFG, "-c": _CFG, "--info": _INFO, "-i": _INFO}
 
 # Values taken as they are, byte for byte: Hydra's grammar would read commas, quotes, braces and `$` in them.
-_VERBATIM_PREFIX = "env.set."
+VERBATIM_PREFIX = "env.set."
 # Options of a framework: whether there is such a key is known to the ranks alone.
 _FRAMEWORKS_OWN = "backend.args."
 # Mappings whose keys the user makes up.
 _OPEN = ("env.set", "runtime.options")
 # Text, unless it starts like a list or a quoted string: a comma in it is no sweep, a number in it no number.
-_PLAIN_TEXT = {
+PLAIN_TEXT = {
     *("console.ranks", "run", "task.command"),
     *(f"runtime.{key}" for key in ("time", "nodelist", "exclude", "constraint", "dependency", "gpus_per_node", "mem")),
 }
@@ -130,17 +130,17 @@ def _verbatim(word: str, multirun: bool) -> str:
     key, equals, value = word.partition("=")
     if not equals:
         return word
-    if key in _PLAIN_TEXT and value[:1] not in ("'", '"', "["):
+    if key in PLAIN_TEXT and value[:1] not in ("'", '"', "["):
         return f"{key}={quoted(value)}"
     if _is_verbatim(key) and not multirun:
         return f"++{key.lstrip('+')}={quoted(value)}"  # `++`: a new name and an existing one alike
-    if key in _OPEN or key.startswith((_VERBATIM_PREFIX, _FRAMEWORKS_OWN, *(f"{name}." for name in _OPEN))):
+    if key in _OPEN or key.startswith((VERBATIM_PREFIX, _FRAMEWORKS_OWN, *(f"{name}." for name in _OPEN))):
         return f"++{word}"
     return word
 
 
 def _is_verbatim(key: str) -> bool:
-    return key.lstrip("+").startswith(_VERBATIM_PREFIX)
+    return key.lstrip("+").startswith(VERBATIM_PREFIX)
 
 
 def _last_wins(words: Sequence[str]) -> tuple[list[str], list[str]]:
