@@ -16,6 +16,13 @@ CODE = "code"
 SOURCE = "code/source"
 PRIMUS = "code/primus"
 """Links to the code of a frozen job: the source tree, the package."""
+HOOKS = "hooks"
+PATCHES = "patches"
+"""Copies of the hooks and patches of the plan: what runs is these."""
+PATCH_LIST = "patches.json"
+"""What the ranks are to apply of those, beside rank.json."""
+ARTIFACTS = "artifacts"
+"""Files that hooks ask to be kept."""
 LAUNCH_LOG = "logs/launch.log"
 JOB_LOG = "logs/job.log"
 STOP = "stop"
@@ -35,6 +42,11 @@ def rank_log(node_rank: int, rank: int) -> str:
 def agent_log(node_rank: int) -> str:
     """What the node agent has to say for itself."""
     return f"logs/node-{node_rank}/agent.log"
+
+
+def hooks_log(node_rank: int) -> str:
+    """All output of the hooks of one node."""
+    return f"logs/node-{node_rank}/hooks.log"
 
 
 def rank_metrics(rank: int) -> str:
