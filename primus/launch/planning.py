@@ -12,6 +12,7 @@ from primus.launch.config.arguments import key_of
 from primus.launch.config.origin import Origins
 from primus.launch.config.reading import typed
 from primus.launch.config.request import Request
+from primus.launch.hooks import finding
 from primus.launch.members import member
 from primus.launch.place import Place
 from primus.launch.problems import BadRequest
@@ -47,11 +48,12 @@ def build(
     sweep: str | None = None,
     replay_of: str | None = None,
     together: bool = False,
+    beside: finding.Found | None = None,
 ) -> Plan:
     """The plan of a task that runs on nodes. `data` is the resolved config that `request` was read from.
 
     `inside` is the parent of the run directory, by default `<output.root>/<experiment.name>`; `together`: it is started
-    as one of a sweep's jobs. Raises BadRequest.
+    as one of a sweep's jobs; `beside`: hooks and patches of the run that this one repeats. Raises BadRequest.
     """
     task = member("task", request.task["name"])
     work: Work = task.work(typed(task.Settings, request.task, "task", source), request, source, place)
@@ -74,6 +76,8 @@ def build(
         lost_after=request.node.lost_after,
         meet_within=request.node.meet_within,
     )
+    framework = "{primus.package}/rank" in work.command
+    beside = beside or finding.of_request(request, request.task["name"], work.backend, framework, place)
     config = {key: value for key, value in data.items() if key not in OF_THE_COMMAND}
     alone = not (together and hasattr(runtime, "sweep"))  # else the sweep has one script and one command for all
     scripts = runtime.files(settings, job, directory, there) if alone and hasattr(runtime, "files") else ()
@@ -88,12 +92,14 @@ def build(
         code=place.code,
         job=job,
         environment=layers(request, work, source, place),
-        files=(*work.files, *scripts),
+        files=(*work.files, *scripts, *beside.files),
         command=runtime.command(settings, there) if alone else runtime.sweep_command(settings, directory.parent),
         sweep=sweep,
         replay_of=replay_of,
         notes=(*work.notes, *(frozen.notes(place) if freezes else ())),
         container=container.of_request(request, place),
+        hooks=beside.hooks,
+        patches=beside.patches,
     )
 
 

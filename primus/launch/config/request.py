@@ -49,6 +49,16 @@ class Node:
 
 
 @dataclass(frozen=True)
+class Hooks:
+    """Programs beside the ranks. `use` are those that run only when asked for, by name; `timeout` is in seconds."""
+
+    enabled: bool
+    use: tuple[str, ...]
+    dirs: tuple[str, ...]
+    timeout: float = bounded(above=0)
+
+
+@dataclass(frozen=True)
 class Sweep:
     """How a sweep starts."""
 
@@ -121,6 +131,8 @@ class Request:
     console: Console
     env: Environment
     node: Node
+    hooks: Hooks
+    patches: tuple[str, ...]
     sweep: Sweep
     dry_run: bool | Literal["json"]
     debug: bool

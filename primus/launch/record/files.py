@@ -13,7 +13,7 @@ LARGEST = 256 << 20
 
 _RANK = re.compile(r"rank-(\d+)\.jsonl")
 _NODE = re.compile(r"node-(\d+)\.jsonl")
-_FOLDERS = (rundir.CODE, "nodes", "logs", "metrics", "profile")
+_FOLDERS = (rundir.CODE, "nodes", "logs", "metrics", "profile", rundir.HOOKS, rundir.PATCHES, rundir.ARTIFACTS)
 
 
 def read_json(path: Path) -> dict[str, Any]:
