@@ -1,0 +1,27 @@
+"""One rank of the bigram trainer."""
+
+import glob
+import os
+from typing import Any
+
+from primus.rank.metrics import MetricsFile
+from primus.rank.problems import Refused
+
+
+def run(rank: dict[str, Any]) -> None:
+    """Train as `rank` says, the content of rank.json. Raises Refused when something does not fit."""
+    from acme_primus.bigram import Bigram
+
+    unknown = set(rank["args"]) - {"smoothing"}
+    if unknown:
+        raise Refused(f"backend.args.{min(unknown)}: bigram has no such option; there is: smoothing")
+    patterns = rank["data"]["files"]
+    paths = [path for p in ([patterns] if isinstance(patterns, str) else patterns or [__file__]) for path in glob.glob(p)]
+    text = b"".join(open(path, "rb").read() for path in sorted(paths))
+    model, size = Bigram(rank["args"].get("smoothing")), rank["bytes_per_step"]
+    print(f"bigram with smoothing {model.smoothing:g}")
+    metrics = MetricsFile(os.environ["PRIMUS_METRICS"])
+    for step in range(1, rank["steps"] + 1):
+        begin = (step - 1) * size % max(1, len(text) - size)
+        metrics.write(step, {"loss": model.step(text[begin : begin + size])})
+    metrics.close()
