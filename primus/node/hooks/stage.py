@@ -246,7 +246,7 @@ def _argv(hook: Hook, directory: Path) -> Sequence[str]:
     file = str(directory / hook.file)
     if hook.call:
         return [sys.executable, str(Path(__file__).with_name("call.py")), file, hook.call, hook.phase]
-    return [sys.executable if file.endswith(".py") else "bash", file]
+    return [sys.executable if file.endswith(".py") else shutil.which("bash") or "sh", file]
 
 
 def _show(text: str) -> None:
