@@ -63,9 +63,9 @@ def of_request(words: Sequence[str], backend: str, framework: bool) -> Named:
     every = declared()
     automatic = [n for n, (_, d) in every.items() if framework and d.backend == backend and d.applied != "asked"]
     patches, files = [], []
+    for name in names:
+        _check(name, every, backend, framework)
     for name in [*automatic, *dict.fromkeys(names)]:
-        if name not in automatic:
-            _check(name, every, backend, framework)
         folder, entry = every[name]
         text = (folder / entry.file).read_text(encoding="utf-8")
         copy = None if name in automatic else f"{rundir.PATCHES}/{name.replace('/', '-')}.py"

@@ -25,6 +25,9 @@ _DEFINED = (
     *("PRIMUS_RUN_DIR", "PRIMUS_RUN_ID", "PRIMUS_METRICS", "PRIMUS_STOP_FILE", EXTRA),
 )
 
+# Layers of a plan that are the user's own word.
+_USERS = ("shell", "user")
+
 
 @dataclass(frozen=True)
 class Told:
@@ -97,7 +100,7 @@ def applied(plan: Plan, told: Sequence[Told]) -> Tuple[Plan, Tuple[Refusal, ...]
     elif arguments:
         words = tuple(f"--{name}={value}" for name, value in arguments.items())
         job = replace(job, command=(*job.command, *words))
-    at = next((i for i, layer in enumerate(plan.environment) if layer.name == "shell"), len(plan.environment))
+    at = next((i for i, layer in enumerate(plan.environment) if layer.name in _USERS), len(plan.environment))
     environment = (*plan.environment[:at], *layers, *plan.environment[at:])
     return replace(plan, job=job, environment=environment), tuple(refused)
 
@@ -111,7 +114,7 @@ def _beaten(plan: Plan, told: Told) -> List[Refusal]:
     """The variables that the user has set otherwise, in his shell or by `env.set`."""
     found = []
     for layer in plan.environment:
-        for variable in layer.variables if layer.name in ("shell", "user") else ():
+        for variable in layer.variables if layer.name in _USERS else ():
             if variable.name in told.environment and variable.value != told.environment[variable.name]:
                 shown = MASK if variable.value is None or is_secret(variable.name) else variable.value
                 found.append(Refusal(told.hook, f"env.{variable.name}", f"{variable.origin} says {shown}"))
