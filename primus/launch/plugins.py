@@ -75,5 +75,7 @@ def _directory(name: str, package: str) -> Path:
     if package.isidentifier():  # for a dotted name Python would import what is around it
         spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise Unfit(f"the plugin {name} names the package {package!r}, which is not there: install it again, or remove it")
+        raise Unfit(
+            f"the plugin {name} names the package {package!r}, which is not there: install it again, or remove it"
+        )
     return Path(next(iter(spec.submodule_search_locations)))

@@ -1,5 +1,6 @@
 """The framework of this example: counts which byte follows which."""
 
+import itertools
 import math
 from collections import Counter
 
@@ -16,7 +17,7 @@ class Bigram:
 
     def step(self, text: bytes) -> float:
         """Train on a text; returns its loss by what was known before, in nats per byte."""
-        pairs = list(zip(text, text[1:], strict=False))
+        pairs = list(itertools.pairwise(text))
         loss = -sum(math.log(self._expected(a, b)) for a, b in pairs) / len(pairs)
         self._pairs.update(pairs)
         self._first.update(a for a, _ in pairs)

@@ -37,7 +37,8 @@ def ways(text: str, shown: str) -> Ways:
     if own:
         return own
     directive = _DIRECTIVE.search(text)
-    phases, once, timeout = ("before",), False, None
+    phases: tuple[str, ...] = ("before",)
+    once, timeout = False, None
     for word in directive.group(1).split() if directive else ():
         key, _, value = word.partition("=")
         if key == "when" and value in ("before", "after", "both"):
@@ -74,7 +75,9 @@ def _of_class(text: str, shown: str) -> Ways | None:
 def _stated(node: ast.ClassDef, name: str) -> object:
     """The plain value that a class body gives to a name; None where it does not."""
     for item in node.body:
-        targets = item.targets if isinstance(item, ast.Assign) else [item.target] if isinstance(item, ast.AnnAssign) else []
+        targets = (
+            item.targets if isinstance(item, ast.Assign) else [item.target] if isinstance(item, ast.AnnAssign) else []
+        )
         if any(isinstance(target, ast.Name) and target.id == name for target in targets):
             value = getattr(item, "value", None)
             return value.value if isinstance(value, ast.Constant) else None

@@ -44,7 +44,8 @@ class _Script:
 def of_request(request: Request, task: str, backend: str, framework: bool, place: Place) -> Found:
     """All of a job, in their order. `framework`: its ranks are those of a backend. Raises BadRequest."""
     scripts = [*_hooks(request, task, place), *_patch_files(request, place)]
-    hooks, files = [], []
+    hooks: list[Hook] = []
+    files: list[File] = []
     for number, script in enumerate(scripts):
         file = f"{rundir.HOOKS}/{number:02}-{script.path.name}"
         files.append(File(file, script.text))

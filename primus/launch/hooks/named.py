@@ -83,7 +83,8 @@ def _check(name: str, every: dict[str, tuple[Path, Declared]], backend: str, fra
     if name not in every:
         there = ", ".join(sorted(every)) or "none"
         raise BadRequest(
-            f"patches: {name!r} is neither a file (.sh, .py) nor a named patch; there are: {there}.{closest(name, every)}"
+            f"patches: {name!r} is neither a file (.sh, .py) nor a named patch; "
+            f"there are: {there}.{closest(name, every)}"
         )
     entry = every[name][1]
     if not framework or not fnmatch.fnmatchcase(backend, entry.backend):

@@ -51,7 +51,9 @@ class Told:
             return replace(self, environment={**self.environment, name: value})
         if kind == "extra":
             if is_secret(name.rpartition(".")[2]):
-                raise ValueError(f"extra.{name}: a secret is no argument, which every process list shows; use env.NAME=")
+                raise ValueError(
+                    f"extra.{name}: a secret is no argument, which every process list shows; use env.NAME="
+                )
             return replace(self, arguments={**self.arguments, name: value})
         return replace(self, artifacts={**self.artifacts, name: value})
 

@@ -33,7 +33,9 @@ def variables(plan: Plan) -> dict[str, str | None]:
 
 
 def test_lines_of_the_protocol_are_taken_and_all_others_are_text() -> None:
-    found = told("env.A=1", "hello env.B=2", " env.C=3", "env.D=a=b c", "extra.x.y=3", "artifact.list=/tmp/list", "env.")
+    found = told(
+        "env.A=1", "hello env.B=2", " env.C=3", "env.D=a=b c", "extra.x.y=3", "artifact.list=/tmp/list", "env."
+    )
     assert found.environment == {"A": "1", "D": "a=b c"}
     assert (found.arguments, found.artifacts) == ({"x.y": "3"}, {"list": "/tmp/list"})
 

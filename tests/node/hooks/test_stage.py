@@ -1,20 +1,19 @@
 """Hooks of a real agent, around real ranks."""
 
-import hashlib
 import json
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from primus.node import rundir
-from primus.node.plan import Hook, Layer, Variable, from_json, to_json
+from primus.node.plan import Layer, Variable
 
 from ..conftest import Run
+from .conftest import add_hooks
 
 HELLO = "import os; print(os.environ.get('A'), os.environ.get('HF_TOKEN'))"
 CLASS = """
@@ -37,15 +36,7 @@ def beside(make: Callable[..., Run]) -> Beside:
 
     def build(texts: dict[str, str], script: str = HELLO, layers: tuple[Layer, ...] = (), **how: Any) -> Run:
         run = make(script, environment=layers)
-        hooks = []
-        for number, (name, text) in enumerate(texts.items()):
-            phase, _, name = name.partition("-")
-            file = f"hooks/{number:02}-{name}"
-            rundir.write_text(run.directory / file, text)
-            digest = hashlib.sha256(text.encode()).hexdigest()
-            hooks.append(Hook(name, f"/project/{name}", file, digest, phase, **{"once": False, "timeout": 20.0, **how}))
-        path = run.directory / rundir.PLAN
-        path.write_text(to_json(replace(from_json(path.read_text()), hooks=tuple(hooks))))
+        add_hooks(run, texts, **how)
         return run
 
     return build
@@ -108,7 +99,9 @@ def test_exit_code_2_is_a_hook_that_had_nothing_to_do(beside: Beside) -> None:
     assert [h["status"] for h in run.facts["hooks"]] == ["skipped"]
 
 
-def test_a_hook_that_takes_too_long_is_ended_with_all_that_it_started(beside: Beside, ends: Callable[[int], bool]) -> None:
+def test_a_hook_that_takes_too_long_is_ended_with_all_that_it_started(
+    beside: Beside, ends: Callable[[int], bool]
+) -> None:
     run = beside({"before-10_a.sh": "sleep 600 & echo $! > pid; wait"}, timeout=0.3)
     assert run.finish().code == 3
     assert run.outcome["message"].startswith("hook 10_a.sh took longer than 0.3 s and was ended")
@@ -139,7 +132,9 @@ def test_a_request_to_end_ends_the_hook_and_no_rank_starts(beside: Beside) -> No
 
 def test_a_secret_of_a_hook_reaches_the_ranks_and_no_file(beside: Beside) -> None:
     text = 'echo env.HF_TOKEN="$(printf hf_%s abcdef)"; printf "it is hf_%s\\n" abcdef'
-    run = beside({"before-10_a.sh": text}, "import os; print(os.environ['HF_TOKEN'] == 'hf_' + 'abcdef', 'hf_' + 'abcdef')")
+    run = beside(
+        {"before-10_a.sh": text}, "import os; print(os.environ['HF_TOKEN'] == 'hf_' + 'abcdef', 'hf_' + 'abcdef')"
+    )
     assert run.finish().code == 0
     assert run.messages() == ["True ***"]
     assert hooks(run) == ["INFO 10_a.sh | env.HF_TOKEN=***", "INFO 10_a.sh | it is ***"]

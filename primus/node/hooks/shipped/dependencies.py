@@ -1,6 +1,6 @@
-"""hooks.use=[dependencies]: the ranks' interpreter has the packages that the backend was tested with, at their versions.
+"""hooks.use=[dependencies]: the ranks' interpreter has the packages that the backend was tested with.
 
-Compared with `backend.setup`, what `task=setup` installs. Of your own checkout (backend.path) the framework is left out.
+Compared with `backend.setup`, what `task=setup` installs; with your own checkout (backend.path) less the framework.
 """
 
 import json
@@ -36,9 +36,8 @@ class Dependencies(Hooks):
             raise RuntimeError(f"{context.rank_python} does not say what it has within {_PATIENCE:g} s")
         wrong = differences(wanted, json.loads(answer), "torchtitan" if backend.get("path") else "")
         if wrong:
-            raise RuntimeError(
-                f"{context.rank_python}: {'; '.join(wrong)}. Mend it with: primus task=setup backend={context.plan.backend}"
-            )
+            mend = f"primus task=setup backend={context.plan.backend}"
+            raise RuntimeError(f"{context.rank_python}: {'; '.join(wrong)}. Mend it with: {mend}")
         print(f"{len(wanted)} packages of {context.rank_python} are those of backend.setup")
 
 

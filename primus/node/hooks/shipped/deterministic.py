@@ -8,9 +8,8 @@ from typing import Dict, Tuple
 from primus.node.devices import detect
 from primus.node.hooks.spec import Context, Hooks
 
-# NCCL and RCCL: the ring alone sums in one order, whatever the topology; Tree's order depends on it (megatron-core
-# 0.19.2, training/determinism.py). NVTE_...: Transformer Engine leaves out attention whose backward adds atomically (its
-# README, "NVTE_ALLOW_NONDETERMINISTIC_ALGO").
+# NCCL and RCCL: the ring sums in one order, that of Tree depends on the topology. 0: Transformer Engine leaves out
+# algorithms whose results differ from run to run. Both as in megatron-core 0.19.2, training/determinism.py.
 _ANY_GPU = {"NCCL_ALGO": "Ring", "NVTE_ALLOW_NONDETERMINISTIC_ALGO": "0"}
 # One of the two workspaces with which cuBLAS is reproducible on several streams:
 # https://docs.nvidia.com/cuda/cublas/#results-reproducibility

@@ -18,7 +18,9 @@ from primus.node.hooks.spec import Context, Hooks
 
 _INTERVAL = 10.0  # seconds
 # NVRM: Xid: https://docs.nvidia.com/deploy/xid-errors/; amdgpu: drivers/gpu/drm/amd in Linux.
-_NOTABLE = re.compile(r"NVRM: Xid|amdgpu.*(?:error|fault|reset|timeout)|Out of memory|oom-kill|I/O error|nfs: server", re.I)
+_NOTABLE = re.compile(
+    r"NVRM: Xid|amdgpu.*(?:error|fault|reset|timeout)|Out of memory|oom-kill|I/O error|nfs: server", re.I
+)
 
 
 class Monitor(Hooks):
@@ -32,7 +34,9 @@ class Monitor(Hooks):
         folders = [str(context.run_directory), "/tmp", "/dev/shm"]
         kernel = _kernel()
         process.fork(lambda: _watch(path, folders, kernel))
-        print(f"samples go to {path}" + ("" if kernel is not None else "; the kernel's log may not be read by this user"))
+        print(
+            f"samples go to {path}" + ("" if kernel is not None else "; the kernel's log may not be read by this user")
+        )
 
     def after_task(self, context: Context) -> None:
         """Say what was found."""

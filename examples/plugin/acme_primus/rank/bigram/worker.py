@@ -2,6 +2,7 @@
 
 import glob
 import os
+from pathlib import Path
 from typing import Any
 
 from primus.rank.metrics import MetricsFile
@@ -15,9 +16,7 @@ def run(rank: dict[str, Any]) -> None:
     unknown = set(rank["args"]) - {"smoothing"}
     if unknown:
         raise Refused(f"backend.args.{min(unknown)}: bigram has no such option; there is: smoothing")
-    patterns = rank["data"]["files"]
-    paths = [path for p in ([patterns] if isinstance(patterns, str) else patterns or [__file__]) for path in glob.glob(p)]
-    text = b"".join(open(path, "rb").read() for path in sorted(paths))
+    text = _text(rank["data"]["files"] or __file__)
     model, size = Bigram(rank["args"].get("smoothing")), rank["bytes_per_step"]
     print(f"bigram with smoothing {model.smoothing:g}")
     metrics = MetricsFile(os.environ["PRIMUS_METRICS"])
@@ -25,3 +24,9 @@ def run(rank: dict[str, Any]) -> None:
         begin = (step - 1) * size % max(1, len(text) - size)
         metrics.write(step, {"loss": model.step(text[begin : begin + size])})
     metrics.close()
+
+
+def _text(patterns: str | list[str]) -> bytes:
+    every = [patterns] if isinstance(patterns, str) else patterns
+    paths = sorted(path for pattern in every for path in glob.glob(pattern, recursive=True))
+    return b"".join(Path(path).read_bytes() for path in paths)
