@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -38,6 +39,11 @@ class Ended:
         """What a rank wrote into its metrics file; nothing if it has none."""
         path = self.directory / "metrics" / f"rank-{rank}.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    @property
+    def refused(self) -> bool:
+        """Whether rank 0 said that what it was told is wrong; another may find it gone before it says so (JAX)."""
+        return self.exit_codes[0] == 2 and set(self.exit_codes[1:]) <= {2, -signal.SIGABRT}
 
     def losses(self) -> list[float]:
         """Of every step."""

@@ -165,5 +165,5 @@ def test_experts_spread_over_two_ranks_come_to_the_losses_of_ranks_that_have_all
     assert spread.exit_codes == [0, 0], spread.logs
     assert spread.losses() == pytest.approx(whole.losses(), rel=1e-3)
     tensor = run(model=model, ranks=2, parallel=neutral.parallel(expert=2, tensor=2))
-    assert tensor.exit_codes[0] == 2, "rank 1 may find that its leader is gone before it says so itself"
+    assert tensor.refused, tensor.logs
     assert "task.parallel.expert: MaxText takes the 2 ranks of the experts out of those" in tensor.logs[0]

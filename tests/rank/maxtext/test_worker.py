@@ -133,7 +133,7 @@ def test_two_stages_of_a_pipeline_learn(run: Run, files: str) -> None:
     assert ended.exit_codes == [0, 0], ended.logs
     assert losses(ended)[-1] < losses(ended)[0] - 0.5
     short = run(data=data, ranks=2, global_batch=2, parallel=neutral.parallel(pipeline=2))
-    assert short.exit_codes == [2, 2]
+    assert short.refused, short.logs
     assert "task.global_batch: MaxText's pipeline needs a multiple of 2 micro batches" in short.logs[0]
 
 
