@@ -7,6 +7,7 @@ import shlex
 from fnmatch import fnmatch
 from pathlib import Path
 
+from primus.launch import plugins
 from primus.launch.confidential import is_confidential
 from primus.launch.config.request import Container as Asked
 from primus.launch.config.request import Request
@@ -148,12 +149,11 @@ def _mount(text: str, directory: Path) -> Mount:
 
 
 def _framework(request: Request, place: Place) -> tuple[Mount, ...]:
-    """A checkout of the framework (backend.path) that the ranks are to use."""
+    """A checkout of the framework (backend.path) that the ranks are to use, and the rank side of a plugin's backend."""
     path = request.backend.get("path")
-    if not path:
-        return ()
-    at = os.path.normpath(place.directory / Path(str(path)).expanduser())
-    return (Mount(at, at, True),)
+    checkout = [os.path.normpath(place.directory / Path(str(path)).expanduser())] if path else []
+    worker = Path(plugins.worker(str(request.backend.get("name"))))
+    return tuple(Mount(at, at, True) for at in [*checkout, *([str(worker.parent)] if worker.is_absolute() else [])])
 
 
 def _check_environment(asked: Asked) -> None:

@@ -1,8 +1,12 @@
-"""The module behind a choice: `task=train/pretrain` is `primus.launch.task.train.pretrain`. A new one is a new file."""
+"""The module behind a choice: `task=train/pretrain` is `primus.launch.task.train.pretrain`. A new one is a new file.
+
+Of an installed plugin it is `<its package>.task.train.pretrain`.
+"""
 
 import importlib
 from types import ModuleType
 
+from primus.launch import plugins
 from primus.launch.problems import BadRequest
 
 
@@ -11,10 +15,12 @@ def member(group: str, name: str) -> ModuleType:
 
     Raises BadRequest when there is a YAML file of that name and no module to serve it.
     """
-    path = f"primus.launch.{group}.{name.replace('/', '.').replace('-', '_')}"
-    try:
-        return importlib.import_module(path)
-    except ModuleNotFoundError as error:
-        if error.name is None or not path.startswith(error.name):
-            raise
-        raise BadRequest(f"{group}.name: no module serves the {group} {name!r} (looked for {path}).") from None
+    inside = f"{group}.{name.replace('/', '.').replace('-', '_')}"
+    paths = [f"{package}.{inside}" for package in ("primus.launch", *(p.package for p in plugins.installed()))]
+    for path in paths:
+        try:
+            return importlib.import_module(path)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{path}.".startswith(f"{error.name}."):
+                raise
+    raise BadRequest(f"{group}.name: no module serves the {group} {name!r} (looked for {', '.join(paths)}).")

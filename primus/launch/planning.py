@@ -12,6 +12,7 @@ from primus.launch.config.arguments import key_of
 from primus.launch.config.origin import Origins
 from primus.launch.config.reading import typed
 from primus.launch.config.request import Gpu, Network, Request
+from primus.launch.hooks import finding
 from primus.launch.members import member
 from primus.launch.place import Place
 from primus.launch.problems import BadRequest
@@ -51,11 +52,12 @@ def build(
     sweep: str | None = None,
     replay_of: str | None = None,
     together: bool = False,
+    beside: finding.Found | None = None,
 ) -> Plan:
     """The plan of a task that runs on nodes. `data` is the resolved config that `request` was read from.
 
     `inside` is the parent of the run directory, by default `<output.root>/<experiment.name>`; `together`: it is started
-    as one of a sweep's jobs. Raises BadRequest.
+    as one of a sweep's jobs; `beside`: hooks and patches of the run that this one repeats. Raises BadRequest.
     """
     task = member("task", request.task["name"])
     work: Work = task.work(typed(task.Settings, request.task, "task", source), request, source, place)
@@ -82,6 +84,8 @@ def build(
         network=request.network.detect,
         checks=work.checks or (preflight.NAME if checks else None),
     )
+    framework = "{primus.package}/rank" in work.command
+    beside = beside or finding.of_request(request, request.task["name"], work.backend, framework, place)
     config = {key: value for key, value in data.items() if key not in OF_THE_COMMAND}
     environment = layers(request, work, source, place)
     alone = not (together and hasattr(runtime, "sweep"))  # else the sweep has one script and one command for all
@@ -97,12 +101,14 @@ def build(
         code=place.code,
         job=job,
         environment=environment,
-        files=(*work.files, *checks, *scripts, *before.files(request, place)),
+        files=(*work.files, *checks, *scripts, *before.files(request, place), *beside.files),
         command=runtime.command(settings, there) if alone else runtime.sweep_command(settings, directory.parent),
         sweep=sweep,
         replay_of=replay_of,
         notes=(*work.notes, *(frozen.notes(place) if freezes else ()), *_unknown_gpu(environment, place)),
         container=container.of_request(request, place),
+        hooks=beside.hooks,
+        patches=beside.patches,
     )
 
 

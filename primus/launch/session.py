@@ -13,8 +13,10 @@ from omegaconf import DictConfig
 
 from primus.launch import confidential, frozen, place, planning, show
 from primus.launch.config import reading
+from primus.launch.config.arguments import key_of
 from primus.launch.config.origin import Origins
 from primus.launch.config.request import Request
+from primus.launch.hooks import finding
 from primus.launch.members import member
 from primus.launch.problems import INTERRUPTED, OK, BadRequest
 from primus.launch.replaying.original import Original
@@ -146,7 +148,16 @@ class Session:
             sweep=name,
             replay_of=before.run_id if before and not self._resumes else None,
             together=index is not None,
+            beside=self._beside(asked),
         )
+
+    def _beside(self, asked: Asked) -> finding.Found | None:
+        """The hooks and patches of the run that this one repeats, unless the user chooses others; None: find them."""
+        original = self._original
+        keys = {key_of(override).split(".")[0] for override in asked.source.overrides}
+        if original is None or original.purpose == "evaluate" or keys & {"hooks", "patches", "task", "backend"}:
+            return None
+        return finding.of_plan(original.run.plan)
 
     def _here(self, request: Request) -> place.Place:
         """This place; what belongs to an earlier run is looked for where that was started."""

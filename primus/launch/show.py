@@ -49,12 +49,27 @@ def text(plan: Plan, place: Place) -> str:
         *([("interpreter", f"{choice.python}  ({choice.why})")] if choice else []),
         *([("container", container.argv(plan, place) + "  (as on this machine)")] if plan.container else []),
         *([("replay of", plan.replay_of)] if plan.replay_of else []),
+        *_beside(plan),
         *((note.label, note.text) for note in plan.notes),
     ]
     lines = [f"{name:<{_LABEL}}{value}" for name, value in rows]
     if choice and choice.problem:
         lines.append(f"{'warning':<{_LABEL}}{choice.problem}")
     return "\n".join([*lines, "", *_environment(plan, place, world), "", *_files(plan)])
+
+
+def _beside(plan: Plan) -> list[tuple[str, str]]:
+    """Hooks and patches, in the order in which they come."""
+    rows = []
+    for hook in plan.hooks:
+        where = "once" if hook.once else "on each node"
+        text = f"{hook.name}  ({hook.phase} the ranks, {where}, at most {hook.timeout:g} s; sha256 {hook.sha256[:12]}"
+        rows.append(("patch" if hook.patch else "hook", f"{text}; {hook.origin})"))
+    for patch in plan.patches:
+        versions = f"{patch.package} {' or '.join(patch.versions)}"
+        applied = "as asked" if patch.applied == "asked" else patch.applied
+        rows.append(("patch", f"{patch.name}  ({versions}, {applied}; sha256 {patch.sha256[:12]}): {patch.reason}"))
+    return rows
 
 
 def _found(plan: Plan, place: Place) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Optional, Union
+from typing import TYPE_CHECKING, Callable, Optional, Union
 
 from primus.node import host, log, process, rundir
 from primus.node.allocation import Allocation, of_slurm
@@ -23,6 +23,9 @@ from primus.node.rendezvous import Meet, alone
 from primus.node.supervise import Supervisor
 from primus.node.typed import plain
 from primus.node.watch import Say, Watch
+
+if TYPE_CHECKING:
+    from primus.node.hooks.stage import Share, Stage
 
 
 def run(arguments: Arguments, guard_pipe: int) -> int:
@@ -79,6 +82,7 @@ class _Agent:
         self._loop = Loop()
         self._ranks = Supervisor(self._loop, plan.job.grace_period, say)
         self._requests = Requests(self._loop, self._ranks, self._directory / rundir.STOP, say)
+        self._hooks = self._stage() if plan.hooks else None
 
     def listen_to(self, guard_pipe: int, lifeline: Optional[int]) -> None:
         """Where requests come from beside signals; raises OSError when `lifeline` is not open."""
@@ -96,6 +100,8 @@ class _Agent:
             outcome = self._run_ranks(lambda ranks, asked, gpus: alone(self._plan.run_id, asked))
         else:
             outcome = self._run_among_others(allocation)
+        if self._hooks:
+            self._hooks.after(outcome)
         self._loop.close()
         return outcome
 
@@ -114,7 +120,8 @@ class _Agent:
         from primus.node import first, meeting, other  # here: their import costs a node alone time for nothing
 
         job = self._plan.job
-        party = meeting.Party(self._plan.run_id, allocation, job.meet_within, job.lost_after)
+        hooks = sum(hook.timeout for hook in self._plan.hooks if hook.phase == "before")
+        party = meeting.Party(self._plan.run_id, allocation, job.meet_within, job.lost_after, hooks)
         end: Callable[..., Union[first.First, other.Other]] = other.Other if allocation.node_rank else first.First
         others = end(party, self._loop, self._requests)
         self._requests.announce = lambda reason, code: others.tell(reason, code, killed=True)
@@ -124,15 +131,20 @@ class _Agent:
             others.meet()
             self._say(f"all {job.nodes} nodes have met", "INFO")
             self._facts.clock(others.offset)
-            outcome = self._run_ranks(others.agree)
+            outcome = self._run_ranks(others.agree, others.share)
         except meeting.Ended:
             outcome = judge((), self._requests.reason, self._requests.code, False)
         except meeting.NotMet as error:
             outcome = unfit(str(error))
         return others.part(outcome)
 
-    def _run_ranks(self, meet: Meet) -> Outcome:
+    def _run_ranks(self, meet: Meet, share: "Optional[Share]" = None) -> Outcome:
         plan, arguments, facts = self._plan, self._arguments, self._facts
+        if self._hooks:
+            trouble = self._hooks.before(share)
+            if trouble:
+                return trouble
+            plan = self._hooks.plan()
         try:
             part = prepare(plan, self._directory, arguments.node_rank, arguments.devices, os.environ, meet)
         except NoDevices as error:
@@ -153,7 +165,13 @@ class _Agent:
                 return outcome or judge((), None, 0, False)
         interval = plan.job.metrics_interval
         watch = Watch(part, self._directory, interval, self._loop, self._ranks, self._requests, facts, self._say)
-        return watch.run()
+        return watch.run(self._hooks.background() if self._hooks else ())
+
+    def _stage(self) -> "Stage":
+        from primus.node.hooks.stage import Stage  # here: most jobs have none
+
+        plan, rank = self._plan, self._arguments.node_rank
+        return Stage(plan, self._directory, rank, self._loop, self._ranks, self._requests, self._facts, self._say)
 
 
 def _make_folders(directory: Path, node_rank: int) -> None:

@@ -49,15 +49,21 @@ class First(Nodes):
         Raises NotMet, with the names, where they have not, PlanError when the port that the plan asks for is not free.
         """
         self._ready[0], self._gpus[0] = ranks, gpus
-        if not self._wait(lambda: len(self._ready) == len(self._names), self._party.within):
+        patience = self._party.within + self._party.hooks
+        if not self._wait(lambda: len(self._ready) == len(self._names), patience):
             late = [name for n, name in enumerate(self._names) if n not in self._ready]
-            raise NotMet(f"{listed(late)} did not say within {self._party.within:g} s what devices it has")
+            raise NotMet(f"{listed(late)} did not say within {patience:g} s what devices it has")
         if len(set(self._ready.values())) > 1:
             raise NotMet(_unequal(self._names, self._ready))
         address = self._links[1].address
         port = free_port(self._party.run_id, asked)
         self._send_all({"world": [address, port]})
         return Meeting(address, port, network.interface(address), _unlike(self._names, self._gpus))
+
+    def share(self, told: Message) -> Message:
+        """Tell all others what the hooks that run once asked for."""
+        self._send_all({"told": told})
+        return told
 
     def _accept(self) -> None:
         assert self._listener is not None

@@ -1,6 +1,7 @@
 """The nodes of one job find each other, agree where the ranks meet, and end together. A star: all are linked to node 0.
 
 to node 0: {"primus": run id, "key", "restart", "node", "host"}    from it: {"welcome": host, "time"} or {"refused"}
+                                          where hooks run once for all:     {"told": what node 0's hooks asked for}
            {"ready": ranks, "gpus": their names}                            {"world": [address, port]}
 both ways: {"end": why, "code", "killed"}
            {"farewell": status}                                             {"over": true}
@@ -30,12 +31,13 @@ class Ended(Exception):
 
 @dataclass(frozen=True)
 class Party:
-    """What a node needs to meet the others: times are in seconds, `count` is how ranks per node are set in the plan."""
+    """What a node needs to meet the others. Times are in seconds; `hooks`: how long a node's may take at the most."""
 
     run_id: str
     allocation: Allocation
     within: float
     lost_after: float
+    hooks: float = 0.0
 
 
 class Nodes:

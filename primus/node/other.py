@@ -24,6 +24,7 @@ class Other(Nodes):
         super().__init__(party, loop, requests)
         self._link: Optional[Link] = None
         self._world: Optional[Tuple[str, int]] = None
+        self._shared: Optional[Message] = None
         self._over = False
 
     def meet(self) -> None:
@@ -133,13 +134,24 @@ class Other(Nodes):
         assert self._link is not None
         self._link.send({"ready": ranks, "gpus": gpus})
         # Node 0 knows best who is late: it is given the time to say so.
-        if not self._wait(lambda: self._world, self._party.within + ANSWER):
-            raise NotMet(f"{self._names[0]} did not say within {self._party.within:g} s where the ranks meet")
+        patience = self._party.within + self._party.hooks
+        if not self._wait(lambda: self._world, patience + ANSWER):
+            raise NotMet(f"{self._names[0]} did not say within {patience:g} s where the ranks meet")
         assert self._world is not None
         return Meeting(*self._world, network.interface(self._link.address))
 
+    def share(self, told: Message) -> Message:
+        """What the hooks that run once, on node 0, asked for; raises NotMet and Ended. `told` is empty here."""
+        patience = self._party.within + self._party.hooks
+        if not self._wait(lambda: self._shared is not None, patience + ANSWER):
+            raise NotMet(f"{self._names[0]} did not say within {patience:g} s what its hooks ask for")
+        assert self._shared is not None
+        return self._shared
+
     def _hear(self, message: Message) -> None:
-        if "world" in message:
+        if "told" in message:
+            self._shared = message["told"]
+        elif "world" in message:
             address, port = message["world"]
             self._world = (str(address), int(port))
         elif "end" in message:

@@ -134,6 +134,44 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Hook:
+    """A program that a node runs beside its ranks: a hook, or a patch file (`patch`).
+
+    `file` holds its text in the run directory, which comes from the plan's files; `sha256` is of that text, `origin`
+    where it was found. `phase` is before or after; `once`: on node 0 alone, for the whole job. `timeout` is in seconds.
+    `call` is the class in the file to be called (see primus.node.hooks.spec); empty: the file runs as a program.
+    """
+
+    name: str
+    origin: str
+    file: str
+    sha256: str
+    phase: str
+    once: bool
+    timeout: float
+    patch: bool = False
+    call: str = ""
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A named change to a framework, made in the ranks; `versions` are patterns of the versions of `package`.
+
+    `file` holds its text in the run directory; None: a part of Primus, which its ranks apply by themselves, `applied`
+    says when. `sha256` is of the text; `until` says when it can go.
+    """
+
+    name: str
+    package: str
+    versions: Tuple[str, ...]
+    reason: str
+    until: str
+    sha256: str
+    applied: str
+    file: Optional[str] = None
+
+
+@dataclass(frozen=True)
 class Plan:
     """One job, complete. `directory` is the run directory (absolute); `command` is what the launch side starts."""
 
@@ -153,6 +191,8 @@ class Plan:
     replay_of: Optional[str] = None
     notes: Tuple[Note, ...] = ()
     container: Optional[Container] = None
+    hooks: Tuple[Hook, ...] = ()
+    patches: Tuple[Patch, ...] = ()
 
 
 class PlanError(ValueError):

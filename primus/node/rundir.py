@@ -21,6 +21,13 @@ CODE = "code"
 SOURCE = "code/source"
 PRIMUS = "code/primus"
 """Links to the code of a frozen job: the source tree, the package."""
+HOOKS = "hooks"
+PATCHES = "patches"
+"""Copies of the hooks and patches of the plan: what runs is these."""
+PATCH_LIST = "patches.json"
+"""What the ranks are to apply of those, beside rank.json."""
+ARTIFACTS = "artifacts"
+"""Files that hooks ask to be kept."""
 LAUNCH_LOG = "logs/launch.log"
 JOB_LOG = "logs/job.log"
 STOP = "stop"
@@ -54,6 +61,11 @@ def checks_log(node_rank: int, checks: str) -> str:
 def checks_report(node_rank: int, checks: str) -> str:
     """What the checks of a node found: `{"passed", "message", ...}`; missing where they did not end by themselves."""
     return f"{checks}/{node_rank}.json"
+
+
+def hooks_log(node_rank: int) -> str:
+    """All output of the hooks of one node."""
+    return f"logs/node-{node_rank}/hooks.log"
 
 
 def rank_metrics(rank: int) -> str:

@@ -50,11 +50,13 @@ class _Rank:
 class Supervisor:
     """Starts ranks, tells them to end, and knows how each ended. `say(text, level)` is the agent's own log.
 
-    `failed` is to be called with each rank that fails by itself.
+    `failed` is to be called with each rank that fails by itself. `others` are children beside the ranks, by id: what is
+    to be called, once, with the exit code.
     """
 
     def __init__(self, loop: Loop, grace_period: float, say: Callable[[str, str], None]) -> None:
         self.failed: Callable[[RankEnd], None] = lambda end: None
+        self.others: Dict[int, Callable[[int], None]] = {}
         self._loop = loop
         self._grace_period = grace_period
         self._say = say
@@ -117,6 +119,8 @@ class Supervisor:
                 return
             if pid in self._running:
                 self._end(self._running[pid], process.exit_code(status))
+            elif pid in self.others:
+                self.others.pop(pid)(process.exit_code(status))
 
     def finish(self) -> Sequence[RankEnd]:
         """How each rank ended, once none of them or of their descendants is left; reads what is still in the pipes.

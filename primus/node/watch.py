@@ -48,8 +48,8 @@ class Watch:
         self._facts, self._say = facts, say
         self._console = Console(loop)
 
-    def run(self) -> Outcome:
-        """Start, watch, and clean up after, all ranks of this node."""
+    def run(self, beside: Sequence[int] = ()) -> Outcome:
+        """Start, watch, and clean up after, all ranks of this node; processes that hooks left running are `beside`."""
         process.adopt_orphans()
         memory_ran_out = host.out_of_memory_kills()
         trouble = self._start_ranks()
@@ -60,7 +60,7 @@ class Watch:
         for helper in (packages, load):
             if helper:
                 helper.stop()
-        self._end_left_behind([helper.pid for helper in (packages, load and load.smi) if helper])
+        self._end_left_behind([*beside, *(helper.pid for helper in (packages, load and load.smi) if helper)])
         ends = self._ranks.finish()
         self._await_request(ends)
         self._console.finish()

@@ -1,5 +1,7 @@
 """A rank: `python <primus>/rank <backend> <rank.json>`, run by path with the interpreter of the backend.
 
+`backend` is the name of one of Primus's own, or the path of a plugin's `worker.py`.
+
 That interpreter may not be the one that Primus is installed in. So `primus` is loaded from where this file lies, and
 nothing else that lies there can be imported.
 """
@@ -10,24 +12,52 @@ import json
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 
 def main(arguments: list[str]) -> int:
     """Run the worker of the backend; returns the exit code. Its own errors, tracebacks and all, pass through."""
     _load_primus()
+    from primus.rank import patches
     from primus.rank.problems import Refused
 
     backend, config = arguments
     rank = json.loads(Path(config).read_text(encoding="utf-8"))
     if rank.get("path"):  # the user's own checkout of the framework
         sys.path.insert(0, os.path.expanduser(rank["path"]))
-    worker = importlib.import_module(f"primus.rank.{backend}.worker")
     try:
-        worker.run(rank)
+        _take_extra(rank)
+        patches.apply_all(Path(config).parent)
+        _worker(backend).run(rank)
     except Refused as refused:
         print(f"primus: {refused}", file=sys.stderr, flush=True)
         return refused.exit_code
     return 0
+
+
+def _take_extra(rank: dict[str, Any]) -> None:
+    """Arguments that hooks ask for (`extra.a.b=v`), below the user's own. Raises Refused where there is no place."""
+    from primus.rank.problems import Refused
+
+    extra = json.loads(os.environ.get("PRIMUS_EXTRA", "{}"))
+    if extra and "args" not in rank:
+        raise Refused(f"hooks set {', '.join(f'extra.{name}' for name in extra)}, and this task takes no arguments")
+    if extra:
+        rank["args"] = {**extra, **rank["args"]}
+
+
+def _worker(backend: str) -> ModuleType:
+    """Primus's own by its name, a plugin's by the path of its file."""
+    if not backend.endswith(".py"):
+        return importlib.import_module(f"primus.rank.{backend}.worker")
+    name = f"primus_worker_{Path(backend).parent.name}"
+    spec = importlib.util.spec_from_file_location(name, backend)
+    assert spec is not None
+    assert spec.loader is not None
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _load_primus() -> None:

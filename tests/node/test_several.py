@@ -20,6 +20,7 @@ from primus.node.rendezvous import candidates
 from ..cluster.slurm import Slurm, number
 from ..conftest import gone
 from .conftest import NODE, Run
+from .hooks.conftest import add_hooks
 from .test_agent import OLDEST
 
 pytestmark = pytest.mark.slurm
@@ -80,8 +81,12 @@ def begin(make: Callable[..., Run], slurm: Slurm) -> Iterator[Begin]:
     """Run a Python text as the ranks of two nodes: `begin("print(1)", ranks=2)`."""
     steps: list[Step] = []
 
-    def start(script: str, python: str = sys.executable, **job: Any) -> Step:
-        steps.append(Step(make(script, nodes=2, **job), python))
+    def start(
+        script: str, python: str = sys.executable, hooks: dict[str, str] | None = None, once: bool = False, **job: Any
+    ) -> Step:
+        run = make(script, nodes=2, **job)
+        add_hooks(run, hooks or {}, once=once)
+        steps.append(Step(run, python))
         return steps[-1]
 
     yield start
@@ -276,3 +281,24 @@ dist.destroy_process_group()
     step = begin("", argv=(sys.executable, "-c", script))
     assert step.wait() == 0
     assert step.shown.splitlines()[-1] == "3.0"  # after what torch has to say about host names
+
+
+def test_what_a_hook_that_runs_once_asks_for_reaches_every_node(begin: Begin) -> None:
+    hook = 'echo env.HF_TOKEN="from-node-$PRIMUS_NODE_RANK"'
+    step = begin("import os; print(os.environ['HF_TOKEN'][:9])", hooks={"before-10_a.sh": hook}, once=True)
+    assert step.wait() == 0
+    logs = [step.run.text(rundir.rank_log(rank, rank)) for rank in (0, 1)]
+    assert [log.split(" | ")[1] for log in logs] == ["from-node\n"] * 2
+    assert (step.run.directory / rundir.hooks_log(0)).exists()
+    assert not (step.run.directory / rundir.hooks_log(1)).exists()
+    assert [[h["name"] for h in step.facts(n).get("hooks", [])] for n in (0, 1)] == [["10_a.sh"], []]
+
+
+def test_a_hook_that_fails_on_one_node_stops_the_job_on_all(begin: Begin) -> None:
+    hook = {"before-10_a.sh": "exit $((5 * PRIMUS_NODE_RANK))", "after-20_b.sh": 'echo "after: $PRIMUS_STATUS"'}
+    step = begin("print(1)", hooks=hook)
+    assert step.wait() != 0
+    assert end(step.outcome(1))[:2] == ("unfit", 3)
+    assert "hook 10_a.sh ended with exit code 5" in str(step.outcome(0)["message"])
+    assert not (step.run.directory / rundir.rank_log(0, 0)).exists()
+    assert [step.run.text(rundir.hooks_log(n)).split(" | ")[1].startswith("after: ") for n in (0, 1)] == [True, True]

@@ -79,7 +79,7 @@ def _group(override: str, known: Sequence[str], directories: Sequence[Path]) -> 
 
 def _keys(group_overrides: Sequence[str], directories: Sequence[Path]) -> list[str]:
     """Every key of the config that these choices give, dotted."""
-    own = ",".join(quoted(f"file://{d.absolute()}") for d in directories[:-1])
+    own = ",".join(quoted(f"file://{d.absolute()}") for d in directories if d != catalog.conf_dir())
     with initialize_config_dir(str(catalog.conf_dir()), version_base="1.3"):
         try:
             composed = compose("config", overrides=[f"hydra.searchpath=[{own}]", *group_overrides])

@@ -61,6 +61,16 @@ class Node:
 
 
 @dataclass(frozen=True)
+class Hooks:
+    """Programs beside the ranks. `use` are those that run only when asked for, by name; `timeout` is in seconds."""
+
+    enabled: bool
+    use: tuple[str, ...]
+    dirs: tuple[str, ...]
+    timeout: float = bounded(above=0)
+
+
+@dataclass(frozen=True)
 class Sweep:
     """How a sweep starts."""
 
@@ -166,6 +176,8 @@ class Request:
     env: Environment
     network: Network
     node: Node
+    hooks: Hooks
+    patches: tuple[str, ...]
     sweep: Sweep
     dry_run: bool | Literal["json"]
     debug: bool

@@ -14,7 +14,8 @@ LARGEST = 256 << 20
 _RANK = re.compile(r"rank-(\d+)\.jsonl")
 _NODE = re.compile(r"node-(\d+)\.jsonl")
 _FILES = (rundir.RESULT, rundir.REPORT, rundir.RESULTS, rundir.RESULTS_TABLE, rundir.BASELINE)
-_FOLDERS = (rundir.CODE, "nodes", "logs", "metrics", "profile", "preflight", "smoke")
+_OF_HOOKS = (rundir.HOOKS, rundir.PATCHES, rundir.ARTIFACTS)
+_FOLDERS = (rundir.CODE, "nodes", "logs", "metrics", "profile", "preflight", "smoke", *_OF_HOOKS)
 
 
 def read_json(path: Path) -> dict[str, Any]:

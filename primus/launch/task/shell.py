@@ -62,7 +62,7 @@ def adapted(plan: Plan, place: Place) -> Plan:
     """
     directory = Path(plan.directory).parents[1] / _FOLDER / plan.run_id
     job = replace(plan.job, nodes=1, directory=str(place.directory))
-    plan = replace(plan, directory=str(directory), files=(), job=job)
+    plan = replace(plan, directory=str(directory), files=(), hooks=(), patches=(), job=job)
     words = (*direct.command(direct.Settings("direct", 1), place), "--shell")
     if _in_slurm(plan):
         words = terminal.argv(read(Slurm, plan.config["runtime"], "runtime"), plan, place, words)

@@ -51,6 +51,7 @@ def test_an_option_goes_by_any_of_its_names(megatron_python: str) -> None:
         {"fp8_format": "hybrid", "recompute_modules": ["mlp", "core_attn"]},
         {"attention_backend": "unfused"},
         {"lr": None},
+        {"deterministic_mode": True},  # by hooks.use=[deterministic]
     ) == [
         ["--num-layers=4", "--norm-epsilon=1e-06"],
         ["--moe-grouped-gemm"],
@@ -61,6 +62,7 @@ def test_an_option_goes_by_any_of_its_names(megatron_python: str) -> None:
         ["--fp8-format=hybrid", "--recompute-modules", "mlp", "core_attn"],
         ["--attention-backend=unfused"],
         [],
+        ["--deterministic-mode"],
     ]
 
 

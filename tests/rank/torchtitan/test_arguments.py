@@ -54,7 +54,7 @@ def overlaid(*arguments: dict[str, Any]) -> list[Any]:
 def test_options_are_set_by_dotted_or_nested_names_and_what_cannot_be_is_refused() -> None:
     nested, dotted, other, nothing, *refused = overlaid(
         {"training": {"gc_freq": 7}, "compile": {"components": ["model"]}},
-        {"training.gc_freq": 7, "checkpoint.async_mode": "async"},
+        {"training.gc_freq": 7, "checkpoint.async_mode": "async", "debug.deterministic": True},
         {"activation_checkpoint": {"memory_budget": 0.25}},
         {"activation_checkpoint": None},
         {"trainin": {"steps": 5}},

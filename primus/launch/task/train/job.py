@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from primus.launch import container, throughput
+from primus.launch import container, plugins, throughput
 from primus.launch.backend import interpreter
 from primus.launch.backend.settings import Settings
 from primus.launch.config import consistency
@@ -52,7 +52,7 @@ def work(training: Training, request: Request, source: Origins, place: Place, *,
     )
     python = interpreter.choose(settings, backend, place, in_image=container.python(request)).python
     return Work(
-        command=(python, "{primus.package}/rank", settings.name, "{primus.run_dir}/rank.json"),
+        command=(python, "{primus.package}/rank", plugins.worker(settings.name), "{primus.run_dir}/rank.json"),
         backend=settings.name,
         files=(File("rank.json", json.dumps(content, indent=2) + "\n"),),
         environment=settings.environment,

@@ -1,0 +1,1 @@
+"""An example of what a package outside Primus can add to it."""

@@ -1,0 +1,125 @@
+"""Where hooks come from: those asked for by name, of plugins, of the project, of `hooks.dirs`; then patch files.
+
+A file `NN_name.sh` or `NN_name.py` runs by itself for the tasks that its folder names: `hooks/` every task,
+`hooks/train/` those of train, `hooks/train/pretrain/` that one. A file without a number runs where hooks.use names it.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from primus.launch import plugins
+from primus.launch.config.request import Request
+from primus.launch.hooks import named
+from primus.launch.hooks.file import Ways, ways
+from primus.launch.place import Place
+from primus.launch.problems import BadRequest
+from primus.node import rundir
+from primus.node.plan import File, Hook, Patch, Plan
+from primus.node.typed import closest
+
+_NUMBERED = re.compile(r"\d+[_-][\w.-]+\.(sh|py)")
+_ASKED = re.compile(r"(?!\d+[_-])[A-Za-z_][\w-]*\.(sh|py)")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a plan holds of hooks and patches, and the files with their text."""
+
+    hooks: tuple[Hook, ...] = ()
+    patches: tuple[Patch, ...] = ()
+    files: tuple[File, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Script:
+    name: str
+    path: Path
+    text: str
+    patch: bool = False
+
+
+def of_request(request: Request, task: str, backend: str, framework: bool, place: Place) -> Found:
+    """All of a job, in their order. `framework`: its ranks are those of a backend. Raises BadRequest."""
+    scripts = [*_hooks(request, task, place), *_patch_files(request, place)]
+    hooks: list[Hook] = []
+    files: list[File] = []
+    for number, script in enumerate(scripts):
+        file = f"{rundir.HOOKS}/{number:02}-{script.path.name}"
+        files.append(File(file, script.text))
+        hooks += _entries(script, file, ways(script.text, str(script.path)), request.hooks.timeout)
+    patches = named.of_request(request.patches, backend, framework)
+    return Found(tuple(hooks), patches.patches, (*files, *patches.files))
+
+
+def of_plan(plan: Plan) -> Found:
+    """Those of a recorded run, by its own copies."""
+    folders = (f"{rundir.HOOKS}/", f"{rundir.PATCHES}/")
+    files = tuple(f for f in plan.files if f.path.startswith(folders) or f.path == rundir.PATCH_LIST)
+    return Found(plan.hooks, plan.patches, files)
+
+
+def _entries(script: _Script, file: str, how: Ways, timeout: float) -> Iterator[Hook]:
+    digest = hashlib.sha256(script.text.encode()).hexdigest()
+    for phase in how.phases:
+        limit = timeout if how.timeout is None else how.timeout
+        name, origin = script.name, str(script.path)
+        yield Hook(name, origin, file, digest, phase, how.once, limit, script.patch, how.call)
+
+
+def _hooks(request: Request, task: str, place: Place) -> Iterator[_Script]:
+    if not request.hooks.enabled:
+        if request.hooks.use:
+            raise BadRequest("hooks.use names hooks to run, and hooks.enabled=false lets none: give one of them")
+        return
+    own = dict.fromkeys((Path(place.code.directory) / "hooks", place.directory / "hooks"))
+    given = [place.directory / Path(folder).expanduser() for folder in request.hooks.dirs]
+    for folder in given:
+        if not folder.is_dir():
+            raise BadRequest(f"hooks.dirs: {folder}: there is no such directory")
+    shipped = Path(__file__).resolve().parents[2] / "node/hooks/shipped"
+    folders = [*plugins.directories("hooks"), *own, *given]
+    for name in request.hooks.use:
+        yield _asked(name, [shipped, *folders])
+    for folder in dict.fromkeys(folders):
+        yield from _numbered(folder, task)
+
+
+def _asked(name: str, folders: Sequence[Path]) -> _Script:
+    """The hook of this name; where there are several, the last folder's."""
+    known: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if _ASKED.fullmatch(path.name) and not path.name.startswith("__"):
+                known[path.stem] = path
+    if name not in known:
+        there = ", ".join(sorted(known))
+        raise BadRequest(f"hooks.use: there is no hook {name!r}; there are: {there}.{closest(name, known)}")
+    return _read(name, known[name])
+
+
+def _numbered(folder: Path, task: str) -> Iterator[_Script]:
+    parts = task.split("/")
+    for depth in range(len(parts) + 1):
+        inside = Path(folder, *parts[:depth])
+        for path in sorted(inside.iterdir()) if inside.is_dir() else ():
+            if _NUMBERED.fullmatch(path.name) and path.is_file():
+                yield _read("/".join(["hooks", *parts[:depth], path.name]), path)
+
+
+def _patch_files(request: Request, place: Place) -> Iterator[_Script]:
+    for word in request.patches:
+        if word.endswith((".sh", ".py")):
+            path = place.directory / Path(word).expanduser()
+            if not path.is_file():
+                raise BadRequest(f"patches: {word}: there is no such file in {place.directory}")
+            yield _read(word, path, patch=True)
+
+
+def _read(name: str, path: Path, *, patch: bool = False) -> _Script:
+    try:
+        return _Script(name, path, path.read_text(encoding="utf-8"), patch)
+    except UnicodeDecodeError:
+        raise BadRequest(f"{path}: this is no text in UTF-8") from None
