@@ -26,8 +26,12 @@ def write_result(directory: Path, started: float, interrupted: bool, message: st
     worst node decides. A node of the plan that left no outcome (its agent was killed, or its host went down) makes the
     run FAILED, by name. So does a result that is worse than that of the baseline.
     """
+    return close(directory, summary(directory, started, time.time(), interrupted, message))
+
+
+def close(directory: Path, result: dict[str, Any]) -> dict[str, Any]:
+    """Gather what its nodes found, compare that with the baseline, and write result.json; returns the result."""
     smoke.gather(directory)
-    result = summary(directory, started, time.time(), interrupted, message)
     if result["status"] == "FINISHED" and (worse := baseline.verdict(directory)):
         result |= {"status": "FAILED", "exit_code": JOB_FAILED, "message": worse}
     rundir.write_json(directory / rundir.RESULT, result)

@@ -92,7 +92,7 @@ class FirstProcess:
             self._say("WARN", f"node {written[outcome.SURVIVOR]} took this one for lost and has ended the job")
             result = written
         else:
-            rundir.write_json(self._directory / rundir.RESULT, result)
+            result = outcome.close(self._directory, result)
             self._say("INFO", f"the run is {result['status']}")
         if self._recorded:
             self._record().finish(lambda: self._ended_by is not None)

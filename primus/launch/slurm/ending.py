@@ -53,8 +53,7 @@ def write_result(directory: Path, job_id: str, state: State | None, cancelled: b
     of_an_earlier_start = result["status"] == "FINISHED" and (state is None or state.name != "COMPLETED")
     if of_an_earlier_start or (result["status"] == "KILLED" and not killed):  # nodes saw no more than what ended them
         result |= {"status": "FAILED", "exit_code": JOB_FAILED}
-    rundir.write_json(directory / rundir.RESULT, result)
-    return result
+    return outcome.close(directory, result)
 
 
 def _lost(report: Mapping[str, Any]) -> str | None:
