@@ -71,6 +71,36 @@ def test_a_batch_job_of_64_nodes(cli: Primus) -> None:
         assert f"#SBATCH --{option}\n" in script
 
 
+@pytest.mark.parametrize(
+    ("line", "task", "settings"),
+    [
+        ("direct -- benchmark gemm -M 8192 -N 8192 -K 8192", "benchmark/gemm", {"m": 8192, "n": 8192, "k": 8192}),
+        ("direct -- benchmark gemm --dtype bf16 -M 8192", "benchmark/gemm", {"m": 8192, "dtypes": ["bf16"]}),
+        ("container --image I -- benchmark gemm -M 4096 -N 4096 -K 4096", "benchmark/gemm", {"k": 4096}),
+        ("slurm srun -N 1 -- benchmark gemm -M 16384 -N 16384 -K 16384", "benchmark/gemm", {"n": 16384}),
+        ("direct -- preflight --host --gpu --network", "preflight", {"checks": ["host", "gpu", "network"]}),
+        ("direct -- preflight check --gpu --network", "preflight", {"checks": ["gpu", "network"]}),
+        ("direct -- node_smoke", "smoke", {}),
+        ("direct -- analyze topology --visualize", "analyze/topology", {}),
+        ("direct -- benchmark rccl", "benchmark/collectives", {}),
+        ("direct -- benchmark attention", "benchmark/attention", {}),
+    ],
+)
+def test_a_benchmark_a_check_or_an_analysis(cli: Primus, line: str, task: str, settings: dict[str, Any]) -> None:
+    made = plan(cli, f"{line} backend.python={sys.executable}" if "container" in line else line)
+    assert made.task == task
+    known = made.config["task"]
+    assert {key: known[key] for key in settings} == settings, known
+
+
+def test_a_patch_file_runs_before_the_task(cli: Primus, work: Path) -> None:
+    (work / "fixes").mkdir()
+    (work / "fixes/workaround_rccl.sh").write_text("echo env.NCCL_ALGO=Ring\n")
+    made = plan(cli, "direct --patch fixes/workaround_rccl.sh -- train pretrain --config c.yaml")
+    (patch,) = [hook for hook in made.hooks if hook.patch]
+    assert (patch.name, patch.phase) == ("fixes/workaround_rccl.sh", "before")
+
+
 def test_a_replay_takes_the_task_of_the_run(cli: Primus, primus: Primus, rank: Rank, work: Path) -> None:
     assert primus(*rank("print(1)"), "tracking.enabled=false", "runtime=direct").code == 0
     (run,) = (work / "outputs/default").iterdir()
