@@ -6,11 +6,13 @@ That interpreter may not be the one that Primus is installed in. So `primus` is 
 nothing else that lies there can be imported.
 """
 
+import atexit
 import importlib
 import importlib.util
 import json
 import os
 import sys
+import threading
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,11 +31,23 @@ def main(arguments: list[str]) -> int:
     try:
         _take_extra(rank)
         patches.apply_all(Path(config).parent)
-        _worker(backend).run(rank)
+        worker = _worker(backend)
+        worker.run(rank)
     except Refused as refused:
         print(f"primus: {refused}", file=sys.stderr, flush=True)
         return refused.exit_code
+    if getattr(worker, "ENDS_AT_ONCE", False):
+        _leave()
     return 0
+
+
+def _leave() -> None:
+    """End with 0, after all that Python does at an end but for taking the interpreter apart; see ENDS_AT_ONCE."""
+    threading._shutdown()  # type: ignore[attr-defined]  # no public name: waits for threads that are no daemons
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _take_extra(rank: dict[str, Any]) -> None:
