@@ -64,7 +64,7 @@ def _entries(folder: Path) -> Iterator[tuple[str, str]]:
             import configparser  # here: a start without plugins does without
 
             parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
-            parser.optionxform = str  # type: ignore[assignment, method-assign]  # names keep their case, as packaging says
+            parser.optionxform = str  # type: ignore[assignment, method-assign]  # the module's documented way to keep the case of names
             parser.read_string(text)
             if parser.has_section(_GROUP):
                 yield from parser.items(_GROUP)

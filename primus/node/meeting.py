@@ -8,6 +8,7 @@ both ways: {"end": why, "code", "killed"}
 """
 
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Callable, Dict, List
 
@@ -40,7 +41,7 @@ class Party:
     hooks: float = 0.0
 
 
-class Nodes:
+class Nodes(ABC):
     """What both ends have in common. `offset` is what to add to this node's clock to have that of node 0 (seconds)."""
 
     def __init__(self, party: Party, loop: Loop, requests: Requests) -> None:
@@ -90,14 +91,14 @@ class Nodes:
             raise Ended
         return bool(done())
 
-    def _send_all(self, message: Message) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _send_all(self, message: Message) -> None: ...
 
-    def _all_over(self) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def _all_over(self) -> bool: ...
 
-    def _close(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _close(self) -> None: ...
 
 
 def listed(names: List[str]) -> str:

@@ -1,7 +1,7 @@
 """A submitted job as the user sees it: its place in the queue, its output, its metrics, its end."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +121,10 @@ class Following:
     def _recorded(self, result: Mapping[str, Any]) -> bool:
         """Wait for the record: the job's recorder completes it, one of ours where that is gone."""
         wait, before = self._request.tracking.wait, self._interrupts.count
-        impatient: Callable[[], bool] = lambda: self._interrupts.count > before  # noqa: E731 -- as Recorder takes it
+
+        def impatient() -> bool:
+            return self._interrupts.count > before
+
         until = time.monotonic() + wait
         while time.monotonic() < until and not impatient():
             if read_json(self._directory / rundir.RECORD).get("complete"):

@@ -61,7 +61,8 @@ def page(rows: Rows) -> Sequence[Section]:
     """Bandwidth over size, a line for each operation."""
     found: dict[str, list[tuple[float, float]]] = {}
     for row in rows.get("memory", ()):
-        pinned = {True: ", pinned", False: ", pageable"}.get(row.get("pinned"), "")  # type: ignore[arg-type]  # or None
+        host = row.get("pinned")  # None where the host's memory is not part of it
+        pinned = "" if host is None else ", pinned" if host else ", pageable"
         found.setdefault(f"{row['operation']}{pinned}", []).append((row["size"], row["bandwidth"]))
     lines = [(name, [x for x, _ in pairs], [y for _, y in pairs]) for name, pairs in found.items()]
     return [Charts("Bandwidth", [point_chart("Bandwidth over the size of an array", "MiB", "GB/s", lines)])]
