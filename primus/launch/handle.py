@@ -45,6 +45,10 @@ class Handle:
             return self.job_id
         return f"{self.job_id}_{self.array_index}"
 
+    def shares(self, directory: Path) -> bool:
+        """Whether the job in this directory is not the first in its element of the array (runtime.jobs_per_element)."""
+        return self.array_index is not None and directory.name != str(self.array_index)
+
     def alive(self) -> bool | None:
         """Whether the launcher lives; None where that cannot be told from this host."""
         if self.host != host.name():

@@ -124,12 +124,15 @@ def _run(directory: Path, known: Mapping[str, Job] | None) -> State:
     plan, result, owner = read_json(directory / rundir.PLAN), read_json(directory / rundir.RESULT), handle.of(directory)
     reports = node_reports(directory)
     job = (known or {}).get(owner.job) if owner and owner.job else None
-    if job and not job.over:
+    shares = owner is not None and owner.shares(directory)
+    if job and not job.over and not shares and result.get("status") == "KILLED":
         result = {}
     if result:
         name, reason = str(result["status"]), str(result.get("message") or "")
     elif owner and owner.job:
         name, reason = _in_slurm(owner.job, job, known is None)
+        if name == "RUNNING" and shares and not reports:
+            name, reason = "PENDING", f"waits for the jobs before it in {owner.job}"
     else:
         name, reason = _here(directory, owner, bool(plan))
     if name == "LOST" and not result and has_result(directory):  # it ended between the two looks

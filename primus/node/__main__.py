@@ -26,44 +26,9 @@ def _main() -> int:
         from primus.node.checks import program
 
         return program.main(sys.argv[2])
-    from primus.node import container, guard
-    from primus.node.arguments import USAGE, parse
+    from primus.node import part
 
-    try:
-        if "--inside" in sys.argv and "--shell" not in sys.argv:  # before all else: Slurm's variables come with it
-            from primus.node.container import handover
-
-            handover.receive(0, os.environ)
-        arguments = parse(sys.argv[1:], os.environ)
-    except ValueError as error:
-        print(f"primus: {error}\n{USAGE}", file=sys.stderr)
-        return 2
-    if arguments.at_terminal:
-        from primus.node import shell
-
-        return shell.run(arguments)
-
-    def agent(pipe: int) -> int:
-        from primus.node.agent import run  # here: the guard stays small
-
-        return run(arguments, pipe)
-
-    def lost(code: int) -> None:
-        from primus.node.agent import lost
-
-        lost(arguments, code)
-
-    if not arguments.inside and container.wanted(arguments.plan):
-        from primus.node.container import starter
-
-        code = starter.run(arguments)
-    else:
-        code = guard.run(agent, lost)
-    if code and arguments.slurm and arguments.node_rank and not arguments.inside:
-        from primus.node import survivor
-
-        survivor.end_job(arguments)
-    return code
+    return part.run(sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """Which packages the ranks' own interpreter has: asked of it while the ranks are already starting."""
 
+import itertools
 import json
 import os
-from typing import Any, Callable, Dict, Mapping, Optional, Sequence
+import re
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from primus.node.loop import Loop
 from primus.node.sidecar import Sidecar
@@ -45,6 +47,12 @@ def ask_packages(
             answer(told)
 
     try:
-        return Sidecar(loop, [command[0], "-c", QUESTION], line, lambda: None, environ, directory)
+        return Sidecar(loop, [*interpreter(command), "-c", QUESTION], line, lambda: None, environ, directory)
     except OSError:
         return None  # the ranks' own start says what is wrong
+
+
+def interpreter(command: Sequence[str]) -> List[str]:
+    """The interpreter of a command, with those of its options by which it finds packages. Pure."""
+    options = itertools.takewhile(lambda word: re.fullmatch("-[BEIPSbdqsuv]+", word), command[1:])
+    return [command[0], *(word for word in options if set(word) & set("EIPSs"))]

@@ -1,6 +1,7 @@
 """`python -I -S <primus>/launch/job/__main__.py --directory RUN [--array]`: run the job whose run directory this is.
 
-With `--array` RUN is a sweep, and the job's own directory is its folder of the number SLURM_ARRAY_TASK_ID.
+With `--array` RUN is a sweep, and the job's own directory is its folder of the number SLURM_ARRAY_TASK_ID; with
+`--jobs 0-49 --each 7` beside it that is the first of seven of those jobs, which run one after another.
 `--survivor N` in place of that: node N has lost the first node, and ends the job in its place.
 """
 
@@ -20,11 +21,19 @@ def _find_primus() -> None:
 
 def _main() -> int:
     words = sys.argv[1:]
-    directory, element = Path(words[words.index("--directory") + 1]), "--array" in words
+
+    def value(name: str) -> str:
+        return words[words.index(name) + 1]
+
+    directory, element = Path(value("--directory")), "--array" in words
     if "--survivor" in words:
         from primus.launch.job import survivor
 
-        return survivor.main(directory, int(words[words.index("--survivor") + 1]))
+        return survivor.main(directory, int(value("--survivor")))
+    if "--jobs" in words:
+        from primus.launch.job import several
+
+        return several.main(directory, value("--jobs"), int(value("--each")))
     from primus.launch.job.first import main
 
     if element:

@@ -13,9 +13,13 @@ _STEP = ("--ntasks-per-node=1", "--kill-on-bad-exit=0", "--wait=0", "--mpi=none"
 
 
 def agent(directory: Path, node_rank: str, python: str = sys.executable) -> tuple[str, ...]:
-    """The command line of an agent, but for its lifeline."""
-    program = _PACKAGE / "node" / "__main__.py"
-    return (python, "-I", "-S", str(program), "--plan", str(directory / "plan.json"), "--node-rank", node_rank)
+    """The command line of an agent."""
+    return (python, "-I", "-S", str(_PACKAGE / "node" / "__main__.py"), *words(directory, node_rank))
+
+
+def words(directory: Path, node_rank: str) -> tuple[str, ...]:
+    """What an agent is told, but for its lifeline."""
+    return ("--plan", str(directory / "plan.json"), "--node-rank", node_rank)
 
 
 def by_srun(plan: Plan, watched: bool) -> bool:

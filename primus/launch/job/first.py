@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -13,7 +14,7 @@ from primus.launch.job import agents, requeue
 from primus.launch.problems import JOB_FAILED
 from primus.launch.record.files import read_json
 from primus.launch.running import Recorder
-from primus.node import allocation, process, rundir
+from primus.node import allocation, part, process, rundir
 from primus.node.loop import Loop
 from primus.node.plan import Plan, from_json
 
@@ -53,6 +54,11 @@ class FirstProcess:
         self._seen = 0
         self._loses = self._given_up = False
         self._keep_handle()
+
+    @property
+    def told_to_end(self) -> bool:
+        """Whether a signal said so."""
+        return self._ended_by is not None
 
     def run(self) -> int:
         """The exit code of the job: that of the rank that failed first, so that Slurm shows it."""
@@ -125,17 +131,19 @@ class FirstProcess:
         watched = bool(self._settings.get("requeue"))
         stepped = agents.by_srun(self._plan, watched)
         theirs, ours = os.pipe()
-        argv = agents.step(self._plan, self._directory, os.environ)
-        if not stepped:
-            argv = (*agents.agent(self._directory, "0"), "--lifeline", str(theirs))
-        self._agents = process.start(
-            argv, cwd=self._plan.job.directory, stdout=None, pass_fds=() if stepped else (theirs,)
-        )
+        where = self._plan.job.directory
+        self._agents: process.Copy | subprocess.Popen[bytes]
+        if stepped:
+            argv = agents.step(self._plan, self._directory, os.environ)
+            self._agents = process.start(argv, cwd=where, stdout=None)
+        else:
+            argv = (*agents.words(self._directory, "0"), "--lifeline", str(theirs))
+            self._agents = process.start_copy(lambda: part.run(argv), cwd=where, pass_fds=(theirs,))
         self._stepped = stepped
         os.close(theirs)
         if self._ended_by is not None:
             self._take_signal(self._ended_by)
-        self._say("INFO", f"job {self._job_id} started {' '.join(argv)}")
+        self._say("INFO", f"job {self._job_id} started {'' if stepped else 'the agent '}{' '.join(argv)}")
         self._loop.every(_LOOK, self._look)
         while self._agents.poll() is None and not self._given_up:
             self._loop.turn()

@@ -1,4 +1,4 @@
-"""The jobs of a sweep as one job array: what they must have in common, and the array's script. Pure."""
+"""The jobs of a sweep as one job array: what they must have in common, how they lie in it, and its script. Pure."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,7 +31,15 @@ def _refuse(key: str, values: Sequence[str], shown: str) -> None:
 def script_of(settings: Settings, sweep: Path, first_process: Sequence[str], indices: Sequence[int]) -> str:
     """The batch script of an array; job `i` runs `<sweep>/<i>/`."""
     most = f"%{settings.array_parallelism}" if settings.array_parallelism else ""
-    return script.build(settings, sweep, (*first_process, "--array"), array=ranges(indices) + most)
+    several = settings.jobs_per_element > 1
+    which = ("--jobs", ranges(indices), "--each", str(settings.jobs_per_element)) if several else ()
+    elements = sorted(set(places(indices, settings.jobs_per_element).values()))
+    return script.build(settings, sweep, (*first_process, "--array", *which), array=ranges(elements) + most)
+
+
+def places(indices: Sequence[int], each: int) -> dict[int, int]:
+    """Job -> the element of the array that runs it, which has the number of the first of its `each` jobs."""
+    return {index: indices[n - n % each] for n, index in enumerate(indices)}
 
 
 def ranges(indices: Sequence[int]) -> str:
@@ -43,3 +51,9 @@ def ranges(indices: Sequence[int]) -> str:
         else:
             found.append([index])
     return ",".join("-".join(map(str, ends)) for ends in found)
+
+
+def read(text: str) -> list[int]:
+    """The indices of `ranges`."""
+    ends = (part.partition("-") for part in text.split(","))
+    return [index for first, _, last in ends for index in range(int(first), int(last or first) + 1)]

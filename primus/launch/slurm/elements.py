@@ -25,8 +25,9 @@ _SETTLING = 3.0
 class Elements:
     """Follows the jobs of a sweep. A first interrupt cancels the array, a second one at once."""
 
-    def __init__(self, plans: Sequence[Plan], array: str, interrupts: Interrupts) -> None:
-        """`array` is the job id; an element's index is the run id of its plan."""
+    def __init__(self, plans: Sequence[Plan], array: str, interrupts: Interrupts, places: Mapping[int, int]) -> None:
+        """`array` is the job id; the run id of a plan is the index of its job, `places` tells the element of each."""
+        self._places = places
         self._directories = {int(plan.run_id): Path(plan.directory) for plan in plans}
         self._first = int(plans[0].run_id)
         self._array, self._interrupts = array, interrupts
@@ -66,7 +67,7 @@ class Elements:
             result = {}  # Slurm may start a job again that it has killed
         if not result and waited > _SETTLING:
             os.listdir(directory)  # NFS remembers for a while that a file was not there
-            name = f"{self._array}_{index}"
+            name = f"{self._array}_{self._places[index]}"
             result = read_json(directory / rundir.RESULT) or ending.write_result(directory, name, state)
         if result:
             self.results[index - self._first] = result
@@ -92,7 +93,7 @@ class Elements:
         now = time.monotonic()
         self._release(known)
         for index in going:
-            state = self._states[index] = known.get(f"{self._array}_{index}")
+            state = self._states[index] = known.get(f"{self._array}_{self._places[index]}")
             if state is None or state.over:
                 self._over_since.setdefault(index, now)
             else:

@@ -27,6 +27,7 @@ class Settings:
     reservation: str | None = None
     dependency: str | None = None
     array_parallelism: int | None = bounded(least=1, default=None)
+    jobs_per_element: int = bounded(least=1, default=1)
     signal: int = bounded(least=0, most=65535, default=120)
     requeue: bool = False
     max_restarts: int = bounded(least=0, default=3)

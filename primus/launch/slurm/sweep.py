@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from primus.launch import closing, handle, planning, readiness, rundirectory, snapshot
+from primus.launch import closing, handle, planning, readiness, rundirectory, snapshot, state
 from primus.launch.config.request import Request
 from primus.launch.frozen import storing
 from primus.launch.place import Place
@@ -54,7 +54,8 @@ def run(
     if settings.detach and waiting:
         print(_handle(where, job_id, waiting))
         return Ended(OK, [None] * len(plans))
-    return _follow(where, entry, plans, request, job_id, bool(earlier and earlier.status == "FAILED"))
+    places = array.places([int(plan.run_id) for plan in waiting], settings.jobs_per_element)
+    return _follow(where, entry, plans, request, job_id, places, bool(earlier and earlier.status == "FAILED"))
 
 
 def _check(
@@ -82,8 +83,9 @@ def _check_over(where: Path, key: str) -> None:
     """
     before = handle.of(where)
     states = controller.states([before.job_id]) if before and before.job_id else {}
-    going = [job.rpartition("_")[2] for job, state in states.items() if not state.over]
-    living = [index for index in going if not (where / index / rundir.RESULT).exists()]
+    going = {job for job, known in states.items() if not known.over}
+    owners = {d: handle.of(d) for d in state.jobs(where)}
+    living = [d for d, owner in owners.items() if owner and owner.job in going and not state.has_result(d)]
     if before and living:
         raise BadRequest(
             f"{key}: {len(living)} jobs of array {before.job_id} are still in Slurm's hands: "
@@ -124,6 +126,9 @@ def _submit(
             shutil.rmtree(where, ignore_errors=True)
         raise
     handle.write(where, handle.ours("slurm", job_id))
+    if settings.jobs_per_element > 1:  # else the number of a job is that of its element
+        for index, element in array.places([int(plan.run_id) for plan in plans], settings.jobs_per_element).items():
+            handle.write(where / str(index), handle.ours("slurm", job_id, element))
     return job_id
 
 
@@ -139,7 +144,13 @@ def _handle(where: Path, job_id: str, plans: Sequence[Plan]) -> str:
 
 
 def _follow(
-    where: Path, entry: Journal, plans: Sequence[Plan], request: Request, job_id: str, failed_before: bool
+    where: Path,
+    entry: Journal,
+    plans: Sequence[Plan],
+    request: Request,
+    job_id: str,
+    places: Mapping[int, int],
+    failed_before: bool,
 ) -> Ended:
     if job_id:
         print(f"array   {job_id}  ({closing.short(where)})", flush=True)
@@ -147,7 +158,7 @@ def _follow(
         recorder = None
         if request.tracking.enabled:
             recorder = Recorder(where, tracking_uri(request), request.tracking.wait)
-        elements = Elements(plans, job_id, interrupts)
+        elements = Elements(plans, job_id, interrupts, places)
         try:
             elements.to_the_end()
         finally:

@@ -49,7 +49,7 @@ def read(directory: Path) -> Journal | None:
 def same_jobs(overrides: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
     """The recorded overrides that make a job what it is, in one order: not those about how it is shown, recorded and
     waited for."""
-    about = ("tracking.", "console.", "runtime.detach", "runtime.array_parallelism")
+    about = ("tracking.", "console.", "runtime.detach", "runtime.array_parallelism", "runtime.jobs_per_element")
     return tuple(tuple(sorted(o for o in job if not key_of(o).startswith(about))) for job in overrides)
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from primus.launch import completing, living, state
+from primus.launch import completing, handle, living, state
 from primus.launch.config.request import Request
 from primus.launch.problems import JOB_FAILED, OK, BadRequest, Unfit
 from primus.launch.record.files import read_json
@@ -42,7 +42,10 @@ def act(task: Settings, request: Request) -> int:
     if found.name == "KILLED":
         print(f"run     {found.directory}  (killed before)")
         return OK
-    ended = _cancel_slurm(found) if _job(found) else _cancel_here(found)
+    if _alone_in(found):
+        ended = _cancel_slurm(found) if _job(found) else _cancel_here(found)
+    else:
+        ended = found.name == "PENDING"  # its element passes over what has a result by then
     if not ended:
         return JOB_FAILED
     for run in found.jobs or (state.read(found.directory),):
@@ -54,6 +57,24 @@ def act(task: Settings, request: Request) -> int:
     if missing:
         print(f"record  not complete: {missing}")
     return OK
+
+
+def _alone_in(found: State) -> bool:
+    """Whether no other job of a sweep is in the same element of the array.
+
+    Raises BadRequest for one that runs there: to end it would end those that wait behind it.
+    """
+    sweep = found.directory.parent
+    if found.jobs or not _job(found) or not state.is_sweep(sweep):
+        return True
+    owners = {d.name: owner.job for d in state.jobs(sweep) if (owner := handle.of(d))}
+    beside = [name for name, job in owners.items() if job == _job(found) and name != found.directory.name]
+    if beside and found.name != "PENDING":
+        raise BadRequest(
+            f"{found.id} runs in element {_job(found)} of the array, as do jobs {', '.join(beside)}, one after another: "
+            f"cancel the sweep with run={sweep.name}, or what is left of the element with scancel {_job(found)}"
+        )
+    return not beside
 
 
 def _job(found: State) -> str | None:

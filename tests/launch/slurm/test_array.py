@@ -53,10 +53,14 @@ def test_the_script_is_that_of_a_job_with_indices() -> None:
     assert text.endswith("exec python first --array\n")
 
 
-@given(st.sets(st.integers(0, 60)))
+def test_an_element_may_run_several_jobs_and_has_the_number_of_the_first() -> None:
+    settings = Settings("slurm", 1, array_parallelism=4, jobs_per_element=3)
+    text = array.script_of(settings, Path("/runs/s"), ("python", "first"), [0, 1, 2, 7, 9])
+    assert "#SBATCH --array=0,7%4\n" in text
+    assert text.endswith("exec python first --array --jobs 0-2,7,9 --each 3\n")
+    assert array.places([0, 1, 2, 7, 9], 3) == {0: 0, 1: 0, 2: 0, 7: 7, 9: 7}
+
+
+@given(st.sets(st.integers(0, 60), min_size=1))
 def test_ranges_are_read_back(indices: set[int]) -> None:
-    read: list[int] = []
-    for part in filter(None, array.ranges(sorted(indices)).split(",")):
-        first, _, last = part.partition("-")
-        read += range(int(first), int(last or first) + 1)
-    assert read == sorted(indices)
+    assert array.read(array.ranges(sorted(indices))) == sorted(indices)

@@ -1,0 +1,47 @@
+"""A node's part of a plan, from the words of the agent's command line to its exit code."""
+
+import os
+import sys
+from typing import Sequence
+
+from primus.node import container, guard
+from primus.node.arguments import USAGE, parse
+
+
+def run(words: Sequence[str]) -> int:
+    """Run it below a guard, or hold the container that it runs in."""
+    try:
+        if "--inside" in words and "--shell" not in words:  # before all else: Slurm's variables come with it
+            from primus.node.container import handover
+
+            handover.receive(0, os.environ)
+        arguments = parse(words, os.environ)
+    except ValueError as error:
+        print(f"primus: {error}\n{USAGE}", file=sys.stderr)
+        return 2
+    if arguments.at_terminal:
+        from primus.node import shell
+
+        return shell.run(arguments)
+
+    def agent(pipe: int) -> int:
+        from primus.node.agent import run  # here: the guard stays small
+
+        return run(arguments, pipe)
+
+    def lost(code: int) -> None:
+        from primus.node.agent import lost
+
+        lost(arguments, code)
+
+    if not arguments.inside and container.wanted(arguments.plan):
+        from primus.node.container import starter
+
+        code = starter.run(arguments)
+    else:
+        code = guard.run(agent, lost)
+    if code and arguments.slurm and arguments.node_rank and not arguments.inside:
+        from primus.node import survivor
+
+        survivor.end_job(arguments)
+    return code
