@@ -30,6 +30,8 @@ _LIMIT = 300.0
 """Seconds after which a command, or the queue behind it, is given up, and the benchmark with it."""
 _LOOK = 0.2
 """Seconds between two looks at the queue: how exact the time of its end is."""
+_SLOTS = 8
+"""Jobs that the cluster of the tests runs at a time: so many elements hold all jobs where each runs several."""
 _COMMANDS = ("sbatch", "squeue", "sacct", "scontrol", "sinfo", "scancel", "srun")
 _INTERVAL = 2.0
 """Least seconds between two calls to the controller while a command waits: the goal."""
@@ -90,10 +92,13 @@ def commands(jobs: int, seconds: float) -> tuple[Command, ...]:
         f"env.set.I={values}",
     )
     detached = (*ours, "runtime.detach=true")
+    each = f"runtime.jobs_per_element={-(-jobs // _SLOTS)}"
     bare = ("sbatch", f"--array=0-{jobs - 1}", "--output=%a.log", "bare.sh")
     return (
         Command("primus, detached", detached),
         Command("primus", ours),
+        Command("primus, detached, several jobs an element", (*detached, each)),
+        Command("primus, several jobs an element", (*ours, each)),
         Command("hydra-submitit-launcher", ("python", "app.py", "-m", *SUBMITIT, f"+i={values}")),
         Command("sbatch --array", bare),
         Command("plan of 1,024 x 8", PLANNING),
@@ -107,6 +112,8 @@ GOALS = (
     Goal("primus, detached", "whole", None, 2.0),
     Goal("primus, detached", "drained", "sbatch --array", 1.15),
     Goal("primus", "drained", "sbatch --array", 1.15),
+    Goal("primus, detached, several jobs an element", "drained", "sbatch --array", 1.15),
+    Goal("primus, several jobs an element", "drained", "sbatch --array", 1.15),
     Goal("primus, detached, jobs that last", "drained", "sbatch --array, jobs that last", 1.15),
     Goal("primus, jobs that last", "drained", "sbatch --array, jobs that last", 1.15),
     Goal("primus", "drained", "hydra-submitit-launcher", 0.8),
@@ -201,11 +208,13 @@ def surroundings(conf: str) -> Iterator[dict[str, str]]:
         yield {**environ, "SLURM_CONF": conf, "PATH": os.pathsep.join(path)}
 
 
-def run(repeat: int, jobs: int, seconds: float, console: Console) -> dict[str, list[Sample]]:
+def run(
+    repeat: int, jobs: int, seconds: float, environ: Mapping[str, str], console: Console
+) -> dict[str, list[Sample]]:
     """Each command once to warm up, then `repeat` rounds of all, each round beginning with another."""
     every = commands(jobs, seconds)
     samples: dict[str, list[Sample]] = {command.name: [] for command in every}
-    with cluster() as conf, surroundings(conf) as environ, console.status("") as status:
+    with console.status("") as status:
         for turn in range(-1, repeat):
             first = turn % len(every)
             for command in (*every[first:], *every[:first]):
@@ -236,10 +245,12 @@ def verdicts(samples: Mapping[str, Sequence[Sample]]) -> list[dict[str, object]]
     return rows
 
 
-def machine() -> dict[str, object]:
+def machine(environ: Mapping[str, str]) -> dict[str, object]:
     """Where the figures come from."""
     packages = {name: version(name) for name in ("primus", "hydra-submitit-launcher", "mlflow")}
-    slurm = subprocess.run(["sbatch", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    slurm = subprocess.run(
+        ["sbatch", "--version"], env=environ, capture_output=True, text=True, check=True
+    ).stdout.strip()
     return {"cores": os.cpu_count(), "platform": platform.platform(), "python": platform.python_version(),
             "load_1m": round(os.getloadavg()[0], 2), "slurm": slurm, **packages}  # fmt: skip
 
@@ -271,8 +282,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="of the jobs that last (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to this file")
     options = parser.parse_args()
-    console, where = Console(width=None if sys.stdout.isatty() else 160), machine()
-    samples = run(max(1, options.repeat), options.jobs, options.seconds, console)
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    with cluster() as conf, surroundings(conf) as environ:
+        where = machine(environ)
+        samples = run(max(1, options.repeat), options.jobs, options.seconds, environ, console)
     goals = verdicts(samples)
     show(console, samples, goals)
     if options.json:

@@ -2,9 +2,10 @@
 
 import os
 import signal
-import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from primus.launch.job import agents, requeue
 from primus.launch.problems import JOB_FAILED
 from primus.launch.record.files import read_json
 from primus.launch.running import Recorder
-from primus.node import allocation, part, process, rundir
+from primus.node import allocation, guard, part, process, rundir
 from primus.node.loop import Loop
 from primus.node.plan import Plan, from_json
 
@@ -52,7 +53,8 @@ class FirstProcess:
         self._recorded = recorded and bool(self._tracking["enabled"])
         self._recorder: Recorder | None = None
         self._seen = 0
-        self._loses = self._given_up = False
+        self._loses = self._given_up = self._stepped = False
+        self._lifeline: int | None = None
         self._keep_handle()
 
     @property
@@ -129,40 +131,50 @@ class FirstProcess:
     def _run_agents(self) -> int:
         """Start them and wait for their end; the shell's exit code of what was started."""
         watched = bool(self._settings.get("requeue"))
-        stepped = agents.by_srun(self._plan, watched)
-        theirs, ours = os.pipe()
-        where = self._plan.job.directory
-        self._agents: process.Copy | subprocess.Popen[bytes]
-        if stepped:
-            argv = agents.step(self._plan, self._directory, os.environ)
-            self._agents = process.start(argv, cwd=where, stdout=None)
-        else:
-            argv = (*agents.words(self._directory, "0"), "--lifeline", str(theirs))
-            self._agents = process.start_copy(lambda: part.run(argv), cwd=where, pass_fds=(theirs,))
-        self._stepped = stepped
-        os.close(theirs)
+        self._stepped = agents.by_srun(self._plan, watched)
+        poll = self._start_step() if self._stepped else self._start_agent()
         if self._ended_by is not None:
             self._take_signal(self._ended_by)
-        self._say("INFO", f"job {self._job_id} started {'' if stepped else 'the agent '}{' '.join(argv)}")
         self._loop.every(_LOOK, self._look)
-        while self._agents.poll() is None and not self._given_up:
+        while poll() is None and not self._given_up:
             self._loop.turn()
-        os.close(ours)
-        status = self._agents.poll()
+        if self._lifeline is not None:
+            os.close(self._lifeline)
+            self._lifeline = None
+        status = poll()
         if status is None:
             return process.BROKEN
         return status if status >= 0 else 128 - status
 
+    def _start_step(self) -> Callable[[], int | None]:
+        argv = agents.step(self._plan, self._directory, os.environ)
+        step = process.start(argv, cwd=self._plan.job.directory, stdout=None)
+        self._say("INFO", f"job {self._job_id} started {' '.join(argv)}")
+        return step.poll
+
+    def _start_agent(self) -> Callable[[], int | None]:
+        theirs, self._lifeline = os.pipe()
+        words = (*agents.words(self._directory, "0"), "--lifeline", str(theirs))
+        signal.pthread_sigmask(signal.SIG_BLOCK, guard.handled())  # the guard unblocks them, once it has handlers
+        agent = process.start_copy(lambda: part.run(words), cwd=self._plan.job.directory, pass_fds=(theirs,))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, guard.handled())
+        os.close(theirs)
+        self._say("INFO", f"job {self._job_id} started the agent of its node: {' '.join(words)}")
+        return agent.poll
+
     def _take_signal(self, number: int) -> None:
-        """SIGUSR1 asks the ranks to save and end; any other ends them. Slurm itself tells the tasks of a step."""
+        """SIGUSR1 asks the ranks to save and end; any other ends them. Slurm itself tells the tasks of a step.
+
+        It may tell an agent beside this process too. By the lifeline the agent knows it from a second request.
+        """
         if number == signal.SIGUSR1:
             self._say("INFO", "asked to stop early: the time limit or a preemption is near")
             rundir.write_text(self._directory / rundir.STOP, "SIGUSR1\n")
         elif number != signal.SIGCHLD:
             self._ended_by = number
-            running = getattr(self, "_agents", None)
-            if running and running.poll() is None and not self._stepped:
-                running.send_signal(signal.SIGTERM)
+            if self._lifeline is not None:
+                with suppress(BrokenPipeError):
+                    os.write(self._lifeline, bytes([signal.SIGTERM]))
 
     def _look(self) -> None:
         """Record once the ranks run, whose start the recorder's imports would slow; notice a step that cannot end."""

@@ -71,7 +71,7 @@ def _alone_in(found: State) -> bool:
     beside = [name for name, job in owners.items() if job == _job(found) and name != found.directory.name]
     if beside and found.name != "PENDING":
         raise BadRequest(
-            f"{found.id} runs in element {_job(found)} of the array, as do jobs {', '.join(beside)}, one after another: "
+            f"{found.id} runs in element {_job(found)} of its array, as do jobs {', '.join(beside)} after one another: "
             f"cancel the sweep with run={sweep.name}, or what is left of the element with scancel {_job(found)}"
         )
     return not beside

@@ -77,6 +77,7 @@ def _stoppable() -> Iterator[None]:
     signums = [signum for signum in guard.handled() if signum in guard.ENDING]
     for signum in signums:
         signal.signal(signum, stop)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signums)
     try:
         yield
     finally:
@@ -129,7 +130,7 @@ class _Client:
         self._watch(guard_pipe, self._requests("guard"))
         if lifeline is not None:
             os.set_inheritable(lifeline, False)
-            self._watch(lifeline, lambda signum: None)
+            self._watch(lifeline, self._requests("lifeline"))
         errors = self._client.stderr.fileno()
 
         def read() -> None:

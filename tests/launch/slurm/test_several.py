@@ -57,7 +57,7 @@ def test_one_that_waits_behind_another_is_cancelled_alone_and_the_others_go_on(
     assert message(directory, 2) == "cancelled"
     element = f"{array_of(directory)}_0"
     refused = primus("task=cancel", f"run={directory}/1")
-    assert (refused.code, "as do jobs 0, 2, 3, one after another" in refused.err) == (2, True)
+    assert (refused.code, "as do jobs 0, 2, 3 after one another" in refused.err) == (2, True)
     slurm.ask("scancel", element)
     drained(slurm, directory, 1)
     assert results(directory) == {"0": "FINISHED", "1": "KILLED", "2": "KILLED", "3": "KILLED"}
