@@ -73,6 +73,16 @@ def rank_metrics(rank: int) -> str:
     return f"metrics/rank-{rank}.jsonl"
 
 
+def heartbeat(rank: int) -> str:
+    """A file that a rank touches as it makes progress (PRIMUS_HEARTBEAT); its text says what it is at."""
+    return f"heartbeats/rank-{rank}"
+
+
+def stacks(node_rank: int) -> str:
+    """The stacks of the ranks of a node when the job made no progress."""
+    return f"stacks/node-{node_rank}.txt"
+
+
 def host_metrics(node_rank: int) -> str:
     """Metrics of the host, sampled by its agent."""
     return f"metrics/node-{node_rank}.jsonl"
