@@ -33,6 +33,7 @@ class Subject:
     py_spy: Optional[str]
     state: str = ""
     found: Dict[int, List[Stack]] = field(default_factory=dict)
+    printed: bool = False  # by itself: its log has the stacks already
 
     @property
     def stacks(self) -> List[Stack]:
@@ -136,7 +137,7 @@ class Taking:
         subject.output.tap(None)
         found = stacks.of_faulthandler(b"".join(heard).decode(errors="replace"))
         if found:
-            subject.found[pid] = found
+            subject.found[pid], subject.printed = found, True
         self._one_done()
 
 

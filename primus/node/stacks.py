@@ -98,7 +98,7 @@ _WAITS: Tuple[Tuple[str, Optional[str]], ...] = (
 )
 _RENDEZVOUS = ("init_process_group", "_new_process_group_helper", "_store_based_barrier")
 _FRAMEWORKS = re.compile(r"/(torch|jax|jaxlib)/")
-_STANDARD = re.compile(r"^<|/lib(?:64)?/python3\.\d+/(?!site-packages/|dist-packages/)")
+_STANDARD = re.compile(r"^<frozen|/lib(?:64)?/python3\.\d+/(?!site-packages/|dist-packages/)")
 
 
 def doing(stacks: Sequence[Stack]) -> Optional[Doing]:

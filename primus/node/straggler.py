@@ -62,7 +62,7 @@ def judge(reports: Sequence[Report], silent: Sequence[str], seconds: float) -> V
     said += [f"{_ranks(group)} {_plural(group)}" for group in groups if group[0] in odd][:_GROUPS]
     said += [f"{name} did not answer" for name in silent]
     if len(groups) == 1 and not odd and not silent and len(reports) > 1:
-        said[0] = f"all {len(reports)} ranks {_plural(groups[0])}"
+        said[0] = f"{'both' if len(reports) == 2 else f'all {len(reports)}'} ranks {_plural(groups[0])}"
     first = odd[0] if odd else None
     return Verdict(
         f"{head}: {'; '.join(said)}" if said else head,

@@ -77,14 +77,9 @@ class Watchdog:
         verdict = self._verdict
         if verdict is None or root_cause(ends):
             return None
-        culprit = next((end for end in ends if end.rank == verdict.rank), None)
-        return Outcome(
-            "failed",
-            1,
-            verdict.message,
-            culprit and self._cause(culprit, verdict.message),
-            tuple(sorted(ends, key=lambda end: end.rank)),
-        )
+        culprits = [self._cause(end, verdict.message) for end in ends if end.rank == verdict.rank]
+        ranks = tuple(sorted(ends, key=lambda end: end.rank))
+        return Outcome("failed", 1, verdict.message, culprits[0] if culprits else None, ranks)
 
     def close(self) -> None:
         """Look no more."""
@@ -191,7 +186,7 @@ class Watchdog:
 
     def _write(self, subjects: Sequence[Subject]) -> None:
         """Into the log of each rank, and of all into one file, which goes to the record."""
-        for subject in subjects:
+        for subject in (subject for subject in subjects if not subject.printed):
             subject.output.note(subject.text(), time.time(), "WARN")
         text = "\n\n".join("\n".join(subject.text()) for subject in subjects)
         path = self._directory / rundir.stacks(self._node)
