@@ -46,6 +46,8 @@ def of_py_spy(text: str) -> List[Stack]:
     """Of `py-spy dump --json` (0.3 and 0.4); raises ValueError for anything else."""
     try:
         threads = json.loads(text)
+        if not isinstance(threads, list):
+            raise TypeError("no list of threads")
         return [
             Stack(
                 thread.get("thread_name") or "thread",
@@ -79,9 +81,9 @@ def of_faulthandler(text: str) -> List[Stack]:
 
 
 def lines(stacks: Sequence[Stack]) -> List[str]:
-    """For people: the main thread first."""
+    """For people: the main thread last, where whoever looks at the end of a log sees it."""
     text: List[str] = []
-    for stack in sorted(stacks, key=lambda stack: not stack.main):
+    for stack in sorted(stacks, key=lambda stack: stack.main):
         text.append(f"thread {stack.thread}, innermost call first:")
         text += [f"  {frame.function} ({frame.file}:{frame.line})" for frame in stack.frames] or ["  (no Python)"]
     return text
@@ -97,7 +99,10 @@ _WAITS: Tuple[Tuple[str, Optional[str]], ...] = (
     ("jax/_src/distributed.py", "the rendezvous"),
 )
 _RENDEZVOUS = ("init_process_group", "_new_process_group_helper", "_store_based_barrier")
-_FRAMEWORKS = re.compile(r"/(torch|jax|jaxlib)/")
+# Their own helpers are no place that says what a rank is doing.
+_FRAMEWORKS = re.compile(
+    r"/(torch|jax|jaxlib|torchtitan/distributed|megatron/core/(tensor_parallel|pipeline_parallel|distributed))/"
+)
 _STANDARD = re.compile(r"^<frozen|/lib(?:64)?/python3\.\d+/(?!site-packages/|dist-packages/)")
 
 
@@ -114,7 +119,7 @@ def doing(stacks: Sequence[Stack]) -> Optional[Doing]:
 
 
 def _caller(outer: Sequence[Frame]) -> Optional[Frame]:
-    """The first frame outside of the framework: what the user calls his step."""
+    """The first frame outside of the framework: the step, by the name that it has in the user's program."""
     return next((frame for frame in outer if not _FRAMEWORKS.search(frame.file)), None)
 
 
