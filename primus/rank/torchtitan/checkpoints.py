@@ -86,8 +86,12 @@ class Checkpoints(CheckpointManager):
 
     def _should_save(self, curr_step: int, last_step: bool = False) -> bool:
         if self.stopping is not None and self.stopping.stopped:
-            return bool(not self.load_only)
-        return bool(self._regularly and super()._should_save(curr_step, last_step))
+            due = not self.load_only
+        else:
+            due = bool(self._regularly and super()._should_save(curr_step, last_step))
+        if due:
+            beat(f"saving the checkpoint of step {curr_step}")
+        return due
 
     def dcp_load(self, state_dict: dict[str, Any], checkpoint_id: str, from_hf: bool, from_quantized: bool) -> None:
         """Called with what to load and from where."""
