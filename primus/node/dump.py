@@ -42,8 +42,7 @@ class Subject:
 
     def text(self) -> List[str]:
         """For people, its descendants below it."""
-        head = f"rank {self.rank} (process {self.pid}){f' is {self.state}' if self.state else ''}"
-        lines = [head + ("" if self.found else ": no stack can be read")]
+        lines: List[str] = []
         for pid, found in self.found.items():
             lines += [f"process {pid}, {name_of(pid)}:"] if pid != self.pid else []
             lines += stacks.lines(found)

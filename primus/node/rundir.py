@@ -37,6 +37,9 @@ ORPHANED = "orphaned"
 KILL = "kill"
 """Its presence ends the ranks of a job that is ending already at once, without the rest of their grace period."""
 
+LOOK = "look"
+"""Another text in it asks all agents for the stacks of their ranks."""
+
 
 def node_facts(node_rank: int) -> str:
     """What a node found and resolved, and how its ranks ended."""

@@ -30,7 +30,7 @@ class Report:
     def doing(self) -> str:
         """In words, as the end of a sentence."""
         if self.state:
-            return f"is {self.state}" if not self.state.startswith("ended") else self.state
+            return self.state if self.state.startswith("ended") else f"is {self.state}"
         if not self.what:
             return "has no stack that can be read"
         where = f" ({self.where})" if self.where else ""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable, List, Optional, Sequence
 
 from primus.node import host, process, rundir
+from primus.node.asked import Asked
 from primus.node.console import Console, Show, prefixed
 from primus.node.ending import Requests
 from primus.node.facts import Facts
@@ -57,12 +58,14 @@ class Watch:
         process.adopt_orphans()
         memory_ran_out = host.out_of_memory_kills()
         trouble = self._start_ranks()
+        asked = Asked(self._directory, self._part.world.node_rank, self._loop, self._ranks, self._say)
         if self._dog:
             self._dog.start([command.rank for command in self._part.commands])
         self._facts.write()
         packages = None if trouble else self._ask_packages()
         load = self._watch_load()
         self._wait(packages)
+        asked.close()
         for helper in (packages, load):
             if helper:
                 helper.stop()

@@ -7,29 +7,23 @@ to node 0: {"moved": true}              from it: {"stacks": true}
            {"stacked": reports}                  {"hung": message, "rank", "node"}
 """
 
-import json
 import os
-import shutil
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
-from primus.node import plan, rundir, stacks, straggler
+from primus.node import plan, rundir, straggler
 from primus.node.channel import Message
-from primus.node.dump import Subject, Taking
+from primus.node.look import PATIENCE, Look
 from primus.node.loop import Loop
 from primus.node.outcome import Outcome, RankEnd, RootCause, root_cause
 from primus.node.straggler import Report, Verdict
-from primus.node.supervise import Command, Supervisor
+from primus.node.supervise import Supervisor
 from primus.node.typed import plain, read
 
 _LOOKS = 10  # in the time after which a job hangs
 _SOONEST, _LATEST = 0.05, 10.0  # seconds between two looks
-_PATIENCE = 20.0  # seconds for the stacks of one node
-_ANSWERS = 10.0  # seconds more for those of the others to arrive
-_TAIL = 64 << 10  # bytes at the end of a metrics file, in which its last line is
-_PHASE = 200  # characters of a heartbeat's text
+_ANSWERS = 10.0  # seconds for the stacks of another node to arrive, beside those that taking them may take
 
 
 class Watchdog:
@@ -60,7 +54,7 @@ class Watchdog:
         self._looked = 0.0
         self._closed = self._hangs = self._asking = False
         self._reports: Dict[int, List[Report]] = {}
-        self._ends: List[RankEnd] = []
+        self._stacks = Look(directory, node, loop, ranks, say)
         self._verdict: Optional[Verdict] = None
         self._judged = 0.0
 
@@ -73,7 +67,7 @@ class Watchdog:
 
     def over(self, ends: Sequence[RankEnd]) -> Optional[Outcome]:
         """The ranks of this node have ended; its outcome where it was a hang that ended them. Node 0 looks on."""
-        self._ends = list(ends)
+        self._stacks.ends = ends
         verdict = self._verdict
         if verdict is None or root_cause(ends):
             return None
@@ -90,7 +84,7 @@ class Watchdog:
         if "moved" in message:
             self._moves()
         elif "stacks" in message:
-            self._take(lambda reports: self.say_to({"stacked": [plain(one) for one in reports]}))
+            self._stacks.take(lambda reports: self.say_to({"stacked": [plain(one) for one in reports]}))
         elif "stacked" in message:
             self._gather(node, [read(Report, one) for one in message["stacked"]])
         elif "hung" in message:
@@ -117,8 +111,8 @@ class Watchdog:
 
     def _moves(self) -> None:
         self._quiet = 0.0
-        if self._settings.action == "report":
-            self._hangs = False  # it has gone on: another hang is reported anew
+        if self._verdict is None:  # it has gone on, if only while its stacks were taken: another hang counts anew
+            self._hangs = self._asking = False
 
     def _signature(self) -> Tuple[object, ...]:
         found: List[object] = []
@@ -136,9 +130,9 @@ class Watchdog:
         self._reports = {}
         self._say(f"no rank has made progress for {self._settings.timeout:g} s: taking their stacks", "ERROR")
         self.say_to({"stacks": True})
-        self._take(lambda reports: self._gather(0, reports))
+        self._stacks.take(lambda reports: self._gather(0, reports))
         if len(self._names) > 1:
-            self._loop.after(_PATIENCE + _ANSWERS, self._judge)
+            self._loop.after(PATIENCE + _ANSWERS, self._judge)
 
     def _gather(self, node: int, reports: List[Report]) -> None:
         self._reports[node] = reports
@@ -165,53 +159,3 @@ class Watchdog:
         self._ranks.stop()
         if not self._node:
             self.end(verdict.message)
-
-    def _take(self, then: Callable[[List[Report]], None]) -> None:
-        subjects = [Subject(c.rank, pid, output, _py_spy(c)) for c, pid, output in self._ranks.living]
-
-        def done() -> None:
-            self._write(subjects)
-            ended = [
-                Report(end.rank, self._node, f"ended with exit code {end.exit_code}")
-                for end in (self._ranks.ended or self._ends)
-            ]
-            then([*(self._report(subject) for subject in subjects), *ended])
-
-        Taking(self._loop, subjects, _PATIENCE, done)
-
-    def _report(self, subject: Subject) -> Report:
-        doing = stacks.doing(subject.stacks)
-        step, phase = self._last_step(subject.rank), self._phase(subject.rank)
-        return straggler.report(subject.rank, self._node, subject.state, doing, step, phase)
-
-    def _write(self, subjects: Sequence[Subject]) -> None:
-        """Into the log of each rank, and of all into one file, which goes to the record."""
-        for subject in (subject for subject in subjects if not subject.printed):
-            subject.output.note(subject.text(), time.time(), "WARN")
-        text = "\n\n".join("\n".join(subject.text()) for subject in subjects)
-        path = self._directory / rundir.stacks(self._node)
-        try:
-            rundir.write_text(path, f"{text}\n")
-        except OSError as error:
-            self._say(f"{path} cannot be written: {error.strerror}", "WARN")
-
-    def _phase(self, rank: int) -> str:
-        path = self._directory / rundir.heartbeat(rank)
-        with suppress(OSError), path.open(encoding="utf-8", errors="replace") as file:
-            return " ".join(file.read(_PHASE).split())
-        return ""
-
-    def _last_step(self, rank: int) -> Optional[int]:
-        path = self._directory / rundir.rank_metrics(rank)
-        with suppress(OSError, ValueError, IndexError, AttributeError), path.open("rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
-            step = json.loads(file.read().splitlines()[-1]).get("step")
-            return step if isinstance(step, int) else None
-        return None
-
-
-def _py_spy(command: Command) -> Optional[str]:
-    """The program beside the rank's interpreter, or on the rank's PATH or the agent's; None where there is none."""
-    beside = os.path.dirname(command.argv[0]) if command.argv else ""
-    paths = (beside, command.environ.get("PATH"), os.environ.get("PATH"))
-    return next((found for path in paths if path and (found := shutil.which("py-spy", path=path))), None)
