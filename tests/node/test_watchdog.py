@@ -10,7 +10,7 @@ import pytest
 from primus.node import rundir
 from primus.node.plan import Watchdog
 
-SOON = Watchdog(0.5)
+SOON = Watchdog(1.0)
 
 needs_py_spy = pytest.mark.skipif(not shutil.which("py-spy", path=Path(sys.executable).parent), reason="no py-spy here")
 
@@ -34,7 +34,7 @@ def test_a_rank_that_is_stopped_is_named_and_killed(make):
     run = make(STOPS, ranks=3, watchdog=SOON, grace_period=0.1)
     assert run.finish().code == 1
     assert run.outcome["status"] == "failed"
-    assert run.outcome["message"].startswith("no rank made progress for 0.5 s: ranks 0 and 2 ")
+    assert run.outcome["message"].startswith("no rank made progress for 1 s: ranks 0 and 2 ")
     assert run.outcome["message"].endswith("; rank 1 on node 0 is stopped (SIGSTOP)")
     cause = run.root_cause
     assert (cause["rank"], cause["hung"], cause["signal"]) == (1, True, "SIGKILL")
@@ -80,7 +80,7 @@ def test_what_a_shell_script_started_is_looked_into_as_well(make):
 def test_a_program_without_python_is_ended_as_well(make):
     run = make(argv=["sleep", "600"], watchdog=SOON)
     assert run.finish().code == 1
-    assert run.outcome["message"] == ("no rank made progress for 0.5 s: rank 0 on node 0 has no stack that can be read")
+    assert run.outcome["message"] == ("no rank made progress for 1 s: rank 0 on node 0 has no stack that can be read")
 
 
 def test_a_program_below_a_script_that_is_stopped_is_named(make):
@@ -113,7 +113,7 @@ def test_what_the_ranks_had_come_to_is_said(make):
     script = """echo '{"step": 7, "loss": 1.5}' >> "$PRIMUS_METRICS"; sleep 600"""
     run = make(argv=["sh", "-c", script], watchdog=SOON)
     run.finish()
-    assert run.outcome["message"].startswith("no rank made progress for 0.5 s after step 7:")
+    assert run.outcome["message"].startswith("no rank made progress for 1 s after step 7:")
 
 
 def test_a_hang_that_is_only_to_be_reported_lets_the_job_go_on(make):
@@ -122,10 +122,10 @@ import os, time
 said = os.environ["PRIMUS_RUN_DIR"] + "/stacks/node-0.txt"
 while not os.path.exists(said): time.sleep(0.01)
 """
-    run = make(script, watchdog=Watchdog(0.5, "report"))
+    run = make(script, watchdog=Watchdog(1.0, "report"))
     assert run.finish().code == 0
     assert run.outcome["status"] == "finished"
-    assert "no rank made progress for 0.5 s" in run.own_log
+    assert "no rank made progress for 1 s" in run.own_log
 
 
 def test_a_rank_that_fails_by_itself_stays_the_cause(make):
@@ -133,12 +133,6 @@ def test_a_rank_that_fails_by_itself_stays_the_cause(make):
     run = make(script, ranks=2, watchdog=SOON)
     assert run.finish().code == 4
     assert run.outcome["message"] == "rank 1 ended with exit code 4"
-
-
-def test_without_a_watchdog_nobody_looks(make):
-    run = make("import time; time.sleep(1)")
-    assert run.finish().code == 0
-    assert not (run.directory / "stacks").exists()
 
 
 # The test's own heartbeat while torch is imported, which takes longer than what is to be noticed.
