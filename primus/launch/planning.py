@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from primus.launch import container, frozen, gpus, preflight
+from primus.launch import container, frozen, gpus, preflight, watching
 from primus.launch.confidential import is_confidential, redacted_config, redacted_override
 from primus.launch.config.arguments import key_of
 from primus.launch.config.origin import Origins
@@ -82,6 +82,7 @@ def build(
         numa=request.node.numa,
         meet_within=request.node.meet_within,
         network=request.network.detect,
+        watchdog=watching.of_request(request, work),
         checks=work.checks or (preflight.NAME if checks else None),
     )
     framework = "{primus.package}/rank" in work.command

@@ -5,6 +5,7 @@ to node 0: {"primus": run id, "key", "restart", "node", "host"}    from it: {"we
            {"ready": ranks, "gpus": their names}                            {"world": [address, port]}
 both ways: {"end": why, "code", "killed"}
            {"farewell": status}                                             {"over": true}
+What is none of these is for others: see primus.node.watchdog.
 """
 
 import time
@@ -46,10 +47,11 @@ class Nodes(ABC):
 
     def __init__(self, party: Party, loop: Loop, requests: Requests) -> None:
         self.offset = 0.0
+        self.aside: Callable[[int, Message], None] = lambda node, message: None  # which node, and what it says besides
         self._party, self._loop, self._requests = party, loop, requests
         self._told = self._killed = False
         self._lost: Dict[str, str] = {}
-        self._names = [f"node {n} ({host})" for n, host in enumerate(party.allocation.hosts)]
+        self._names = self.names = [f"node {n} ({host})" for n, host in enumerate(party.allocation.hosts)]
         self._name = self._names[party.allocation.node_rank]
 
     def tell(self, why: str, code: int, killed: bool) -> None:
@@ -57,6 +59,10 @@ class Nodes(ABC):
         if not self._told:
             self._told, self._killed = True, killed
             self._send_all({"end": why, "code": code, "killed": killed})
+
+    def send(self, message: Message) -> None:
+        """Something that is for `aside`: to node 0, and from it to all others."""
+        self._send_all(message)
 
     def part(self, outcome: Outcome) -> Outcome:
         """Tell how this node's part ended, wait until all others' have, and return what that makes of it."""

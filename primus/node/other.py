@@ -158,6 +158,8 @@ class Other(Nodes):
             self._follow(str(message["end"]), message)
         elif "over" in message:
             self._over = True
+        else:
+            self.aside(0, message)
 
     def _lose(self, why: str) -> None:
         if not self._over:

@@ -65,6 +65,14 @@ class Code:
 
 
 @dataclass(frozen=True)
+class Watchdog:
+    """When a job hangs: after `timeout` seconds without progress of any rank. `action`: end it, or report alone."""
+
+    timeout: float
+    action: str = "end"
+
+
+@dataclass(frozen=True)
 class Job:
     """What each node starts.
 
@@ -73,6 +81,8 @@ class Job:
     profile's GPUs. Times are in seconds; a node that is silent for `lost_after` is lost, and nodes
     that have not found each other after `meet_within` end the job. `numa` is none or auto: see primus.node.bind.
     `network`: each node of several looks for its RDMA ports and tells NCCL of them.
+
+    `watchdog`: None where nobody looks whether the ranks make progress.
 
     `checks`: what each node checks before its ranks start, `preflight` or `smoke`, by the settings in the file
     `<checks>.json` of the run directory. A job whose `command` is empty is its checks alone.
@@ -93,6 +103,7 @@ class Job:
     numa: str = "none"
     checks: Optional[str] = None
     network: bool = False
+    watchdog: Optional[Watchdog] = None
 
 
 @dataclass(frozen=True)

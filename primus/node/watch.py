@@ -3,9 +3,10 @@
 import os
 import time
 from pathlib import Path
-from typing import Callable, List, Optional, Sequence
+from typing import TYPE_CHECKING, Callable, List, Optional, Sequence
 
 from primus.node import host, process, rundir
+from primus.node.asked import Asked
 from primus.node.console import Console, Show, prefixed
 from primus.node.ending import Requests
 from primus.node.facts import Facts
@@ -18,6 +19,9 @@ from primus.node.prepare import Prepared
 from primus.node.secrets import redactor
 from primus.node.sidecar import Sidecar
 from primus.node.supervise import Supervisor
+
+if TYPE_CHECKING:
+    from primus.node.watchdog import Watchdog
 
 # Seconds between SIGTERM and SIGKILL for processes that the ranks left behind, after the last rank has ended.
 _LEFT_BEHIND = 1.0
@@ -42,10 +46,11 @@ class Watch:
         requests: Requests,
         facts: Facts,
         say: Say,
+        dog: "Optional[Watchdog]" = None,
     ) -> None:
         self._part, self._directory, self._metrics_interval = part, directory, metrics_interval
         self._loop, self._ranks, self._requests = loop, ranks, requests
-        self._facts, self._say = facts, say
+        self._facts, self._say, self._dog = facts, say, dog
         self._console = Console(loop)
 
     def run(self, beside: Sequence[int] = ()) -> Outcome:
@@ -53,19 +58,24 @@ class Watch:
         process.adopt_orphans()
         memory_ran_out = host.out_of_memory_kills()
         trouble = self._start_ranks()
+        asked = Asked(self._directory, self._part.world.node_rank, self._loop, self._ranks, self._say)
+        if self._dog:
+            self._dog.start([command.rank for command in self._part.commands])
         self._facts.write()
         packages = None if trouble else self._ask_packages()
         load = self._watch_load()
         self._wait(packages)
+        asked.close()
         for helper in (packages, load):
             if helper:
                 helper.stop()
         self._end_left_behind([*beside, *(helper.pid for helper in (packages, load and load.smi) if helper)])
         ends = self._ranks.finish()
+        hung = self._dog.over(ends) if self._dog else None
         self._await_request(ends)
         self._console.finish()
         memory_ran_out = host.out_of_memory_kills() - memory_ran_out
-        return trouble or judge(ends, self._requests.reason, self._requests.code, memory_ran_out > 0)
+        return trouble or hung or judge(ends, self._requests.reason, self._requests.code, memory_ran_out > 0)
 
     def _start_ranks(self) -> Optional[Outcome]:
         secrets = self._part.secrets

@@ -61,6 +61,14 @@ class Node:
 
 
 @dataclass(frozen=True)
+class Watchdog:
+    """When a job hangs; `timeout` is in seconds without progress, auto by what its ranks are, None: nobody looks."""
+
+    action: Literal["end", "report"]
+    timeout: float | Literal["auto"] | None = bounded(above=0)
+
+
+@dataclass(frozen=True)
 class Hooks:
     """Programs beside the ranks. `use` are those that run only when asked for, by name; `timeout` is in seconds."""
 
@@ -176,6 +184,7 @@ class Request:
     env: Environment
     network: Network
     node: Node
+    watchdog: Watchdog
     hooks: Hooks
     patches: tuple[str, ...]
     sweep: Sweep
