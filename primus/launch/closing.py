@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from primus.launch.config.request import Request
+from primus.launch.diagnosis import words
+from primus.launch.record import files
 from primus.node import rundir
 from primus.node.plan import Plan
 from primus.node.secrets import redact_url
@@ -84,13 +86,30 @@ def loss(result: Mapping[str, Any]) -> float | None:
 
 
 def failure(directory: Path, result: Mapping[str, Any]) -> str:
-    """What failed first: rank, node, how it ended, the end of its log, and where the whole log is."""
+    """What failed first: rank, node, how it ended, the end of its log; what it most likely is, what to do, the logs."""
     cause = result.get("root_cause")
     if not cause:
-        return f"primus: the job is {str(result['status']).lower()}: {result.get('message') or 'no rank said why'}"
-    head = f"primus: {first_to_fail(cause)}"
+        head = f"primus: the job is {str(result['status']).lower()}: {result.get('message') or 'no rank said why'}"
+        return "\n".join([head, *likely(result), f"primus: the logs: {short(directory / 'logs')}"])
+    host = files.read_json(directory / rundir.node_facts(int(cause.get("node_rank") or 0))).get("host")
     log = directory / cause["log"]
-    return "\n".join([head, *(f"  {line}" for line in last_words(log)), f"primus: its whole log: {short(log)}"])
+    return "\n".join(
+        [
+            f"primus: {first_to_fail(cause)}",
+            *(f"  {line}" for line in last_words(log)),
+            *likely(result),
+            f"primus: its whole log: {short(log)}" + (f" (of host {host})" if host else ""),
+        ]
+    )
+
+
+def likely(result: Mapping[str, Any]) -> list[str]:
+    """What it most likely is, and what to do; nothing of a request or an environment that its message explains."""
+    diagnosis = result.get("diagnosis") or {}
+    if not diagnosis.get("failure") and not result.get("root_cause"):
+        return []
+    first, *rest = words.lines(diagnosis, (result.get("root_cause") or {}).get("rank")) or [""]
+    return [f"primus: {first}", *(f"  {line}" for line in rest)] if first else []
 
 
 def first_to_fail(cause: Mapping[str, Any]) -> str:

@@ -74,6 +74,8 @@ def _failure(run: Run) -> Text:
     lines = str(run.result.get("message") or "no rank said why").split("; ")
     if cause := run.result.get("root_cause"):
         lines = [closing.first_to_fail(cause), "", *run.last_words, "", f"its whole log: {cause.get('log')}"]
+    if likely := closing.likely(run.result):
+        lines += ["", *(line.removeprefix("primus: ") for line in likely)]
     return Text("Why it failed" if run.status == "FAILED" else "Why it ended", "\n".join(lines))
 
 
