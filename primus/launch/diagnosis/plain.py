@@ -55,7 +55,7 @@ def read(name: str, data: bytes) -> Found:
     texts = [
         Text(name, stream.lines, rank in (None, first) or first not in streams, rank, numbers=stream.numbers)
         for rank, stream in sorted(streams.items(), key=lambda one: (one[0] != first, one[0] is not None, one[0] or 0))
-    ]
+    ] or [Text(name, (), True)]
     return Found(texts, first, host, how)
 
 

@@ -61,10 +61,7 @@ def of_run(found: State) -> tuple[dict[str, Any], str]:
     if found.name == "FINISHED" and not diagnosis.get("failure"):
         return data, f"primus: {closing.short(directory)} is finished, and nothing in it looks like a failure"
     if found.living and not diagnosis.get("failure"):
-        return (
-            data,
-            f"primus: {closing.short(directory)} is {found.name.lower()}; nothing in it looks like a failure yet",
-        )
+        return data, f"primus: {closing.short(directory)} is {found.name.lower()}, and nothing looks like a failure yet"
     return data, f"{closing.short(directory)}:\n" + closing.failure(directory, {**result, "diagnosis": diagnosis})
 
 
@@ -75,6 +72,7 @@ def of_log(name: str) -> tuple[dict[str, Any], str]:
     data = {"log": name, "rank": found.rank, "host": found.host, **diagnosis}
     host = f" on {found.host}" if found.host else ""
     head = [f"primus: rank {found.rank}{host} failed first ({found.how})."] if found.rank is not None else []
+    head += [f"  {line}" for line in closing.shown([line for line in found.texts[0].lines if line])]
     first, *rest = words.lines(diagnosis, found.rank)
     return data, "\n".join([*head, f"primus: {first}", *(f"  {line}" for line in rest)])
 
