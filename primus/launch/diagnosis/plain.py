@@ -15,7 +15,7 @@ _RANKS = (
     re.compile(r"^\d{4}-\d\d-\d\dT[\d:.]+ [A-Z]+ +\S+ r(\d+) \| "),  # Primus
     re.compile(r"^\[rank(\d+)\]:\s?"),  # torch: an uncaught exception, and its C++ log
     re.compile(r"^\[(?:default|trainer|worker)(\d+)\]:\s?"),  # torchrun --tee
-    re.compile(r"^\[\d+,(\d+)\]<std(?:out|err)>:\s?"),  # mpirun --tag-output
+    re.compile(r"^\[(?:\d+,)?(\d+)\]<std(?:out|err)>:\s?"),  # mpirun --tag-output
 )
 _LABEL = re.compile(r"^ *(\d{1,6}): ")  # srun --label: on every line, or it is something else
 _SUMMARY = "Root Cause (first observed failure):"  # of torchrun: torch/distributed/elastic/multiprocessing/errors
