@@ -90,7 +90,8 @@ def failure(directory: Path, result: Mapping[str, Any]) -> str:
     cause = result.get("root_cause")
     if not cause:
         head = f"primus: the job is {str(result['status']).lower()}: {result.get('message') or 'no rank said why'}"
-        return "\n".join([head, *likely(result), f"primus: the logs: {short(directory / 'logs')}"])
+        logs = directory / "logs"
+        return "\n".join([head, *likely(result), *([f"primus: its logs: {short(logs)}"] if logs.is_dir() else [])])
     host = files.read_json(directory / rundir.node_facts(int(cause.get("node_rank") or 0))).get("host")
     log = directory / cause["log"]
     return "\n".join(

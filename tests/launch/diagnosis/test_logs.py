@@ -43,11 +43,12 @@ def test_so_is_the_same_log_of_a_rank_of_primus(path: Path, tmp_path: Path):
 
 def test_memory_numbers_are_those_of_the_message():
     for name, numbers in (
-        ("cuda-out-of-memory", "An allocation of 2.50 GiB did not fit: GPU 3 has 139.80 GiB, of which 1.12 GiB were free."),
-        ("hip-out-of-memory", "An allocation of 7.83 GiB did not fit: GPU 0 has 191.98 GiB, of which 5.40 GiB were free."),
+        ("cuda-out-of-memory", "of 2.50 GiB did not fit: GPU 3 has 139.80 GiB, of which 1.12 GiB were free."),
+        ("hip-out-of-memory", "of 7.83 GiB did not fit: GPU 0 has 191.98 GiB, of which 5.40 GiB were free."),
     ):
         _, log = content(Path(__file__).parent / f"logs/{name}.log")
-        assert described(None, matching.best(plain.read(name, log).texts))["cause"] == numbers
+        found = described(None, matching.best(plain.read(name, log).texts))
+        assert found["cause"] == f"An allocation {numbers}"
 
 
 def test_a_log_that_says_nothing_known_is_said_to_be_unknown():
@@ -70,7 +71,7 @@ def test_the_first_of_chained_tracebacks_counts():
         b"During handling of the above exception, another exception occurred:\n\n"
         b"Traceback (most recent call last):\nModuleNotFoundError: No module named 'x'\n"
     )
-    assert matching.best(plain.read("x", log).texts)[0].failure.name in ("disk-full", "import")
+    assert matching.best(plain.read("x", log).texts)[0].failure.name == "disk-full"
     assert not plain.read("x", log).texts[0].end
 
 

@@ -10,6 +10,7 @@ from primus.launch.diagnosis.table import KINDS, Failure, failures
 from tests.test_conf import read
 
 EVERY = failures()
+GROUPS = "task|runtime|container|network|data|model|output|backend"
 each = pytest.mark.parametrize("failure", EVERY, ids=lambda failure: failure.name)
 
 
@@ -40,20 +41,20 @@ def test_every_name_in_a_text_is_a_group_of_some_pattern(failure: Failure):
 
 
 def test_what_the_advice_tells_to_set_can_be_set():
-    data, _, _ = read("runtime=slurm")
-    words = {word for failure in EVERY for text in failure.advice for word in re.findall(r"\b[a-z_]+(?:\.[a-z_]+)+\b", text)}
-    groups = {"task", "runtime", "container", "network", "data", "model", "output", "backend"}
-    tasks = {"task.checkpoint.directory", "task.parallel.tensor"}
-    asked = {word for word in words if word.split(".")[0] in groups} | tasks
-    missing = set()
-    for word in asked:
-        value = data
-        for part in word.split("."):
-            if not isinstance(value, dict) or part not in value:
-                missing.add(word)
-                break
-            value = value[part]
-    assert missing <= {"data.paths", "data.tokenizer", "backend.python"} & missing
+    known = (
+        keys(read("runtime=slurm")[0]) | keys(read("data=megatron", "data.paths=tokens")[0]) | keys(read("data=hf")[0])
+    )
+    texts = [text for failure in EVERY for text in failure.advice]
+    asked = {word for text in texts for word in re.findall(rf"(?<![\w.])(?:{GROUPS})(?:\.[a-z_]+)+", text)}
+    assert len(asked) > 20
+    assert asked - known == set()
+
+
+def keys(value: object, before: str = "") -> set[str]:
+    if not isinstance(value, dict):
+        return set()
+    here = {f"{before}{name}" for name in value}
+    return here.union(*(keys(inner, f"{before}{name}.") for name, inner in value.items()))
 
 
 def test_tasks_that_the_advice_names_exist():
