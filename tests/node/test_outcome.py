@@ -51,6 +51,7 @@ def test_it_says_how_much_memory_there_was():
     outcome = judge([ended], None, 0, True, Memory(64 * gib, 40 * gib, 4 * gib, 4 * gib))
     assert outcome.message == (
         "rank 0 was ended by SIGKILL: the host ran out of memory (the rank had used 3.0 GiB; "
-        "its cgroup allows 4.0 GiB, of which 4.0 GiB were used at most; the host has 64.0 GiB, 40.0 GiB of it available now)"
+        "its cgroup allows 4.0 GiB, of which 4.0 GiB were used at most; "
+        "the host has 64.0 GiB, 40.0 GiB of it available now)"
     )
     assert outcome.memory == Memory(64 * gib, 40 * gib, 4 * gib, 4 * gib)

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 _TRACEBACK = "Traceback (most recent call last)"
+_START = re.compile(r"^--- start \d+ of \d+, after: ")  # of primus.node: what is before was another start's end
 _CHAINED = ("The above exception was the direct cause", "During handling of the above exception")
 _COLUMNS = re.compile(r"^\d{4}-\d\d-\d\dT[\d:.]+ [A-Z]+ +\S+ (?:r\d+|agent|\S+) \| ")  # of primus.node.log
 _RANK = re.compile(r"^(?:\[rank\d+\]:\s?)")  # torch puts it before every line of an uncaught exception
@@ -38,11 +39,16 @@ class Text:
     offset: int = 0
 
     @cached_property
+    def begin(self) -> int:
+        """Index of the first line of the last start of the ranks."""
+        return max((i + 1 for i, line in enumerate(self.lines) if _START.match(line)), default=0)
+
+    @cached_property
     def end(self) -> int:
         """Index of the line where its end begins: the last traceback with those that it is chained to."""
-        starts = [i for i, line in enumerate(self.lines) if _TRACEBACK in line]
+        starts = [i for i in range(self.begin, len(self.lines)) if _TRACEBACK in self.lines[i]]
         if not starts:
-            return max(0, len(self.lines) - _LAST)
+            return max(self.begin, len(self.lines) - _LAST)
         begin = starts.pop()
         while starts and any(line.startswith(_CHAINED) for line in self.lines[starts[-1] : begin]):
             begin = starts.pop()
@@ -59,7 +65,7 @@ class Text:
     @property
     def near(self) -> int:
         """Index of the first line that is looked at."""
-        return max(0, self.end - _BEFORE)
+        return max(self.begin, self.end - _BEFORE)
 
     def number(self, index: int) -> int | None:
         """The number of a line in its file, from 1; None where it has none."""

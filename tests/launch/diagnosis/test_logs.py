@@ -65,6 +65,14 @@ def test_what_was_caught_before_is_not_the_cause():
     assert [m.failure.name for m in matching.best(plain.read("x", log).texts)] == ["import", "device-memory"]
 
 
+def test_what_ended_an_earlier_start_is_not_the_cause():
+    log = (
+        b"Traceback (most recent call last):\nRuntimeError: CUDA out of memory. Tried to allocate 1.00 GiB\n"
+        b"--- start 2 of 4, after: rank 0 ended with exit code 1 ---\nstep 12\n"
+    )
+    assert not matching.best(plain.read("x", log).texts)
+
+
 def test_the_first_of_chained_tracebacks_counts():
     log = (
         b"Traceback (most recent call last):\nOSError: [Errno 28] No space left on device\n\n"

@@ -86,6 +86,13 @@ def test_the_message_of_the_run_is_evidence(tmp_path: Path) -> None:
     assert (found["failure"], found["evidence"]["log"], found["evidence"]["line"]) == ("oom-killer", "message", None)
 
 
+def test_a_hang_is_what_the_watchdog_says(tmp_path: Path) -> None:
+    log(tmp_path, 0, 1, "OSError: [Errno 28] No space left on device")
+    message = "no rank made progress for 1800 s: rank 0 waits in all_reduce; rank 1 is stopped (SIGSTOP)"
+    found = of(tmp_path, 1, message=message)
+    assert (found["failure"], found["cause"]) == ("hang", f"{message}.")
+
+
 def test_slurms_own_words_are_evidence(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs/job.log").write_text("slurmstepd: error: Detected 1 oom_kill event in StepId=7.0.\n")
