@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from primus.launch import closing
+from primus.launch.diagnosis import words
 from primus.launch.report import facts
 from primus.launch.report.charts import Chart, Clock, Line, clock, line, line_chart
 from primus.launch.report.curves import Curve, at_steps, spread
@@ -29,6 +30,8 @@ def page(run: Run) -> Page:
     sections: list[Section] = []
     if run.status not in ("FINISHED", "RUNNING"):
         sections += [_failure(run)]
+        if likely := words.lines(run.result.get("diagnosis") or {}, (run.result.get("root_cause") or {}).get("rank")):
+            sections += [Text("Diagnosis", "\n".join(likely))]
     if run.results or run.baseline:
         sections += results.of_run(run.plan.task, run.results, run.baseline)
     sections += [Facts("What ran", facts.facts(run))]
@@ -74,8 +77,6 @@ def _failure(run: Run) -> Text:
     lines = str(run.result.get("message") or "no rank said why").split("; ")
     if cause := run.result.get("root_cause"):
         lines = [closing.first_to_fail(cause), "", *run.last_words, "", f"its whole log: {cause.get('log')}"]
-    if likely := closing.likely(run.result):
-        lines += ["", *(line.removeprefix("primus: ") for line in likely)]
     return Text("Why it failed" if run.status == "FAILED" else "Why it ended", "\n".join(lines))
 
 
