@@ -47,10 +47,11 @@ def best(texts: Sequence[Text]) -> list[Match]:
 
 
 def _in(text: Text) -> Iterator[Match]:
-    parts = [(text.end, len(text.lines))] + ([(text.near, text.end)] if text.first else [])
-    joined = [(begin, text.said(begin, end)) for begin, end in parts]
+    end, before = text.said(text.end, len(text.lines)), text.said(text.near, text.end)
     for failure in failures():
-        match = next((m for begin, part in joined if (m := _first(failure, text, begin, part))), None)
+        match = _first(failure, text, text.end, end)
+        if match is None and failure.early and text.first:
+            match = _first(failure, text, text.near, before)
         if match:
             yield match
 

@@ -28,6 +28,7 @@ class Failure:
     advice: tuple[str, ...]
     source: tuple[str, ...]
     numbers: str = ""
+    early: bool = False
 
     @property
     def rank(self) -> int:
@@ -64,4 +65,5 @@ def _failure(entry: dict[str, Any]) -> Failure:
         advice=tuple(entry["advice"]),
         source=tuple(entry["source"]),
         numbers=entry.get("numbers", ""),
+        early=entry.get("early", False),
     )

@@ -16,6 +16,10 @@ _LONGEST = 1000
 """Characters of a line that are looked at; a match in the middle of a longer one says nothing."""
 _LAST = 60
 """Lines at the end of a log without a traceback that tell of its end."""
+_LONGEST_END = 1000
+"""Lines from a traceback to the end of the log; the program lived on after one that is farther from it."""
+_LAUNCHER = "torch.distributed.elastic.multiprocessing.errors.ChildFailedError"
+"""In the traceback of torchrun itself, which comes after that of the rank."""
 _BEFORE = 200
 """Lines before the end in which its cause may be told: NCCL and the kernel speak before Python does."""
 _COUNTED = 256 << 20
@@ -47,7 +51,9 @@ class Text:
     def end(self) -> int:
         """Index of the line where its end begins: the last traceback with those that it is chained to."""
         starts = [i for i in range(self.begin, len(self.lines)) if _TRACEBACK in self.lines[i]]
-        if not starts:
+        if starts and any(_LAUNCHER in line for line in self.lines[starts[-1] : starts[-1] + _LAST]):
+            starts.pop()
+        if not starts or len(self.lines) - starts[-1] > _LONGEST_END:
             return max(self.begin, len(self.lines) - _LAST)
         begin = starts.pop()
         while starts and any(line.startswith(_CHAINED) for line in self.lines[starts[-1] : begin]):

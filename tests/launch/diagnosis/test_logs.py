@@ -65,6 +65,24 @@ def test_what_was_caught_before_is_not_the_cause():
     assert [m.failure.name for m in matching.best(plain.read("x", log).texts)] == ["import", "device-memory"]
 
 
+def test_what_a_program_warned_of_and_lived_on_is_not_the_cause():
+    warned = b"WARNING: No module named 'apex'\n" + b"step\n" * 100
+    log = warned + b"Fatal Python error: Segmentation fault\n"
+    assert [m.failure.name for m in matching.best(plain.read("x", log).texts)] == ["crash"]
+    caught = b"Traceback (most recent call last):\nModuleNotFoundError: No module named 'apex'\n" + b"step\n" * 2000
+    assert [m.failure.name for m in matching.best(plain.read("x", caught + b"Killed\n").texts)] == ["killed"]
+
+
+def test_the_traceback_of_torchrun_itself_is_not_the_ranks():
+    launcher = b"Traceback (most recent call last):\n" + b'  File "run.py", line 9, in main\n    run(args)\n' * 20
+    log = (
+        b"Traceback (most recent call last):\nModuleNotFoundError: No module named 'x'\n"
+        + launcher
+        + b"torch.distributed.elastic.multiprocessing.errors.ChildFailedError: \n"
+    )
+    assert matching.best(plain.read("x", log).texts)[0].failure.name == "import"
+
+
 def test_what_ended_an_earlier_start_is_not_the_cause():
     log = (
         b"Traceback (most recent call last):\nRuntimeError: CUDA out of memory. Tried to allocate 1.00 GiB\n"
