@@ -127,13 +127,13 @@ def last_words(log: Path) -> list[str]:
             raw = file.read().decode("utf-8", "replace").splitlines()
     except OSError:
         return []
-    return shown([line.split(" | ", 1)[-1] for line in raw])
-
-
-def shown(lines: list[str]) -> list[str]:
-    """Of the lines of a log the last traceback, else the last ones; its middle left out where that is long."""
+    lines = [line.split(" | ", 1)[-1] for line in raw]
     starts = [i for i, line in enumerate(lines) if _TRACEBACK in line]
-    chosen = lines[starts[-1] :] if starts else lines[-_TAIL:]
+    return trimmed(lines[starts[-1] :] if starts else lines[-_TAIL:])
+
+
+def trimmed(chosen: list[str]) -> list[str]:
+    """Lines without their middle where they are many."""
     return chosen if len(chosen) <= _TAIL else [*chosen[:3], "...", *chosen[-(_TAIL - 4) :]]
 
 

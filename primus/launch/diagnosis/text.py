@@ -50,15 +50,24 @@ class Text:
     @cached_property
     def end(self) -> int:
         """Index of the line where its end begins: the last traceback with those that it is chained to."""
-        starts = [i for i in range(self.begin, len(self.lines)) if _TRACEBACK in self.lines[i]]
-        if starts and any(_LAUNCHER in line for line in self.lines[starts[-1] : starts[-1] + _LAST]):
-            starts.pop()
+        starts = [i for i in self._tracebacks if i < self.launcher]
         if not starts or len(self.lines) - starts[-1] > _LONGEST_END:
             return max(self.begin, len(self.lines) - _LAST)
         begin = starts.pop()
         while starts and any(line.startswith(_CHAINED) for line in self.lines[starts[-1] : begin]):
             begin = starts.pop()
         return begin
+
+    @cached_property
+    def launcher(self) -> int:
+        """Index of the line where the traceback of torchrun itself begins; after the last line where there is none."""
+        last = self._tracebacks[-1] if self._tracebacks else 0
+        is_its_own = any(_LAUNCHER in line for line in self.lines[last : last + _LAST])
+        return last if self._tracebacks and is_its_own else len(self.lines)
+
+    @cached_property
+    def _tracebacks(self) -> list[int]:
+        return [i for i in range(self.begin, len(self.lines)) if _TRACEBACK in self.lines[i]]
 
     def said(self, begin: int, end: int) -> str:
         """Those lines joined, empty ones in the place of the source code in tracebacks: it is not what happened."""

@@ -72,7 +72,8 @@ def of_log(name: str) -> tuple[dict[str, Any], str]:
     data = {"log": name, "rank": found.rank, "host": found.host, **diagnosis}
     host = f" on {found.host}" if found.host else ""
     head = [f"primus: rank {found.rank}{host} failed first ({found.how})."] if found.rank is not None else []
-    head += [f"  {line}" for line in closing.shown([line for line in found.texts[0].lines if line])]
+    told = found.texts[0]
+    head += [f"  {line}" for line in closing.trimmed([line for line in told.lines[told.end : told.launcher] if line])]
     first, *rest = words.lines(diagnosis, found.rank)
     return data, "\n".join([*head, f"primus: {first}", *(f"  {line}" for line in rest)])
 

@@ -75,6 +75,8 @@ def test_a_log_of_another_launcher_is_read(primus: Primus, monkeypatch: pytest.M
     said = primus("task=diagnose", f"log={LOGS / 'hip-out-of-memory.log'}")
     lines = said.out.splitlines()
     assert (said.code, said.err, lines[0]) == (0, "", "primus: rank 0 failed first (its error comes first in the log).")
+    assert lines[1] == "  Traceback (most recent call last):"
+    assert lines[4].startswith("  torch.OutOfMemoryError: HIP out of memory.")
     assert "primus: most likely: the GPU ran out of memory" in lines
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((LOGS / "xid-79.log").read_bytes())))
     told = json.loads(primus("task=diagnose", "log=-", "task.format=json").out)
