@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from primus.launch.config.request import Request
+from primus.launch.diagnosis import words
+from primus.launch.record import files
 from primus.node import rundir
 from primus.node.plan import Plan
 from primus.node.secrets import redact_url
@@ -84,13 +86,31 @@ def loss(result: Mapping[str, Any]) -> float | None:
 
 
 def failure(directory: Path, result: Mapping[str, Any]) -> str:
-    """What failed first: rank, node, how it ended, the end of its log, and where the whole log is."""
+    """What failed first: rank, node, how it ended, the end of its log; what it most likely is, what to do, the logs."""
     cause = result.get("root_cause")
     if not cause:
-        return f"primus: the job is {str(result['status']).lower()}: {result.get('message') or 'no rank said why'}"
-    head = f"primus: {first_to_fail(cause)}"
+        head = f"primus: the job is {str(result['status']).lower()}: {result.get('message') or 'no rank said why'}"
+        logs = directory / "logs"
+        return "\n".join([head, *likely(result), *([f"primus: its logs: {short(logs)}"] if logs.is_dir() else [])])
+    host = files.read_json(directory / rundir.node_facts(int(cause.get("node_rank") or 0))).get("host")
     log = directory / cause["log"]
-    return "\n".join([head, *(f"  {line}" for line in last_words(log)), f"primus: its whole log: {short(log)}"])
+    return "\n".join(
+        [
+            f"primus: {first_to_fail(cause)}",
+            *(f"  {line}" for line in last_words(log)),
+            *likely(result),
+            f"primus: its whole log: {short(log)}" + (f" (of host {host})" if host else ""),
+        ]
+    )
+
+
+def likely(result: Mapping[str, Any]) -> list[str]:
+    """What it most likely is, and what to do; nothing of a request or an environment that its message explains."""
+    diagnosis = result.get("diagnosis") or {}
+    if not diagnosis.get("failure") and not result.get("root_cause"):
+        return []
+    first, *rest = words.lines(diagnosis, (result.get("root_cause") or {}).get("rank")) or [""]
+    return [f"primus: {first}", *(f"  {line}" for line in rest)] if first else []
 
 
 def first_to_fail(cause: Mapping[str, Any]) -> str:
@@ -111,7 +131,11 @@ def last_words(log: Path) -> list[str]:
         return []
     lines = [line.split(" | ", 1)[-1] for line in raw]
     starts = [i for i, line in enumerate(lines) if _TRACEBACK in line]
-    chosen = lines[starts[-1] :] if starts else lines[-_TAIL:]
+    return trimmed(lines[starts[-1] :] if starts else lines[-_TAIL:])
+
+
+def trimmed(chosen: list[str]) -> list[str]:
+    """Lines without their middle where they are many."""
     return chosen if len(chosen) <= _TAIL else [*chosen[:3], "...", *chosen[-(_TAIL - 4) :]]
 
 

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from primus.launch import smoke
+from primus.launch import rundirectory, smoke
 from primus.launch.problems import JOB_FAILED
 from primus.launch.record import tail
 from primus.launch.record.files import main_rank, node_reports, rank_files, read_json
@@ -30,12 +30,28 @@ def write_result(directory: Path, started: float, interrupted: bool, message: st
 
 
 def close(directory: Path, result: dict[str, Any]) -> dict[str, Any]:
-    """Gather what its nodes found, compare that with the baseline, and write result.json; returns the result."""
+    """Gather what its nodes found, compare that with the baseline, and write result.json; returns the result.
+
+    A run that has not finished gets its diagnosis.
+    """
     smoke.gather(directory)
     if result["status"] == "FINISHED" and (worse := baseline.verdict(directory)):
         result |= {"status": "FAILED", "exit_code": JOB_FAILED, "message": worse}
+    if result["status"] != "FINISHED":
+        result |= _diagnosed(directory, result)
     rundir.write_json(directory / rundir.RESULT, result)
     return result
+
+
+def _diagnosed(directory: Path, result: dict[str, Any]) -> dict[str, Any]:
+    from primus.launch.diagnosis import run  # here: the table takes 30 ms, which only a job that failed is to wait for
+
+    try:
+        found = run.of_run(directory, result)
+    except Exception as error:  # whatever is in the logs and reports: how it ended must be written all the same
+        rundirectory.log(directory, "WARN", f"no diagnosis: {type(error).__name__}: {error}")
+        return {}
+    return {"diagnosis": found} if found else {}
 
 
 def summary(directory: Path, started: float, ended: float, interrupted: bool, message: str | None) -> dict[str, Any]:

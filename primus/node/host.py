@@ -6,6 +6,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, List, Optional, Tuple
 
+_NO_LIMIT = 1 << 60  # bytes: cgroup 1 says the largest number of pages for none
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of memory: of the host, and of the cgroup that allows the least; 0 where it cannot be told."""
+
+    total: int
+    available: int
+    limit: int
+    peak: int
+
+    def __str__(self) -> str:
+        host = f"the host has {_gib(self.total)}, {_gib(self.available)} of it available now"
+        if not self.limit:
+            return host
+        peak = f", of which {_gib(self.peak)} were used at most" if self.peak else ""
+        return f"its cgroup allows {_gib(self.limit)}{peak}; {host}"
+
 
 @dataclass(frozen=True)
 class Cpu:
@@ -35,17 +54,37 @@ def cores(root: Path = Path("/")) -> int:
 
 def memory(root: Path = Path("/")) -> int:
     """Bytes of memory: of the host, or less where a cgroup limits it. 0 where it cannot be told."""
-    total = 0
+    found = memory_now(root)
+    return min(filter(None, (found.total, found.limit)), default=0)
+
+
+def memory_now(root: Path = Path("/")) -> Memory:
+    """Limits of memory, and how near to them this process and its group have come."""
+    sizes = {"MemTotal": 0, "MemAvailable": 0}
     for line in _read(root / "proc/meminfo").splitlines():
-        if line.startswith("MemTotal:"):
-            total = int(line.split()[1]) * 1024
-    limits = [int(text) for text in _limits(root, "memory.max", "memory/memory.limit_in_bytes") if text.isdigit()]
-    return min([total, *limits]) if total else min(limits, default=0)
+        name, _, value = line.partition(":")
+        if name in sizes:
+            sizes[name] = int(value.split()[0]) * 1024
+    limited = [(limit, group) for group in _groups(root, "memory") if (limit := _memory_limit(group))]
+    limit, group = min(limited, default=(0, root), key=lambda one: one[0])
+    if limit >= _NO_LIMIT:
+        limit = 0
+    peaks = (_read(group / name) for name in ("memory.peak", "memory.max_usage_in_bytes")) if limit else ()
+    peak = next((int(text) for text in peaks if text.isdigit()), 0)
+    return Memory(sizes["MemTotal"], sizes["MemAvailable"], limit, peak)
+
+
+def _memory_limit(group: Path) -> int:
+    for name in ("memory.max", "memory.limit_in_bytes"):  # cgroup 2: "max" for none; cgroup 1
+        text = _read(group / name)
+        if text.isdigit():
+            return int(text)
+    return 0
 
 
 def _quotas(root: Path) -> Iterator[float]:
-    for text in _limits(root, "cpu.max", ""):  # cgroup 2: "200000 100000", or "max 100000"
-        quota, _, period = text.partition(" ")
+    for group in _groups(root, None):  # cgroup 2: "200000 100000", or "max 100000"
+        quota, _, period = _read(group / "cpu.max").partition(" ")
         if quota.isdigit() and period.isdigit() and int(period):
             yield int(quota) / int(period)
     quota, period = (_read(root / f"sys/fs/cgroup/cpu/cpu.cfs_{part}_us") for part in ("quota", "period"))
@@ -53,17 +92,21 @@ def _quotas(root: Path) -> Iterator[float]:
         yield int(quota) / int(period)
 
 
-def _limits(root: Path, modern: str, legacy: str) -> List[str]:
-    """The text of a limit in this process's cgroup and in all above it; a container sees its own as the root."""
+def _groups(root: Path, legacy: Optional[str]) -> List[Path]:
+    """The folders of this process's cgroup and of all above it; a container sees its own as the root.
+
+    Of cgroup 2, and of the `legacy` hierarchy of cgroup 1.
+    """
     base = root / "sys/fs/cgroup"
-    directories = [base]
+    found = [base, *([base / legacy] if legacy else [])]
     for line in _read(root / "proc/self/cgroup").splitlines():
-        hierarchy, _, path = line.split(":", 2)
-        if hierarchy == "0":
+        hierarchy, controllers, path = line.split(":", 2)
+        if hierarchy == "0" or (legacy and legacy in controllers.split(",")):
+            folder = base if hierarchy == "0" else base / str(legacy)
             for part in Path(path.lstrip("/")).parts:
-                directories.append(directories[-1] / part)
-    files = [directory / modern for directory in directories] + ([base / legacy] if legacy else [])
-    return [text for text in map(_read, files) if text]
+                folder = folder / part
+                found.append(folder)
+    return found
 
 
 def _model(root: Path) -> str:
@@ -102,3 +145,7 @@ def pin(wanted: Tuple[int, ...]) -> Optional[str]:
     except OSError as error:
         return f"cores {', '.join(map(str, wanted))} cannot be used: {error.strerror}"
     return None
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Mapping, Optional, Sequence, Tuple
 
+from primus.node.host import Memory
 from primus.node.process import signal_name
 
 UNFIT, BAD_REQUEST = 3, 2
@@ -25,6 +26,7 @@ class RankEnd:
     stopped: Optional[float]  # when the agent told it to end
     log: str
     error: Optional[str]
+    memory_peak: int = 0  # bytes that were resident at most, of it or of one of its own processes; 0: not known
 
     @property
     def own_doing(self) -> bool:
@@ -67,13 +69,15 @@ class Outcome:
     root_cause: Optional[RootCause]
     ranks: Tuple[RankEnd, ...]
     lost: Tuple[str, ...] = ()
+    memory: Optional[Memory] = None
 
 
-def judge(ends: Sequence[RankEnd], killed_by: Optional[str], killed_code: int, memory_ran_out: bool) -> Outcome:
+def judge(ends: Sequence[RankEnd], killed_by: Optional[str], killed_code: int, memory_ran_out: bool,
+          memory: Optional[Memory] = None) -> Outcome:  # fmt: skip
     """The outcome of ranks that have all ended; `killed_by` says in words what ended them from outside, if anything.
 
     A rank that had failed before that makes the job failed all the same. `memory_ran_out`: the kernel has killed
-    processes of this host for want of memory meanwhile.
+    processes of this host for want of memory meanwhile; `memory` is what there was of it then.
     """
     ranks = tuple(sorted(ends, key=lambda end: end.rank))
     cause = root_cause(ranks)
@@ -81,7 +85,9 @@ def judge(ends: Sequence[RankEnd], killed_by: Optional[str], killed_code: int, m
         return Outcome("killed", killed_code, killed_by, None, ranks)
     if cause is None:
         return Outcome("finished", 0, None, None, ranks)
-    return Outcome("failed", cause.exit_code, _message(cause, memory_ran_out), cause, ranks)
+    if cause.signal == "SIGKILL" and memory_ran_out:
+        return Outcome("failed", cause.exit_code, _out_of_memory(cause, ranks, memory), cause, ranks, memory=memory)
+    return Outcome("failed", cause.exit_code, _message(cause), cause, ranks)
 
 
 def without(outcome: Outcome, lost: Mapping[str, str]) -> Outcome:
@@ -91,7 +97,7 @@ def without(outcome: Outcome, lost: Mapping[str, str]) -> Outcome:
 
 def describe(end: RankEnd) -> str:
     """How a rank failed, in words."""
-    return _message(RootCause(end.rank, end.exit_code, end.signal, end.log, end.ended, end.error), False)
+    return _message(RootCause(end.rank, end.exit_code, end.signal, end.log, end.ended, end.error))
 
 
 def by_request(ends: Sequence[RankEnd]) -> bool:
@@ -115,13 +121,19 @@ def root_cause(ends: Sequence[RankEnd]) -> Optional[RootCause]:
 
 
 def rank_end(rank: int, pid: int, exit_code: int, started: float, ended: float, sign: Optional[float],
-             stopped: Optional[float], log: str, error: Optional[str]) -> RankEnd:  # fmt: skip
+             stopped: Optional[float], log: str, error: Optional[str], memory_peak: int = 0) -> RankEnd:  # fmt: skip
     """A RankEnd with the name of its signal worked out."""
-    return RankEnd(rank, pid, exit_code, signal_name(exit_code), started, ended, sign, stopped, log, error)
+    return RankEnd(rank, pid, exit_code, signal_name(exit_code), started, ended, sign, stopped, log, error, memory_peak)
 
 
-def _message(cause: RootCause, memory_ran_out: bool) -> str:
+def _out_of_memory(cause: RootCause, ranks: Sequence[RankEnd], memory: Optional[Memory]) -> str:
+    peak = next((end.memory_peak for end in ranks if end.rank == cause.rank), 0)
+    numbers = [f"the rank had used {peak / 2**30:.1f} GiB"] if peak else []
+    numbers += [str(memory)] if memory else []
+    return f"{_message(cause)}: the host ran out of memory" + (f" ({'; '.join(numbers)})" if numbers else "")
+
+
+def _message(cause: RootCause) -> str:
     if cause.signal:
-        hint = ": the host ran out of memory" if cause.signal == "SIGKILL" and memory_ran_out else ""
-        return f"rank {cause.rank} was ended by {cause.signal}{hint}"
+        return f"rank {cause.rank} was ended by {cause.signal}"
     return f"rank {cause.rank} ended with exit code {cause.exit_code}" + (f": {cause.error}" if cause.error else "")

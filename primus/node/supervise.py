@@ -127,13 +127,13 @@ class Supervisor:
         """Collect every child that has ended, ranks and the orphans that the agent adopted."""
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, used = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
                 return
             if pid in self._running:
-                self._end(self._running[pid], process.exit_code(status))
+                self._end(self._running[pid], process.exit_code(status), used.ru_maxrss * 1024)
             elif pid in self.others:
                 self.others.pop(pid)(process.exit_code(status))
 
@@ -177,13 +177,13 @@ class Supervisor:
             rank.pipe = None
             rank.output.close(time.time())
 
-    def _end(self, rank: _Rank, exit_code: int) -> None:
+    def _end(self, rank: _Rank, exit_code: int, memory_peak: int = 0) -> None:
         ended = time.time()
         self._drain(rank)  # its last words, for the sign of what went wrong
         del self._running[rank.pid]
         out = rank.output
         end = rank_end(rank.command.rank, rank.pid, exit_code, rank.started, ended, out.sign, rank.stopped,
-                       rank.command.log, out.error)  # fmt: skip
+                       rank.command.log, out.error, memory_peak)  # fmt: skip
         self._ended[rank.pid] = end
         if exit_code:
             how = f"by {end.signal}" if end.signal else f"with exit code {exit_code}"

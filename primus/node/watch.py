@@ -75,7 +75,9 @@ class Watch:
         self._await_request(ends)
         self._console.finish()
         memory_ran_out = host.out_of_memory_kills() - memory_ran_out
-        return trouble or hung or judge(ends, self._requests.reason, self._requests.code, memory_ran_out > 0)
+        memory = host.memory_now() if memory_ran_out else None
+        ended = judge(ends, self._requests.reason, self._requests.code, memory_ran_out > 0, memory)
+        return trouble or hung or ended
 
     def _start_ranks(self) -> Optional[Outcome]:
         secrets = self._part.secrets

@@ -71,6 +71,34 @@ def test_a_rank_that_held_up_the_others_is_named_with_what_each_was_in(tmp_path:
     assert failure(tmp_path, root_cause=cause).startswith(f"primus: rank 1 on node 0 holds up the job: {why}\n")
 
 
+def test_the_host_what_it_most_likely_is_and_what_to_do_are_said_beside_it(tmp_path: Path) -> None:
+    log(tmp_path / "logs/r", "oh no")
+    (tmp_path / "nodes").mkdir()
+    (tmp_path / "nodes/2.json").write_text('{"host": "c0n3"}')
+    cause = {"rank": 5, "node_rank": 2, "exit_code": 1, "signal": None, "log": "logs/r"}
+    evidence = {"text": "No space left", "log": "logs/r", "line": 7, "rank": 5, "node_rank": 2}
+    diagnosis = {"failure": "disk-full", "title": "the disk is full", "cause": "A write failed.", "advice": ["df -h"]}
+    said = failure(tmp_path, root_cause=cause, diagnosis={**diagnosis, "evidence": evidence})
+    assert said.splitlines()[1:] == [
+        "  oh no",
+        "primus: most likely: the disk is full",
+        "    > No space left",
+        "      in logs/r:7",
+        "    A write failed.",
+        "  what to do:",
+        "    - df -h",
+        f"primus: its whole log: {tmp_path}/logs/r (of host c0n3)",
+    ]
+
+
+def test_a_rank_that_tells_more_than_the_first_is_named(tmp_path: Path) -> None:
+    cause = {"rank": 0, "node_rank": 0, "exit_code": 1, "signal": None, "log": "logs/r"}
+    evidence = {"text": "No space left", "log": "logs/s", "line": None, "rank": 5, "node_rank": 2}
+    diagnosis = {"failure": "disk-full", "title": "the disk is full", "cause": "A write failed.", "evidence": evidence}
+    said = failure(tmp_path, root_cause=cause, diagnosis=diagnosis)
+    assert "primus: most likely: the disk is full (by rank 5 on node 2)" in said
+
+
 @pytest.mark.parametrize(
     ("message", "said"), [("node 1 left no outcome", "node 1 left no outcome"), (None, "no rank said why")]
 )

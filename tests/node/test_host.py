@@ -49,3 +49,29 @@ def test_a_limit_of_the_cgroup_counts_as_the_memory(tmp_path):
 
 def test_nothing_to_read_is_no_crash(tmp_path):
     assert host.survey(tmp_path) == host.Cpu("", MANY, 0)
+
+
+def test_memory_is_that_of_the_group_that_allows_the_least(tmp_path):
+    write(tmp_path / "proc/meminfo", "MemTotal:       67108864 kB\nMemFree: 1 kB\nMemAvailable:   41943040 kB\n")
+    write(tmp_path / "proc/self/cgroup", "0::/job/step\n")
+    write(tmp_path / "sys/fs/cgroup/job/memory.max", f"{4 << 30}\n")
+    write(tmp_path / "sys/fs/cgroup/job/memory.peak", f"{3 << 30}\n")
+    write(tmp_path / "sys/fs/cgroup/job/step/memory.max", "max\n")
+    assert host.memory_now(tmp_path) == host.Memory(64 << 30, 40 << 30, 4 << 30, 3 << 30)
+    assert host.memory(tmp_path) == 4 << 30
+
+
+def test_memory_of_the_older_cgroups_is_that_of_the_job_too(tmp_path):
+    write(tmp_path / "proc/meminfo", "MemTotal:       67108864 kB\n")
+    write(tmp_path / "proc/self/cgroup", "4:memory:/slurm/job_7\n1:cpu:/elsewhere\n")
+    write(tmp_path / "sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n")
+    write(tmp_path / "sys/fs/cgroup/memory/slurm/job_7/memory.limit_in_bytes", f"{2 << 30}\n")
+    write(tmp_path / "sys/fs/cgroup/memory/slurm/job_7/memory.max_usage_in_bytes", f"{2 << 30}\n")
+    assert host.memory_now(tmp_path) == host.Memory(64 << 30, 0, 2 << 30, 2 << 30)
+
+
+def test_without_a_limit_memory_is_that_of_the_host(tmp_path):
+    write(tmp_path / "proc/meminfo", "MemTotal:       67108864 kB\n")
+    write(tmp_path / "sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n")
+    assert host.memory_now(tmp_path) == host.Memory(64 << 30, 0, 0, 0)
+    assert str(host.memory_now(tmp_path)) == "the host has 64.0 GiB, 0.0 GiB of it available now"

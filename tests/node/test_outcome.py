@@ -1,5 +1,8 @@
 """Which rank was the cause."""
 
+from dataclasses import replace
+
+from primus.node.host import Memory
 from primus.node.outcome import judge, rank_end
 
 
@@ -40,3 +43,15 @@ def test_a_rank_that_slurm_signals_together_with_the_agent_did_not_fail():
 def test_a_rank_killed_while_memory_ran_out_says_so():
     assert judge([end(0, 137, 8.0)], None, 0, True).message == "rank 0 was ended by SIGKILL: the host ran out of memory"
     assert judge([end(0, 137, 8.0)], None, 0, False).message == "rank 0 was ended by SIGKILL"
+
+
+def test_it_says_how_much_memory_there_was():
+    gib = 1 << 30
+    ended = replace(end(0, 137, 8.0), memory_peak=3 * gib)
+    outcome = judge([ended], None, 0, True, Memory(64 * gib, 40 * gib, 4 * gib, 4 * gib))
+    assert outcome.message == (
+        "rank 0 was ended by SIGKILL: the host ran out of memory (the rank had used 3.0 GiB; "
+        "its cgroup allows 4.0 GiB, of which 4.0 GiB were used at most; "
+        "the host has 64.0 GiB, 40.0 GiB of it available now)"
+    )
+    assert outcome.memory == Memory(64 * gib, 40 * gib, 4 * gib, 4 * gib)

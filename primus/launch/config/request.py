@@ -196,6 +196,7 @@ class Request:
     resume: str | None
     checkpoint: str | None
     run: str | None
+    log: str | None
     follow: bool
     rank: int | None
     to: str | None

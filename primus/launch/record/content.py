@@ -97,6 +97,8 @@ def result_tags(result: Mapping[str, Any], traceback: str | None) -> dict[str, s
     error = traceback or result.get("message")
     if result.get("status") != "FINISHED" and error:
         tags["primus.error"] = cut_front(redact_url(str(error)), TAG_LENGTH)
+    if (diagnosis := result.get("diagnosis") or {}).get("failure"):
+        tags["primus.diagnosis"] = str(diagnosis["failure"])
     return tags
 
 
@@ -140,6 +142,8 @@ def note(
         lines += [str(result["message"])]
     if cause := result.get("root_cause"):
         lines += [_cause(cause)]
+    if (diagnosis := result.get("diagnosis") or {}).get("failure"):
+        lines += [f"Most likely: {diagnosis['title']}. {diagnosis['cause']}"]
     lines += [" · ".join(links)] if links else []
     elsewhere = f", or from another machine `primus replay={run_id}`" if run_id else ""
     lines += [f"Run again: `primus replay={shlex.quote(directory)}`{elsewhere}"]

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from primus.launch import closing
+from primus.launch.diagnosis import words
 from primus.launch.report import facts
 from primus.launch.report.charts import Chart, Clock, Line, clock, line, line_chart
 from primus.launch.report.curves import Curve, at_steps, spread
@@ -29,6 +30,8 @@ def page(run: Run) -> Page:
     sections: list[Section] = []
     if run.status not in ("FINISHED", "RUNNING"):
         sections += [_failure(run)]
+        if likely := words.lines(run.result.get("diagnosis") or {}, (run.result.get("root_cause") or {}).get("rank")):
+            sections += [Text("Diagnosis", "\n".join(likely))]
     if run.results or run.baseline:
         sections += results.of_run(run.plan.task, run.results, run.baseline)
     sections += [Facts("What ran", facts.facts(run))]

@@ -95,6 +95,7 @@ def test_a_failed_run_says_first_which_rank_failed_with_its_last_words(tmp_path:
     assert said.startswith("rank 1 on node 0 failed first: it ended with exit code 3.\n")
     assert "RuntimeError: loss is not finite" in said
     assert said.endswith("its whole log: logs/node-0/rank-1.log")
+    assert texts(page)["Diagnosis"].startswith("most likely: the loss or a gradient is not a number any more\n")
 
 
 def test_a_run_that_failed_before_any_rank_says_why(tmp_path: Path) -> None:
