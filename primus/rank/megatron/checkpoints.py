@@ -29,7 +29,8 @@ def state(rank: dict[str, Any], own: Path, loaded: Path) -> dict[str, Any]:
     settings, only = rank["checkpoint"], rank["evaluation"]["only"]
     first = os.environ["RANK"] == "0"
     arguments: dict[str, Any] = {}
-    given = checkpoints.given(rank, BACKEND)
+    newest = checkpoints.own(rank, BACKEND)
+    given = None if newest else checkpoints.given(rank, BACKEND)
     if given:
         if first:
             _show(given.path, loaded)
@@ -38,7 +39,6 @@ def state(rank: dict[str, Any], own: Path, loaded: Path) -> dict[str, Any]:
         if not given:
             raise Refused("task.checkpoint.load: there is no checkpoint to evaluate")
         return {"load": str(loaded), "skip_train": True, "no_load_rng": True, "exit_on_missing_checkpoint": True}
-    newest = checkpoints.own(rank, BACKEND)
     if first:
         _track(own, newest)
     arguments["load"] = str(own)  # without a tracker, Megatron begins anew
