@@ -100,7 +100,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def reserve(path: Path) -> None:
-    """Take room for a file that is written when all is over, by when the disk may be full. A disk that is costs that."""
+    """Take room for a file that is written when all is over, by when the disk may be full; none where it is already."""
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         _reserved(path).write_bytes(b" " * _RESERVE)

@@ -53,6 +53,8 @@ def own(rank: dict[str, Any], backend: str) -> Checkpoint | None:
     def settle(found: Judged) -> None:
         for passed in found.passed:
             _warn(f"{passed.checkpoint.path}: {passed.why}", _move_aside(passed.checkpoint.path))
+        if found.whole:
+            print(f"INFO goes on from the checkpoint of step {found.whole.step}: {found.whole.path}", flush=True)
 
     return _agreed(look, settle, with_checksums(rank))
 

@@ -15,14 +15,13 @@ pytestmark = [pytest.mark.torch, pytest.mark.slow]
 TWENTY = {"schedule": neutral.schedule(steps=20)}
 WRITTEN = {"checkpoint": neutral.checkpoint(interval=5, keep=1)}
 
-# As the first module that a rank imports: it dies by SIGKILL at the fourth file that it makes sure to be on the disk.
-KILLED_AT_THE_FOURTH_FSYNC = """
+# As the first module that a rank imports: it dies by SIGKILL when it makes sure that the second one is on the disk.
+KILLED_WITHIN_THE_SECOND = """
 import os, signal
-from itertools import count
-number, really = count(1), os.fsync
+really = os.fsync
 def fsync(descriptor):
     really(descriptor)
-    if next(number) == 4:
+    if "/step-10/" in os.readlink(f"/proc/self/fd/{descriptor}"):
         os.kill(os.getpid(), signal.SIGKILL)
 os.fsync = fsync
 """
@@ -84,7 +83,7 @@ def test_so_do_those_of_two_ranks(run: Run, whole_on_two: Ended) -> None:
 def test_a_rank_killed_while_it_writes_goes_on_from_the_checkpoint_before(
     run: Run, whole: Ended, tmp_path: Path
 ) -> None:
-    (tmp_path / "sitecustomize.py").write_text(KILLED_AT_THE_FOURTH_FSYNC)
+    (tmp_path / "sitecustomize.py").write_text(KILLED_WITHIN_THE_SECOND)
     killed = run(steps=20, environment={"PYTHONPATH": str(tmp_path)}, **TWENTY, **WRITTEN)
     assert killed.exit_codes == [-signal.SIGKILL]
     assert names(killed) == ["step-10", "step-5"]
