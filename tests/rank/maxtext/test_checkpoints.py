@@ -129,4 +129,4 @@ def test_a_new_run_begins_with_the_weights_of_a_checkpoint_alone(run: Run, whole
         assert not (ended.directory / "checkpoints").exists()
     ended = run(steps=2, checkpoint=neutral.checkpoint(load=str(whole.directory)), **TWENTY)
     assert ended.exit_codes == [2]
-    assert "is no checkpoint of MaxText, and holds none that is complete" in ended.logs[0]
+    assert "holds no complete checkpoint: there is none" in ended.logs[0]

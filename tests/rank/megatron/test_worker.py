@@ -185,7 +185,7 @@ def test_a_new_run_begins_with_the_weights_that_it_is_given(run: Run, text: Data
     assert abs(ended.losses()[0] - last) < 0.1 < first - last
     missing = run(data=text, steps=2, checkpoint=neutral.checkpoint(load="/nowhere"))
     assert missing.exit_codes == [2]
-    assert "task.checkpoint.load: /nowhere is no complete checkpoint of Megatron's" in missing.logs[0]
+    assert "task.checkpoint.load: /nowhere holds no complete checkpoint: there is none" in missing.logs[0]
 
 
 def test_options_of_megatron_come_last_and_a_trace_is_written(run: Run) -> None:
