@@ -71,7 +71,7 @@ class Saving:
                 self._saved.wait()
             try:
                 save_checkpoint_and_time(step, *rest, **named)
-            except Exception as error:
+            except BaseException as error:  # as PyTorch's CheckpointException is
                 checkpoints.refuse_full_disk(error, path)
                 raise
             self.last = step

@@ -94,7 +94,7 @@ class Checkpoints(CheckpointManager):
             self.saved.wait()
         try:
             written = super().dcp_save(state_dict, checkpoint_id, *rest, **named)
-        except Exception as error:
+        except BaseException as error:  # as PyTorch's CheckpointException is
             checkpoints.refuse_full_disk(error, Path(checkpoint_id))
             raise
         if self.saved and self._checksums:
