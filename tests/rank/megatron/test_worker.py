@@ -5,6 +5,7 @@ import gzip
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -154,6 +155,24 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_former_one(run: Run, te
     after = run(**COURSE, data=text, directory=former.directory)
     assert after.exit_codes == [0], after.logs
     assert "at iteration 10" in after.logs[0]
+    from_11 = [line for line in steps(trained) if line["step"] > 10]
+    assert steps(after)[-len(from_11) :] == from_11
+
+
+def test_a_checkpoint_that_is_damaged_is_passed_over_though_the_tracker_names_it(
+    run: Run, text: Data, trained: Ended, tmp_path: Path
+) -> None:
+    again = Path(shutil.copytree(trained.directory, tmp_path / "again"))
+    folder = again / "checkpoints"
+    content = bytearray((folder / "iter_0000020/__0_0.distcp").read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / "iter_0000020/__0_0.distcp").write_bytes(content)
+    assert (folder / "latest_checkpointed_iteration.txt").read_text() == "20"
+    after = run(**COURSE, data=text, directory=again)
+    assert after.exit_codes == [0], after.logs
+    assert f"{folder}/iter_0000020: __0_0.distcp is not what was written" in after.logs[0]
+    assert "at iteration 10" in after.logs[0]
+    assert (folder / "passed-over/iter_0000020/__0_0.distcp").read_bytes() == content
     from_11 = [line for line in steps(trained) if line["step"] > 10]
     assert steps(after)[-len(from_11) :] == from_11
 
