@@ -4,6 +4,7 @@ Rank 0 looks and tells the others, before their framework starts: so all go on f
 would have seen, and every rank reads a share of it to compare checksums.
 """
 
+import contextlib
 import os
 from collections.abc import Callable
 from errno import EDQUOT, ENOSPC
@@ -100,7 +101,8 @@ def retire(folder: Path, backend: str, keep: int) -> list[Path]:
     finished = [one for one in checkpoints.there(folder, backend) if one.finished]
     whole = finished[:1] + [one for one in finished[1:] if checkpoints.problem(one.path, backend) is None]
     for one in whole[keep:]:
-        one.path.rename(folder / f"{_REMOVED}{one.path.name}")
+        with contextlib.suppress(OSError):  # a folder that is not to be changed: no reason to end a training
+            one.path.rename(folder / f"{_REMOVED}{one.path.name}")
     return sorted(folder.glob(f"{_REMOVED}*"))
 
 
