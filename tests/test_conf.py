@@ -16,6 +16,7 @@ from primus.launch.config.request import Request
 from primus.launch.members import member
 from primus.launch.place import Place
 from primus.launch.problems import BadRequest
+from primus.node import manifest
 from primus.node.devices import Devices
 from primus.node.plan import Code, from_json, to_json
 
@@ -61,6 +62,8 @@ def test_a_choice_composes_and_its_plan_is_shown(group: str, choice: Choice, tmp
     for name in ("tokens.bin", "tokens.idx"):
         (tmp_path / name).touch()
     (tmp_path / "saved/step-1").mkdir(parents=True)
+    (tmp_path / "saved/step-1/.metadata").touch()
+    manifest.write(tmp_path / "saved/step-1", 0, 1)  # so it is whole
     here = dataclasses.replace(HERE, directory=tmp_path)
     word = f"{group}={choice.name}"
     data, source, request = read(word, *NEEDS.get(word, []))

@@ -1,5 +1,7 @@
 """How a run ended, from what its nodes left. Written by the launch side, or by the recorder when that is gone."""
 
+import shlex
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -39,7 +41,14 @@ def close(directory: Path, result: dict[str, Any]) -> dict[str, Any]:
         result |= {"status": "FAILED", "exit_code": JOB_FAILED, "message": worse}
     if result["status"] != "FINISHED":
         result |= _diagnosed(directory, result)
-    rundir.write_json(directory / rundir.RESULT, result)
+    try:
+        rundir.write_last(directory / rundir.RESULT, result)
+    except OSError as error:
+        print(
+            f"primus: {error.filename} cannot be written: {error.strerror}. When it can be, write it with: "
+            f"primus task=status run={shlex.quote(str(directory))}",
+            file=sys.stderr,
+        )
     return result
 
 

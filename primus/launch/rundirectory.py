@@ -29,6 +29,7 @@ def write(plan: Plan, directory: Path) -> None:
     """Write what is known before the start, the plan last: its presence means that the rest is there."""
     for file in plan.files:
         rundir.write_text(directory / file.path, file.text)
+    rundir.reserve(directory / rundir.RESULT)
     rundir.write_text(directory / rundir.CONFIG, as_yaml(plan.config))
     rundir.write_text(directory / rundir.OVERRIDES, as_yaml(list(plan.overrides)))
     rundir.write_text(directory / rundir.PLAN, to_json(plan))

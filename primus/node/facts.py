@@ -12,7 +12,7 @@ from primus.node.container import handover
 from primus.node.devices import Devices
 from primus.node.environment import Resolved, World
 from primus.node.outcome import Outcome
-from primus.node.rundir import node_facts, write_json
+from primus.node.rundir import node_facts, reserve, write_json, write_last
 from primus.node.typed import plain
 
 
@@ -22,6 +22,7 @@ class Facts:
     def __init__(self, directory: Path, node_rank: int, say: Callable[[str, str], None]) -> None:
         self._say = say
         self._path = directory / node_facts(node_rank)
+        reserve(self._path)
         self._known: Dict[str, Any] = {
             "node_rank": node_rank,
             "host": host.name(),
@@ -62,9 +63,11 @@ class Facts:
 
     def write(self, outcome: Optional[Outcome] = None) -> None:
         """Write the file; a full disk is said, and is no reason to end a job."""
-        ended = {"outcome": plain(outcome)} if outcome else {}
         try:
-            write_json(self._path, {**self._known, **ended})
+            if outcome:
+                write_last(self._path, {**self._known, "outcome": plain(outcome)})
+            else:
+                write_json(self._path, self._known)
         except OSError as error:
             self._say(f"{self._path} is not written: {error}", "ERROR")
 
@@ -73,4 +76,4 @@ def add_outcome(directory: Path, node_rank: int, outcome: Outcome) -> None:
     """Complete the file of an agent that did not live to write how it ended; raises OSError or ValueError."""
     path = directory / node_facts(node_rank)
     known = json.loads(path.read_text(encoding="utf-8"))
-    write_json(path, {**known, "outcome": plain(outcome)})
+    write_last(path, {**known, "outcome": plain(outcome)})

@@ -1,9 +1,14 @@
 """The files of a run directory, by name. Every reader and writer of a run takes its paths from here."""
 
+import contextlib
+import errno
 import json
 import os
 from pathlib import Path
 from typing import Any
+
+_RESERVE = 64 << 10
+"""Bytes; a node's facts and outcome are 3 to 30 KB."""
 
 PLAN = "plan.json"
 CONFIG = "config.yaml"
@@ -105,3 +110,30 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write plain data as JSON, whole or not at all."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def reserve(path: Path) -> None:
+    """Take room for a file that is written when all is over, by when the disk may be full; none where it is already."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _reserved(path).write_bytes(b" " * _RESERVE)
+
+
+def write_last(path: Path, value: Any) -> None:
+    """Write plain data as JSON like `write_json`, on a full disk in the room that was reserved. Raises OSError."""
+    try:
+        write_json(path, value)
+    except OSError as error:
+        text = (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or len(text) > _RESERVE or not _reserved(path).exists():
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        with _reserved(path).open("r+b") as file:  # in place: it needs no block more
+            file.write(text)
+            file.truncate()
+        os.replace(_reserved(path), path)
+    with contextlib.suppress(OSError):
+        _reserved(path).unlink()
+
+
+def _reserved(path: Path) -> Path:
+    return path.with_name(f".{path.name}.reserved")

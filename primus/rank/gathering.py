@@ -5,10 +5,12 @@ Python >= 3.9, as that of an image may be.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
 import time
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
@@ -36,7 +38,35 @@ def gather(value: Any, seconds: float = _PATIENCE) -> list[Any] | None:
     return None
 
 
-def _receive(own: Any, world: int, port: int, until: float) -> list[Any]:
+def agree(value: Any, decide: Callable[[list[Any]], Any], seconds: float = _PATIENCE) -> Any:
+    """What `decide` makes, at rank 0, of the JSON values of all ranks in their order: the same at every rank.
+
+    For ranks whose framework will listen at MASTER_PORT next: nobody is answered before rank 0 has left it. Raises
+    Refused as `gather` does.
+    """
+    rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    if world == 1:
+        return decide([value])
+    until = time.monotonic() + seconds
+    port = int(os.environ["MASTER_PORT"])
+    if rank:
+        message = {"run": os.environ["PRIMUS_RUN_ID"], "rank": rank, "value": value}
+        return json.loads(_ask(json.dumps(message).encode(), os.environ["MASTER_ADDR"], port, until))
+    asking: dict[int, socket.socket] = {}
+    try:
+        values = _receive(value, world, port, until, asking)
+        answer = decide(values)
+        for connection in asking.values():
+            with contextlib.suppress(OSError):  # one that is gone: its agent ends all
+                connection.sendall(json.dumps(answer).encode())
+    finally:
+        for connection in asking.values():
+            connection.close()
+    return answer
+
+
+def _receive(own: Any, world: int, port: int, until: float, kept: dict[int, socket.socket] | None = None) -> list[Any]:
+    """The values of all. Each rank is told that its own has come; or its connection is `kept`, to be answered."""
     found: dict[int, Any] = {0: own}
     with closing(_listen(port)) as listening:
         while len(found) < world:
@@ -46,12 +76,17 @@ def _receive(own: Any, world: int, port: int, until: float) -> list[Any]:
             except socket.timeout:  # noqa: UP041 - a name of its own before Python 3.10
                 missing = ", ".join(str(rank) for rank in range(world) if rank not in found)
                 raise Refused(f"rank 0 has heard nothing of rank {missing}", UNFIT) from None
+            connection.settimeout(max(0.01, until - time.monotonic()))
+            told = _message(connection)
+            if not told or told.get("run") != os.environ["PRIMUS_RUN_ID"]:
+                connection.close()
+                continue
+            found[int(told["rank"])] = told["value"]
+            if kept is not None:
+                kept[int(told["rank"])] = connection
+                continue
             with connection:
-                connection.settimeout(max(0.01, until - time.monotonic()))
-                told = _message(connection)
-                if told and told.get("run") == os.environ["PRIMUS_RUN_ID"]:
-                    found[int(told["rank"])] = told["value"]
-                    connection.sendall(b"ok")
+                connection.sendall(b"ok")
     return [found[rank] for rank in range(world)]
 
 
@@ -70,14 +105,20 @@ def _message(connection: socket.socket) -> dict[str, Any] | None:
 
 
 def _send(data: bytes, address: str, port: int, until: float) -> None:
+    _ask(data, address, port, until, answer=b"ok")
+
+
+def _ask(data: bytes, address: str, port: int, until: float, answer: bytes | None = None) -> bytes:
+    """What rank 0 answers: this, or anything. It is asked again until then, as long as it does not."""
     problem = "it does not answer"
     while time.monotonic() < until:
         try:
             with socket.create_connection((address, port), timeout=max(0.01, until - time.monotonic())) as connection:
                 connection.sendall(data)
                 connection.shutdown(socket.SHUT_WR)
-                if connection.recv(2) == b"ok":
-                    return
+                told = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+                if told == answer or (told and answer is None):
+                    return told
         except OSError as error:
             problem = str(error)
         time.sleep(_PAUSE)

@@ -13,6 +13,7 @@ import yaml
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
+from primus.launch import checkpoints
 from primus.launch.config import catalog
 from primus.launch.config.arguments import Arguments, key_of
 from primus.launch.planning import OF_THE_COMMAND
@@ -65,6 +66,8 @@ def _check_resumable(run: SavedRun, arguments: Arguments) -> None:
         )
     if {"-m", "--multirun"} & set(arguments.options):
         raise BadRequest("resume= goes on with one run: leave out --multirun")
+    if arguments.value("task.checkpoint.directory") is None:
+        checkpoints.check_resumable(run)
 
 
 def _to_evaluate(arguments: Arguments, root: str) -> Original | None:

@@ -8,6 +8,7 @@ from typing import Any
 from primus.rank import checkpoints
 from primus.rank.problems import Refused
 
+BACKEND = "maxtext"
 _STATE = "items"  # MaxText's name for weights and optimizer in a checkpoint
 
 
@@ -24,25 +25,15 @@ class Start:
 
 
 def start(rank: dict[str, Any]) -> Start:
-    """Look for checkpoints. Raises Refused when `checkpoint.load` names none."""
-    own = newest(checkpoints.directory(rank))
-    load = rank["checkpoint"]["load"]
-    if own is not None and not rank["evaluation"]["only"]:
-        _check_ranks(own)
-        return Start(_steps(own), "", resumed=True)
-    if load is None:
+    """Look for checkpoints. Raises Refused when `checkpoint.load` names none, or those of this run are damaged."""
+    own = checkpoints.own(rank, BACKEND)
+    if own:
+        _check_ranks(own.path)
+        return Start(own.step, "", resumed=True)
+    found = checkpoints.given(rank, BACKEND)
+    if found is None:
         return Start(0, "", resumed=False)
-    found = _named(Path(load).expanduser().resolve())
-    return Start(_steps(found) if rank["evaluation"]["only"] else 0, str(found / _STATE), resumed=False)
-
-
-def newest(folder: Path) -> Path | None:
-    """The newest complete checkpoint of a folder. Orbax writes one under another name and renames it when it is whole.
-
-    MaxText names a checkpoint by the number, from 0, of the step that it was written after.
-    """
-    numbers = [int(path.name) for path in folder.glob("*") if path.name.isdigit() and (path / _STATE).is_dir()]
-    return folder / str(max(numbers)) if numbers else None
+    return Start(found.step if rank["evaluation"]["only"] else 0, str(found.path / _STATE), resumed=False)
 
 
 def _check_ranks(checkpoint: Path) -> None:
@@ -53,16 +44,3 @@ def _check_ranks(checkpoint: Path) -> None:
             f"{checkpoint} was written by {written} ranks, and there are {world} now: their places in the data cannot "
             "be dealt out anew. Begin a run of its own with its weights: task.checkpoint.load"
         )
-
-
-def _steps(checkpoint: Path) -> int:
-    return int(checkpoint.name) + 1 if checkpoint.name.isdigit() else 0
-
-
-def _named(path: Path) -> Path:
-    if (path / _STATE).is_dir():
-        return path
-    found = newest(path / "checkpoints") or newest(path)
-    if found is None:
-        raise Refused(f"checkpoint.load: {path} is no checkpoint of MaxText, and holds none that is complete")
-    return found

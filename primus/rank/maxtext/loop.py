@@ -14,16 +14,19 @@ from maxtext.common import checkpointing, profiler
 from maxtext.trainers.pre_train import train
 from maxtext.utils import train_utils
 
+from primus.rank import checkpoints
 from primus.rank.maxtext.metrics import Lines
 from primus.rank.progress import beat
+from primus.rank.saved import Saved
 from primus.rank.stopping import Stopping
 
 Iteration = Callable[[dict[str, Any], dict[str, Any], dict[str, Any]], Any]
 
 
-def install(rank: dict[str, Any], lines: Lines, stopping: Stopping) -> None:
+def install(rank: dict[str, Any], lines: Lines, stopping: Stopping, saved: Saved) -> None:
     """Save, evaluate and trace as `rank` says, and end when asked to; `lines` are told of every step."""
-    checkpointing.maybe_save_checkpoint = partial(_save, rank["checkpoint"]["interval"], stopping)
+    note = saved if checkpoints.with_checksums(rank) else None
+    checkpointing.maybe_save_checkpoint = partial(_save, rank["checkpoint"]["interval"], stopping, note)
     train.training_loop_iteration = partial(
         _iterate, train.training_loop_iteration, rank["evaluation"]["interval"], lines, stopping
     )
@@ -34,6 +37,7 @@ def install(rank: dict[str, Any], lines: Lines, stopping: Stopping) -> None:
 def _save(
     interval: int | None,
     stopping: Stopping,
+    saved: Saved | None,
     manager: Any,
     state: Any,
     config: Any,
@@ -56,11 +60,29 @@ def _save(
         manager = train_utils.create_checkpoint_manager(config, None, None)
     logging.info("saving checkpoint %d, after step %d", step, done)
     beat(f"saving the checkpoint of step {done}")
-    checkpointing.save_checkpoint(manager, step, state, config, data_iterator, force=True)
+    _save_whole(saved, manager, step, state, config, data_iterator)
     beat(f"after the checkpoint of step {done}")
     if stops:
         checkpointing.wait_until_finished(manager)
         stopping.saved(done)
+
+
+def _save_whole(saved: Saved | None, manager: Any, step: int, state: Any, config: Any, data_iterator: Any) -> None:
+    """Begin to, once the one before is whole: Orbax, which deletes the oldest, would wait for that too.
+
+    Raises Refused on a disk that is full, as far as Orbax knows it by then.
+    """
+    path = Path(config.checkpoint_dir) / str(step)
+    try:
+        checkpointing.wait_until_finished(manager)
+        if saved:
+            saved.wait()
+        checkpointing.save_checkpoint(manager, step, state, config, data_iterator, force=True)
+    except Exception as error:
+        checkpoints.refuse_full_disk(error, path)
+        raise
+    if saved:
+        saved.note(path)
 
 
 def _iterate(

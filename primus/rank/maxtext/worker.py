@@ -7,6 +7,7 @@ import io
 import sys
 from typing import Any
 
+from primus.rank.maxtext.checkpoints import BACKEND, Start
 from primus.rank.problems import UNFIT, Refused
 from primus.rank.progress import beat
 
@@ -19,32 +20,35 @@ def run(rank: dict[str, Any]) -> None:
                 f"{sys.executable} cannot import {package}. Mend it with: primus task=setup backend=maxtext", UNFIT
             )
     beat("importing MaxText")
-    from primus.rank.maxtext import compatibility
+    from primus.rank.maxtext import checkpoints, compatibility
 
     compatibility.before_import(own_checkout=rank["path"] is not None)
     from primus.rank.maxtext import devices, log
 
     log.open_log()
+    start = checkpoints.start(rank)  # before JAX takes the port at which the ranks meet for it
     devices.connect()
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # a line for every part of Google Cloud that is not there
             importlib.import_module("maxtext.trainers.pre_train.train")
         compatibility.apply(rank)
-        _train(rank)
+        _train(rank, start)
     except BaseException as error:
         devices.abandon(error)
         raise
     devices.disconnect()
 
 
-def _train(rank: dict[str, Any]) -> None:
+def _train(rank: dict[str, Any], start: Start) -> None:
     from maxtext.trainers.pre_train import train
 
-    from primus.rank.maxtext import checkpoints, config, data, evaluate, loop, metrics, schedule, store
+    from primus.node.checkpoints import KINDS
+    from primus.rank.maxtext import config, data, evaluate, loop, metrics, schedule, store
+    from primus.rank.saved import Saved
     from primus.rank.stopping import Stopping
 
     beat("reading the config")
-    start, only = checkpoints.start(rank), rank["evaluation"]["only"]
+    only = rank["evaluation"]["only"]
     hyperparameters, recorder = config.initialize(config.options(rank, start))
     config.place(hyperparameters, rank)
     if start.step >= hyperparameters.steps and not only:
@@ -58,8 +62,8 @@ def _train(rank: dict[str, Any]) -> None:
         if only:
             evaluate.evaluate(hyperparameters, recorder, start.step, lines)
         else:
-            with Stopping(store.of_ranks()) as stopping:
-                loop.install(rank, lines, stopping)
+            with Saved(KINDS[BACKEND].marker) as saved, Stopping(store.of_ranks()) as stopping:
+                loop.install(rank, lines, stopping, saved)
                 train.run(hyperparameters, recorder)
     finally:
         lines.close()

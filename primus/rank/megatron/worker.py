@@ -36,9 +36,11 @@ def _train(rank: dict[str, Any]) -> None:
     from megatron.training import pretrain
     from megatron.training.argument_utils import pretrain_cfg_container_from_args
 
+    from primus.node.checkpoints import KINDS
     from primus.rank import checkpoints as places
     from primus.rank.megatron import arguments, checkpoints, cpu, data, metrics, model, profile, stopping
     from primus.rank.megatron.evaluation import Evaluation
+    from primus.rank.saved import Saved
     from primus.rank.throughput import Throughput
 
     own = places.directory(rank)
@@ -53,18 +55,20 @@ def _train(rank: dict[str, Any]) -> None:
     throughput = Throughput(rank["throughput"], args.world_size, device, metrics.precision(args))
     metrics.Steps(file, throughput).install()
     Evaluation(file, provider).install()
-    saving = checkpoints.Saving(own, rank["checkpoint"]["keep"])
+    saved = Saved(KINDS[checkpoints.BACKEND].marker)
+    saving = checkpoints.Saving(own, rank["checkpoint"]["keep"], saved if places.with_checksums(rank) else None)
     saving.install()
     stopping.Asked(own, saving).install()
     if not on_gpu:
         cpu.before_pretrain()
     beat("building the model, loading the checkpoint")
     config = pretrain_cfg_container_from_args(args, model.model_config(args, rank["frequencies"]))
-    try:
-        pretrain(config, provider, ModelType.encoder_or_decoder, forward_step)
-    except SystemExit as early:  # as Megatron ends when it ends before its last step
-        if early.code:
-            raise
+    with saved:
+        try:
+            pretrain(config, provider, ModelType.encoder_or_decoder, forward_step)
+        except SystemExit as early:  # as Megatron ends when it ends before its last step
+            if early.code:
+                raise
     torch.distributed.destroy_process_group()
 
 

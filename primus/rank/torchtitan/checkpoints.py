@@ -14,39 +14,36 @@ from torchtitan.components.checkpointer import CheckpointManager
 from primus.rank import checkpoints
 from primus.rank.problems import Refused
 from primus.rank.progress import beat
+from primus.rank.saved import Saved
 from primus.rank.stopping import Stopping
 
-METADATA = ".metadata"  # PyTorch writes it last, by renaming: a folder that has it is complete
+BACKEND = "torchtitan"
 
 
 def config(rank: dict[str, Any]) -> "Checkpoints.Config":
-    """What `checkpoint` of rank.json means. Raises Refused when there is no checkpoint to load.
+    """What `checkpoint` of rank.json means. Raises Refused when there is no checkpoint to load, or none that is whole.
 
-    A complete checkpoint in the folder goes before `load`: the run has begun already.
+    A whole checkpoint in the folder goes before `load`: the run has begun already.
     """
     asked = rank["checkpoint"]
-    folder = checkpoints.directory(rank)
-    begun = bool(complete(folder))
-    load = str(_to_load(asked["load"])) if asked["load"] and not begun else None
+    own = checkpoints.own(rank, BACKEND)
+    load = None if own else checkpoints.given(rank, BACKEND)
     only = rank["evaluation"]["only"]
     return Checkpoints.Config(
-        enable=begun or load is not None or not only,
+        enable=own is not None or load is not None or not only,
         load_only=only,
-        folder=str(folder),
+        folder=str(checkpoints.directory(rank)),
         # Without one, that in which processes of a loader (`dataloader.num_workers`) note their place in the data.
         interval=asked["interval"] or 100,
-        initial_load_path=load,
+        initial_load_path=str(load.path) if load else None,
         initial_load_model_only=load is not None,
         last_save_model_only=False,
         keep_latest_k=max(asked["keep"], 2) if asked["keep"] else 0,  # 1 is refused
+        load_step=own.step if own else -1,
         _keep=asked["keep"],
         _regularly=asked["interval"] is not None,
+        _checksums=checkpoints.with_checksums(rank),
     )
-
-
-def complete(folder: Path) -> dict[int, Path]:
-    """The complete checkpoints of a folder by step, the newest last."""
-    return {step: path for step, path in _numbered(folder).items() if (path / METADATA).is_file()}
 
 
 class Checkpoints(CheckpointManager):
@@ -54,22 +51,27 @@ class Checkpoints(CheckpointManager):
 
     @dataclass(kw_only=True, slots=True)
     class Config(CheckpointManager.Config):
-        """`_keep`: the newest so many stay (0: all). `_regularly`: not only when asked to stop.
+        """`_keep`: the newest so many stay (0: all). `_regularly`: not only when asked to stop. `_checksums`: what is
+        saved gets some.
 
         With the underscore they are no options of TorchTitan's.
         """
 
         _keep: int = 0
         _regularly: bool = True
+        _checksums: bool = True
 
     loaded_step = 0  # that of the checkpoint which was loaded; 0 where its folder does not say
     stopping: Stopping | None = None  # while it trains
+    saved: Saved | None = None  # the same
 
     def __init__(self, config: Config, **parts: Any) -> None:
         super().__init__(config, **parts)
         if self.enable:
             self._keep = config._keep
             self._regularly = config._regularly
+            self._checksums = config._checksums
+            self._begin = config.load_step
             self.states["random"] = RandomNumbers()
 
     def save(self, curr_step: int, last_step: bool = False) -> bool:
@@ -93,6 +95,23 @@ class Checkpoints(CheckpointManager):
             beat(f"saving the checkpoint of step {curr_step}")
         return due
 
+    def dcp_save(self, state_dict: dict[str, Any], checkpoint_id: str, *rest: Any, **named: Any) -> Any:
+        """Called on every rank to write one. Raises Refused on a disk that is full."""
+        if self.saved:
+            self.saved.wait()
+        try:
+            written = super().dcp_save(state_dict, checkpoint_id, *rest, **named)
+        except BaseException as error:  # as PyTorch's CheckpointException is
+            checkpoints.refuse_full_disk(error, Path(checkpoint_id))
+            raise
+        if self.saved and self._checksums:
+            self.saved.note(Path(checkpoint_id))
+        return written
+
+    def _find_load_step(self, folder: str = "") -> int:
+        """What all ranks have agreed on; TorchTitan's own takes any folder with a marker."""
+        return int(self._begin)
+
     def dcp_load(self, state_dict: dict[str, Any], checkpoint_id: str, from_hf: bool, from_quantized: bool) -> None:
         """Called with what to load and from where."""
         step = re.fullmatch(r"step-(\d+)", Path(checkpoint_id).name)
@@ -111,15 +130,11 @@ class Checkpoints(CheckpointManager):
         self._purge_stale_checkpoints()
 
     def _purge_stale_checkpoints(self) -> None:
-        """TorchTitan's own counts folders that a killed run has left incomplete, and could delete a whole one."""
+        """TorchTitan's own counts folders that are not whole, and could delete one that is."""
         if not self._should_purge():
             return
-        folder = Path(self.folder)
-        kept = list(complete(folder))[-self._keep :]
-        for step, path in _numbered(folder).items():
-            if kept and step < kept[-1] and step not in kept:
-                (path / METADATA).unlink(missing_ok=True)  # first, so that half of it is never taken for the whole
-                self.purge_queue.put(str(path))
+        for path in checkpoints.retire(Path(self.folder), BACKEND, self._keep):
+            self.purge_queue.put(str(path))
 
 
 class RandomNumbers(Stateful):
@@ -142,25 +157,6 @@ class RandomNumbers(Stateful):
 
 def _rank() -> str:
     return f"rank_{torch.distributed.get_rank()}"
-
-
-def _numbered(folder: Path) -> dict[int, Path]:
-    found = {re.fullmatch(r"step-(\d+)", path.name): path for path in folder.glob("step-*")}
-    return dict(sorted((int(match[1]), path) for match, path in found.items() if match))
-
-
-def _to_load(given: str) -> Path:
-    """The checkpoint that `task.checkpoint.load` means: the folder itself, or the newest complete one in it."""
-    folder = Path(given).expanduser().resolve()
-    if (folder / METADATA).is_file():
-        return folder
-    found = complete(folder)
-    if not found:
-        raise Refused(
-            f"task.checkpoint.load: {folder} neither is nor holds a complete checkpoint of TorchTitan: "
-            f"a folder step-<n> with {METADATA} in it"
-        )
-    return list(found.values())[-1]
 
 
 def _check(checkpoint: str, metadata: Metadata, wanted: dict[str, Any]) -> None:

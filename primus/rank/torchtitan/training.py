@@ -8,7 +8,9 @@ import torchtitan.trainer
 from torchtitan.tools.logging import logger
 from torchtitan.trainer import Trainer
 
+from primus.node import dcp
 from primus.rank.c10d import RankStore
+from primus.rank.saved import Saved
 from primus.rank.stopping import Stopping
 from primus.rank.torchtitan.checkpoints import Checkpoints
 
@@ -25,7 +27,7 @@ class Training(Trainer):
     def train(self) -> None:
         """Until the last step, or the one that is agreed on."""
         _end_without_sleep()
-        with Stopping(RankStore()) as self.checkpointer.stopping:
+        with Saved(dcp.METADATA) as self.checkpointer.saved, Stopping(RankStore()) as self.checkpointer.stopping:
             super().train()
 
     def should_continue_training(self) -> bool:

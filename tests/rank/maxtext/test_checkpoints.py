@@ -95,6 +95,18 @@ def test_a_rank_killed_while_it_writes_goes_on_from_the_checkpoint_before(
     assert list(by_step.values()) == losses(whole)
 
 
+def test_a_bit_that_has_changed_is_found_before_anything_is_loaded(run: Run, half: Ended, tmp_path: Path) -> None:
+    again = Path(shutil.copytree(half.directory, tmp_path / "again"))
+    largest = max((again / "checkpoints/9/items").rglob("*"), key=lambda path: path.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 1
+    largest.write_bytes(content)
+    refused = run(steps=20, directory=again, **TWENTY, **WRITTEN)
+    assert refused.exit_codes == [3], refused.logs
+    name = largest.relative_to(again / "checkpoints/9")
+    assert f"holds no complete checkpoint: 9: {name} is not what was written: its CRC-32 is " in refused.logs[0]
+
+
 @pytest.mark.parametrize(
     ("ranks", "interval"),
     [pytest.param(1, None, id="one rank that is never to save"), pytest.param(2, 10, id="two that save now and then")],
@@ -129,4 +141,4 @@ def test_a_new_run_begins_with_the_weights_of_a_checkpoint_alone(run: Run, whole
         assert not (ended.directory / "checkpoints").exists()
     ended = run(steps=2, checkpoint=neutral.checkpoint(load=str(whole.directory)), **TWENTY)
     assert ended.exit_codes == [2]
-    assert "is no checkpoint of MaxText, and holds none that is complete" in ended.logs[0]
+    assert "holds no complete checkpoint: there is none" in ended.logs[0]

@@ -5,6 +5,7 @@ import gzip
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -158,6 +159,24 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_former_one(run: Run, te
     assert steps(after)[-len(from_11) :] == from_11
 
 
+def test_a_checkpoint_that_is_damaged_is_passed_over_though_the_tracker_names_it(
+    run: Run, text: Data, trained: Ended, tmp_path: Path
+) -> None:
+    again = Path(shutil.copytree(trained.directory, tmp_path / "again"))
+    folder = again / "checkpoints"
+    content = bytearray((folder / "iter_0000020/__0_0.distcp").read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / "iter_0000020/__0_0.distcp").write_bytes(content)
+    assert (folder / "latest_checkpointed_iteration.txt").read_text() == "20"
+    after = run(**COURSE, data=text, directory=again)
+    assert after.exit_codes == [0], after.logs
+    assert f"{folder}/iter_0000020: __0_0.distcp is not what was written" in after.logs[0]
+    assert "at iteration 10" in after.logs[0]
+    assert (folder / "passed-over/iter_0000020/__0_0.distcp").read_bytes() == content
+    from_11 = [line for line in steps(trained) if line["step"] > 10]
+    assert steps(after)[-len(from_11) :] == from_11
+
+
 def test_the_newest_checkpoints_stay(run: Run, text: Data) -> None:
     ended = run(data=text, steps=5, checkpoint=neutral.checkpoint(interval=2, keep=2))
     folder = ended.directory / "checkpoints"
@@ -185,7 +204,7 @@ def test_a_new_run_begins_with_the_weights_that_it_is_given(run: Run, text: Data
     assert abs(ended.losses()[0] - last) < 0.1 < first - last
     missing = run(data=text, steps=2, checkpoint=neutral.checkpoint(load="/nowhere"))
     assert missing.exit_codes == [2]
-    assert "task.checkpoint.load: /nowhere is no complete checkpoint of Megatron's" in missing.logs[0]
+    assert "task.checkpoint.load: /nowhere holds no complete checkpoint: there is none" in missing.logs[0]
 
 
 def test_options_of_megatron_come_last_and_a_trace_is_written(run: Run) -> None:

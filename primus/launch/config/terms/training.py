@@ -67,13 +67,14 @@ class Checkpoint:
     """Every `interval` steps and at the last (None: never); the newest `keep` stay (0: all).
 
     `directory` None: `checkpoints` in the run directory. `load`: a run, or a folder of checkpoints or of one, whose
-    weights a new run begins with.
+    weights a new run begins with. `checksums`: what is saved gets some, and what is gone on from is compared with them.
     """
 
     interval: int | None = bounded(least=1)
     keep: int = bounded(least=0)
     directory: str | None
     load: str | None
+    checksums: bool
 
 
 @dataclass(frozen=True, kw_only=True)
