@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Optional, Union
 
-from primus.node import host, log, process, rundir
+from primus.node import host, log, process, rundir, starts
 from primus.node.allocation import Allocation, of_slurm
 from primus.node.arguments import Arguments
 from primus.node.devices import NoDevices
@@ -18,14 +18,19 @@ from primus.node.facts import Facts, add_outcome
 from primus.node.loop import Loop
 from primus.node.outcome import BAD_REQUEST, Outcome, by_request, describe, judge, unfit
 from primus.node.plan import Plan, from_json
-from primus.node.prepare import prepare
+from primus.node.prepare import Prepared, prepare
 from primus.node.rendezvous import Meet, alone
+from primus.node.restart import counted
+from primus.node.starts import Conclude
 from primus.node.supervise import Supervisor
 from primus.node.typed import plain
 from primus.node.watch import Say, Watch
 
 if TYPE_CHECKING:
     from primus.node.hooks.stage import Share, Stage
+
+# Seconds between SIGTERM and SIGKILL for processes that hooks have left running, after the last rank has ended.
+_BESIDE = 1.0
 
 
 def run(arguments: Arguments, guard_pipe: int) -> int:
@@ -69,8 +74,8 @@ def _run(plan: Plan, arguments: Arguments, guard_pipe: int, facts: Facts, say: S
         return unfit(f"--lifeline {arguments.lifeline} is no pipe that this process has: {error.strerror}", BAD_REQUEST)
     outcome = agent.run()
     if outcome.status == "finished" and stop_file.exists():
-        return replace(outcome, message="stopped on request")
-    return outcome
+        outcome = replace(outcome, message="stopped on request")
+    return counted(outcome, agent.restarts)
 
 
 class _Agent:
@@ -82,6 +87,9 @@ class _Agent:
         self._loop = Loop()
         self._ranks = Supervisor(self._loop, plan.job.grace_period, say)
         self._requests = Requests(self._loop, self._ranks, self._directory / rundir.STOP, say)
+        interval, loop, requests = plan.job.metrics_interval, self._loop, self._requests
+        watch = Watch(self._directory, interval, loop, self._ranks, requests, facts, say)
+        self._starts = starts.Starts(plan, self._directory, watch, loop, requests, facts, say)
         self._hooks = self._stage() if plan.hooks else None
 
     def listen_to(self, guard_pipe: int, lifeline: Optional[int]) -> None:
@@ -90,6 +98,11 @@ class _Agent:
         if lifeline is not None:
             self._requests.watch_lifeline(lifeline)
 
+    @property
+    def restarts(self) -> int:
+        """How often the ranks have started again."""
+        return self._starts.restarts
+
     def run(self) -> Outcome:
         """Meet the other nodes, run this one's part, and leave when all have ended."""
         try:
@@ -97,7 +110,7 @@ class _Agent:
         except ValueError as error:
             return unfit(str(error), BAD_REQUEST)
         if allocation is None:
-            outcome = self._run_ranks(lambda ranks, asked, gpus: alone(self._plan.run_id, asked))
+            outcome = self._run_ranks(lambda ranks, asked, gpus: alone(self._plan.run_id, asked), starts.alone)
         else:
             outcome = self._run_among_others(allocation)
         if self._hooks:
@@ -131,20 +144,41 @@ class _Agent:
             others.meet()
             self._say(f"all {job.nodes} nodes have met", "INFO")
             self._facts.clock(others.offset)
-            outcome = self._run_ranks(others.agree, others.share)
+            outcome = self._run_ranks(others.agree, others.conclude, others.share, others.offset)
         except meeting.Ended:
             outcome = judge((), self._requests.reason, self._requests.code, False)
         except meeting.NotMet as error:
             outcome = unfit(str(error))
         return others.part(outcome)
 
-    def _run_ranks(self, meet: Meet, share: "Optional[Share]" = None) -> Outcome:
-        plan, arguments, facts = self._plan, self._arguments, self._facts
+    def _run_ranks(
+        self, meet: Meet, conclude: Conclude, share: "Optional[Share]" = None, clock_offset: float = 0.0
+    ) -> Outcome:
+        plan = self._plan
         if self._hooks:
             trouble = self._hooks.before(share)
             if trouble:
                 return trouble
             plan = self._hooks.plan()
+        part = self._prepare(plan, meet)
+        if isinstance(part, Outcome):
+            return part
+        if plan.job.checks:
+            from primus.node.checks import stage  # here: most jobs have none
+
+            outcome = stage.run(plan, part, self._directory, self._loop, self._ranks, self._requests)
+            if outcome or not part.commands:
+                return outcome or judge((), None, 0, False)
+        beside = self._hooks.background() if self._hooks else ()
+        try:
+            return self._starts.run(part, lambda: self._prepare(plan, meet), conclude, clock_offset, beside)
+        finally:
+            if beside:
+                process.end_descendants(_BESIDE)
+
+    def _prepare(self, plan: Plan, meet: Meet) -> Union[Prepared, Outcome]:
+        """Ready the ranks for a start; an outcome where that cannot be."""
+        arguments, facts = self._arguments, self._facts
         try:
             part = prepare(plan, self._directory, arguments.node_rank, arguments.devices, os.environ, meet)
         except NoDevices as error:
@@ -157,15 +191,7 @@ class _Agent:
         facts.found(part.cpu, part.devices, part.world, recorded(part.environment, part.base))
         if part.bindings:
             facts.add({"bindings": plain(part.bindings)})
-        if plan.job.checks:
-            from primus.node.checks import stage  # here: most jobs have none
-
-            outcome = stage.run(plan, part, self._directory, self._loop, self._ranks, self._requests)
-            if outcome or not part.commands:
-                return outcome or judge((), None, 0, False)
-        interval = plan.job.metrics_interval
-        watch = Watch(part, self._directory, interval, self._loop, self._ranks, self._requests, facts, self._say)
-        return watch.run(self._hooks.background() if self._hooks else ())
+        return part
 
     def _stage(self) -> "Stage":
         from primus.node.hooks.stage import Stage  # here: most jobs have none

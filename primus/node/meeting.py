@@ -4,6 +4,7 @@ to node 0: {"primus": run id, "key", "restart", "node", "host"}    from it: {"we
                                           where hooks run once for all:     {"told": what node 0's hooks asked for}
            {"ready": ranks, "gpus": their names}                            {"world": [address, port]}
 both ways: {"end": why, "code", "killed"}
+           where ranks may start again: {"ended": restart.Part}            {"verdict": restart.Verdict}
            {"farewell": status}                                             {"over": true}
 """
 
@@ -54,7 +55,7 @@ class Nodes(ABC):
 
     def tell(self, why: str, code: int, killed: bool) -> None:
         """The ranks of this node are ending, for a reason of its own: those of the others are to end as well."""
-        if not self._told:
+        if not self._told or (killed and not self._killed):
             self._told, self._killed = True, killed
             self._send_all({"end": why, "code": code, "killed": killed})
 
@@ -71,7 +72,7 @@ class Nodes(ABC):
     def _follow(self, why: str, message: Message) -> None:
         """End the ranks of this node because of another."""
         self._told, self._killed = True, self._killed or bool(message.get("killed"))
-        self._requests.end_with_others(why, int(message.get("code", 1)))
+        self._requests.end_with_others(why, int(message.get("code", 1)), bool(message.get("killed")))
 
     def _miss(self, n: int, why: str) -> bool:
         """A node is gone without a farewell; False where that was to be expected, since someone ends the job."""

@@ -74,6 +74,8 @@ class Job:
     that have not found each other after `meet_within` end the job. `numa` is none or auto: see primus.node.bind.
     `network`: each node of several looks for its RDMA ports and tells NCCL of them.
 
+    `restarts`: how often the ranks start again after a failure, for the first time after `restart_backoff` seconds.
+
     `checks`: what each node checks before its ranks start, `preflight` or `smoke`, by the settings in the file
     `<checks>.json` of the run directory. A job whose `command` is empty is its checks alone.
     """
@@ -93,6 +95,8 @@ class Job:
     numa: str = "none"
     checks: Optional[str] = None
     network: bool = False
+    restarts: int = 0
+    restart_backoff: float = 10.0
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,14 @@ class Node:
 
 
 @dataclass(frozen=True)
+class Restart:
+    """How often the ranks of a job start again after a failure, and after how many seconds for the first time."""
+
+    max: int = bounded(least=0)
+    backoff: float = bounded(least=0)
+
+
+@dataclass(frozen=True)
 class Hooks:
     """Programs beside the ranks. `use` are those that run only when asked for, by name; `timeout` is in seconds."""
 
@@ -176,6 +184,7 @@ class Request:
     env: Environment
     network: Network
     node: Node
+    restart: Restart
     hooks: Hooks
     patches: tuple[str, ...]
     sweep: Sweep
