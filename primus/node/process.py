@@ -200,7 +200,7 @@ def adopt_orphans() -> bool:
 
 
 def descendants(pid: int, spared: Collection[int] = ()) -> List[int]:
-    """Every living process below `pid`, but not those `spared` nor what is below them; empty where there is no /proc."""
+    """Every living process below `pid`, by /proc; empty where there is none. Not those `spared`, nor what is below."""
     children: Dict[int, List[int]] = {}
     with suppress(FileNotFoundError):
         for name in os.listdir("/proc"):
