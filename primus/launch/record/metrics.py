@@ -37,8 +37,8 @@ def new(directory: Path, record: Record, nodes: int, columns: Columns = NO_COLUM
     """Batches of what the metric files of a run on `nodes` nodes hold beyond the record, until they hold no more.
 
     The metrics of the rank that reports the loss get plain names, those of the others `rank<r>/<name>`, those of hosts
-    `system/<name>`, or `system/node<n>/<name>` where there are several, but for `restarts`, which is the job's; results,
-    whose `columns` the task knows, are `<kind>/<label>/<column>`.
+    `system/<name>`, or `system/node<n>/<name>` where there are several, but for `restarts`, which is the job's;
+    results, whose `columns` the task knows, are `<kind>/<label>/<column>`.
     """
     while True:
         record, items = _read(directory, record, nodes, columns)

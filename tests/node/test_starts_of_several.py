@@ -1,0 +1,78 @@
+"""Ranks of two nodes of a real Slurm that start again together after a failure."""
+
+import os
+import signal
+
+import pytest
+
+from primus.node import rundir
+
+from ..cluster.slurm import Slurm
+from .test_several import WAITS, Begin, Step, begin, end, parent, result
+from .test_starts import COUNTS
+
+__all__ = ["begin"]  # a fixture
+
+pytestmark = pytest.mark.slurm
+
+
+def ports(step: Step, rank: int) -> list[str]:
+    return step.run.text(f"starts-{rank}").split()
+
+
+def test_the_ranks_of_all_nodes_start_again_after_one_has_failed(begin: Begin, slurm: Slurm) -> None:
+    fails = "report(start); (fail() if rank else time.sleep(600)) if start == 1 else print('up')"
+    step = begin(COUNTS + fails, restarts=2, restart_backoff=0.1)
+    assert (step.wait(), step.errors) == (0, "")
+    why = "rank 1 was ended by SIGKILL after step 1"
+    assert step.shown == f"primus: {why}; start 2 of 3 in 0.1 s\nup\n"
+    assert [end(step.outcome(n)) for n in (0, 1)] == [("finished", 0, "after 1 restart")] * 2
+    assert ports(step, 0) == ports(step, 1)
+    assert len(set(ports(step, 0))) == 2
+    for n in (0, 1):
+        assert f"--- start 2 of 3, after: {why} ---" in step.run.text(rundir.rank_log(n, n))
+    assert [one["status"] for one in step.facts(0)["starts"]] == ["killed", "finished"]
+    assert [one["status"] for one in step.facts(1)["starts"]] == ["failed", "finished"]
+    assert '"restarts": 1' in step.run.text(rundir.host_metrics(0))
+    assert result(step)["restarts"] == 1
+
+
+def test_a_failure_that_repeats_is_the_cause_on_every_node(begin: Begin, slurm: Slurm) -> None:
+    step = begin(COUNTS + "report(start) if rank else report(7); sys.exit(3) if rank else time.sleep(600)", restarts=9,
+                 restart_backoff=0.0)  # fmt: skip
+    assert step.wait() == 3
+    words = "it failed after step 7 twice in a row, so it is not started again"
+    assert end(step.outcome(1)) == ("failed", 3, f"rank 1 ended with exit code 3; {words} (after 1 restart)")
+    assert step.outcome(0)["status"] == "killed"
+    assert result(step)["message"] == step.outcome(1)["message"]
+    assert (result(step)["root_cause"]["rank"], result(step)["root_cause"]["node_rank"]) == (1, 1)
+
+
+def test_a_job_that_slurm_cancels_while_the_next_start_is_waited_for_is_killed(begin: Begin, slurm: Slurm) -> None:
+    step = begin(WAITS + "time.sleep(600) if rank == 0 else sys.exit(5)", restarts=9, restart_backoff=300.0)
+    assert step.line() == "up"
+    assert step.line().endswith("start 2 of 10 in 300 s")
+    slurm.ask("scancel", step.job_id)
+    step.wait()
+    assert {step.outcome(n)["status"] for n in (0, 1)} == {"killed"}
+    assert [step.outcome(n)["lost"] for n in (0, 1)] == [[], []]
+    assert result(step)["status"] == "KILLED"
+
+
+@pytest.mark.parametrize("waiting", [False, True])
+def test_a_job_that_loses_a_node_is_not_started_again_here(begin: Begin, slurm: Slurm, waiting: bool) -> None:
+    fails = "sys.exit(5) if rank == 1 else time.sleep(600)" if waiting else "time.sleep(600)"
+    step = begin(WAITS + fails, restarts=9, restart_backoff=300.0)
+    assert step.line() == "up"
+    if waiting:
+        assert "in 300 s" in step.line()
+    agent = step.agent(1)
+    guard = parent(agent)
+    os.kill(guard, signal.SIGSTOP)  # else it would tell how the agent ended
+    os.kill(agent, signal.SIGKILL)
+    os.kill(guard, signal.SIGKILL)
+    step.wait()
+    name = f"node 1 ({slurm.nodes[1]})"
+    assert step.outcome(0)["lost"] == [name]
+    assert step.outcome(0)["message"] == f"lost {name}: connection closed"
+    assert result(step)["status"] == "FAILED"
