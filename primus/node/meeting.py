@@ -54,14 +54,17 @@ class Nodes(ABC):
         self._name = self._names[party.allocation.node_rank]
 
     def tell(self, why: str, code: int, killed: bool) -> None:
-        """The ranks of this node are ending, for a reason of its own: those of the others are to end as well."""
+        """The ranks of this node are ending, for a reason of its own: those of the others are to end as well.
+
+        `killed`: because the whole job was asked to end, which is told also where ranks are ending already.
+        """
         if not self._told or (killed and not self._killed):
             self._told, self._killed = True, killed
             self._send_all({"end": why, "code": code, "killed": killed})
 
     def part(self, outcome: Outcome) -> Outcome:
         """Tell how this node's part ended, wait until all others' have, and return what that makes of it."""
-        if outcome.status != "finished":
+        if outcome.status != "finished" and not self._told:
             self.tell(outcome.message or outcome.status, outcome.exit_code, outcome.status == "killed")
         self._send_all({"farewell": outcome.status})  # to node 0; the others learn of node 0's by `over`
         while not self._all_over() and not self._requests.impatient:

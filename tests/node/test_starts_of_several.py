@@ -38,8 +38,8 @@ def test_the_ranks_of_all_nodes_start_again_after_one_has_failed(begin: Begin, s
 
 
 def test_a_failure_that_repeats_is_the_cause_on_every_node(begin: Begin, slurm: Slurm) -> None:
-    step = begin(COUNTS + "report(start) if rank else report(7); sys.exit(3) if rank else time.sleep(600)", restarts=9,
-                 restart_backoff=0.0)  # fmt: skip
+    fails = "rank or time.sleep(600); report(7); sys.exit(3)"
+    step = begin(COUNTS + fails, restarts=9, restart_backoff=0.0)
     assert step.wait() == 3
     words = "it failed after step 7 twice in a row, so it is not started again"
     assert end(step.outcome(1)) == ("failed", 3, f"rank 1 ended with exit code 3; {words} (after 1 restart)")
