@@ -174,7 +174,7 @@ class Other(Nodes):
         elif "verdict" in message:
             self._verdict = read(Verdict, message["verdict"])
         elif "farewell" in message:  # node 0 leaves: there is no next start
-            self._verdict = NO_MORE
+            self._verdict = self._verdict or NO_MORE
         elif "over" in message:
             self._over = True
 

@@ -15,7 +15,8 @@ from .hooks.conftest import add_hooks
 
 Make = Callable[..., Run]
 
-# `start` is which this is, counted by each rank in a file of its own; `report(n)` writes the metrics of a step.
+# `start` is which this is, counted by each rank in a file of its own; ranks go on once all have come so far.
+# `report(n)` writes the metrics of a step.
 COUNTS = """
 import json, os, signal, sys, time
 rank, here = int(os.environ["RANK"]), os.environ["PRIMUS_RUN_DIR"]
@@ -23,6 +24,9 @@ with open(f"{here}/starts-{rank}", "a+") as file:
     print(os.environ["MASTER_PORT"], file=file, flush=True)
     file.seek(0)
     start = len(file.readlines())
+def begun(other):
+    return os.path.exists(f"{here}/starts-{other}") and len(open(f"{here}/starts-{other}").readlines()) >= start
+while not all(map(begun, range(int(os.environ["WORLD_SIZE"])))): time.sleep(0.01)
 def report(step, end="\\n"):
     with open(os.environ["PRIMUS_METRICS"], "a") as file:
         file.write(json.dumps({"time": time.time(), "step": step, "loss": 1.0}) + end)
