@@ -84,14 +84,14 @@ class Nodes(ABC):
         return not self._killed
 
     def _wait(self, done: Callable[[], object], seconds: float) -> bool:
-        """Serve the loop until `done`, or so many seconds; raises Ended when the job is to end."""
+        """Serve the loop until `done`, or so many seconds; raises Ended when the job is to end before that."""
         until = time.monotonic() + seconds
         self._loop.after(seconds, lambda: None)
         while not done() and time.monotonic() < until:
             if self._requests.reason:
                 raise Ended
             self._loop.turn()
-        if self._requests.reason:
+        if self._requests.reason and not done():
             raise Ended
         return bool(done())
 

@@ -10,7 +10,7 @@ from primus.node import host, log, progress, rundir
 from primus.node.ending import Requests
 from primus.node.facts import Facts
 from primus.node.loop import Loop
-from primus.node.outcome import Outcome, unfit
+from primus.node.outcome import Outcome, judge, unfit
 from primus.node.plan import Plan
 from primus.node.prepare import Prepared
 from primus.node.restart import NO_MORE, Part, Policy, Verdict, repeatable
@@ -57,14 +57,12 @@ class Starts:
         while True:
             sizes = {rank: progress.mend(self._directory, rank) for rank in part.world.ranks}
             began = time.time()
-            outcome = self._watch.run(part, beside)
+            outcome = self._run(part, beside)
             if not self._job.restarts:
                 return outcome
             asked, step = self._requests.asked, progress.last_step(self._directory, sizes)
+            self._keep({"start": len(self._ended) + 1, "began": began, "step": step, **plain(outcome)})
             verdict = conclude(self._told(outcome, step, clock_offset), self._decide)
-            if self._ended or verdict.start:
-                self._ended.append({"start": len(self._ended) + 1, "began": began, "step": step, **plain(outcome)})
-                self._facts.add({"starts": self._ended})
             if verdict.start is None:
                 return self._last(outcome, verdict, asked is None)
             self._mark(verdict, part, step)
@@ -74,6 +72,18 @@ class Starts:
                 return trouble
             assert isinstance(again, Prepared)
             part = again
+
+    def _run(self, part: Prepared, beside: Sequence[int]) -> Outcome:
+        """One start. Ranks of another node may have failed before those of this one were started at all."""
+        if self._requests.reason:
+            return judge((), self._requests.reason, self._requests.code, False)
+        return self._watch.run(part, beside)
+
+    def _keep(self, start: Dict[str, Any]) -> None:
+        self._ended.append(start)
+        self._facts.add({"starts": self._ended})
+        if start["status"] != "finished":
+            self._facts.write()
 
     def _told(self, outcome: Outcome, step: Optional[int], clock_offset: float) -> Part:
         """What node 0 is to know of this node's part of a start."""

@@ -7,15 +7,23 @@ import pytest
 
 from ..conftest import PATIENCE, Primus, Rank, Start
 
-FAILS_ONCE = """
-import json, os, sys, time
-first = not os.path.exists("begun")
-open("begun", "w").close()
-for step in (1, 2) if first else (3, 4):
-    with open(os.environ["PRIMUS_METRICS"], "a") as file:
-        file.write(json.dumps({"time": time.time(), "step": step, "loss": 1 / step}) + "\\n")
-if first: os.kill(os.getpid(), 9)
-print("done")
+# Rank 0 tells two steps in each start; rank 1 is killed once it has, in the first.
+KILLED_ONCE = """
+import json, os, time
+rank, here = int(os.environ["RANK"]), os.environ["PRIMUS_RUN_DIR"]
+first = not os.path.exists(f"{here}/killed")
+def told():
+    path = f"{here}/metrics/rank-0.jsonl"
+    return len(open(path).readlines()) if os.path.exists(path) else 0
+if rank == 0:
+    for step in (1, 2) if first else (3, 4):
+        with open(os.environ["PRIMUS_METRICS"], "a") as file:
+            file.write(json.dumps({"time": time.time(), "step": step, "loss": 1 / step}) + "\\n")
+    if first: time.sleep(600)
+while told() < (2 if first else 4): time.sleep(0.01)
+if first:
+    open(f"{here}/killed", "w").close()
+    os.kill(os.getpid(), 9)
 """
 
 # In every rank of a training: after step 6 of its first start it is killed, as by the kernel for want of memory.
@@ -43,13 +51,21 @@ def only(folder: Path) -> Path:
 
 @pytest.mark.mlflow
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # MLflow 3.17 with SQLAlchemy 2.1
-def test_all_starts_of_a_job_are_one_mlflow_run_that_tells_of_them(primus: Primus, rank: Rank, work: Path) -> None:
+@pytest.mark.parametrize("place", ["direct", pytest.param("slurm", marks=pytest.mark.slurm)])
+def test_all_starts_of_a_job_are_one_mlflow_run_that_tells_of_them(
+    primus: Primus, rank: Rank, work: Path, place: str, request: pytest.FixtureRequest
+) -> None:
     from mlflow import MlflowClient
 
-    said = primus(*rank(FAILS_ONCE), "restart.max=3", "restart.backoff=0")
+    where = ["ranks_per_node=2"]
+    if place == "slurm":
+        request.getfixturevalue("slurm")
+        where = ["runtime=slurm", "runtime.nodes=2"]
+    said = primus(*rank(KILLED_ONCE), "restart.max=3", "restart.backoff=0", *where)
     assert said.code == 0, said.err
     run = only(work / "outputs/default")
-    announced = "rank 0 was ended by SIGKILL after step 2; start 2 of 4 in 0 s"
+    announced = "rank 1 was ended by SIGKILL after step 2; start 2 of 4 in 0 s"
+    assert f"primus: {announced}" in said.out
     assert f"run     outputs/default/{run.name}  (finished, after 1 restart)" in said.out
     assert announced in (run / "logs/launch.log").read_text()
     result = json.loads((run / "result.json").read_text())
@@ -62,7 +78,7 @@ def test_all_starts_of_a_job_are_one_mlflow_run_that_tells_of_them(primus: Primu
     history = {name: client.get_metric_history(record["run_id"], name) for name in ("restarts", "loss")}
     assert [(m.step, m.value) for m in history["restarts"]] == [(2, 1.0)]
     assert [m.step for m in history["loss"]] == [1, 2, 3, 4]
-    assert "1, after: rank 0 was ended by SIGKILL (step 2)" in (run / "report.html").read_text()
+    assert "<dt>restarts</dt><dd>1, after: " in (run / "report.html").read_text()
 
 
 def test_a_job_that_is_not_started_again_says_why(primus: Primus, rank: Rank, work: Path) -> None:
