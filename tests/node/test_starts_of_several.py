@@ -1,14 +1,20 @@
 """Ranks of two nodes of a real Slurm that start again together after a failure."""
 
+import json
 import os
 import signal
+import socket
+import time
+from collections.abc import Callable
 
 import pytest
 
 from primus.node import rundir
+from primus.node.rendezvous import candidates
 
-from ..cluster.slurm import Slurm
-from .test_several import WAITS, Begin, Step, begin, end, parent, result
+from ..cluster.slurm import Slurm, number
+from .conftest import Run
+from .test_several import PATIENCE, WAITS, Begin, Step, begin, end, parent, result
 from .test_starts import COUNTS
 
 __all__ = ["begin"]  # a fixture
@@ -78,3 +84,37 @@ def test_a_job_that_loses_a_node_is_not_started_again_here(begin: Begin, slurm: 
     assert step.outcome(0)["lost"] == [name]
     assert step.outcome(0)["message"] == f"lost {name}: connection closed"
     assert result(step)["status"] == "FAILED"
+
+
+def test_a_node_that_hears_of_a_failure_before_its_own_ranks_are_up_takes_part_in_the_next_start(
+    make: Callable[..., Run], slurm: Slurm
+) -> None:
+    """Node 0 is the test; its address on the cluster's network is no loopback."""
+    run, key = make("print('up')", nodes=2, restarts=1), f"{os.getpid()}{time.monotonic_ns()}"
+    place = {"SLURM_JOB_ID": key, "SLURM_JOB_NUM_NODES": "2", "SLURM_JOB_NODELIST": f"c{number()}ctl,b"}
+    with socket.create_server(("", candidates(key)[0])) as server:
+        server.settimeout(PATIENCE)
+        agent = run.start("--node-rank", "slurm", env={**place, "SLURM_NODEID": "1"})
+        with server.accept()[0] as connection, connection.makefile("rw") as file:
+            connection.settimeout(PATIENCE)
+
+            def hear() -> dict[str, object]:
+                message: dict[str, object] = json.loads(file.readline())
+                return message
+
+            def say(*messages: dict[str, object]) -> None:
+                file.write("".join(json.dumps(message) + "\n" for message in messages))
+                file.flush()
+
+            assert hear()["node"] == 1
+            say({"welcome": "node 0", "time": time.time()})
+            assert hear()["ready"] == 1
+            say({"world": ["127.0.0.1", 20001]}, {"end": "rank 0 has failed", "code": 1, "killed": False})
+            assert {"status": "killed", "final": False}.items() <= hear()["ended"].items()  # type: ignore[attr-defined]
+            say({"verdict": {"start": 2, "seconds": 0.0, "words": "rank 0 has failed"}})
+            assert hear()["ready"] == 1
+            say({"world": ["127.0.0.1", 20002]})
+            assert hear()["ended"]["status"] == "finished"  # type: ignore[index]
+            say({"verdict": {}}, {"farewell": "finished"}, {"over": True})
+            assert agent.wait() == 0
+    assert "up" in run.text(rundir.rank_log(1, 1))
