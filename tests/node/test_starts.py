@@ -148,7 +148,8 @@ def test_ranks_that_fail_when_they_were_asked_to_stop_are_not_started_again(make
 def test_the_grace_period_of_one_start_does_not_hit_the_ranks_of_the_next(make: Make) -> None:
     script = COUNTS + "time.sleep(1.0 if start > 1 else 0.0 if rank else 600.0); sys.exit(start == 1)"
     run = make(script, ranks=2, restarts=1, restart_backoff=0.0, grace_period=0.3)
-    assert run.finish().code == 0
+    run.finish()
+    assert [rank["exit_code"] for rank in run.outcome["ranks"]] == [0, 0]
 
 
 def test_what_a_start_left_behind_is_gone_before_the_next(make: Make) -> None:
