@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from primus.launch import container, frozen, gpus, preflight
+from primus.launch import container, frozen, gpus, preflight, watching
 from primus.launch.confidential import is_confidential, redacted_config, redacted_override
 from primus.launch.config.arguments import key_of
 from primus.launch.config.origin import Origins
@@ -85,6 +85,7 @@ def build(
         # What is measured is not measured twice, and a benchmark that fails has said what it had to.
         restarts=0 if hasattr(task, "COLUMNS") else request.restart.max,
         restart_backoff=request.restart.backoff,
+        watchdog=watching.of_request(request, work),
         checks=work.checks or (preflight.NAME if checks else None),
     )
     framework = "{primus.package}/rank" in work.command

@@ -28,6 +28,8 @@ from primus.node.watch import Say, Watch
 
 if TYPE_CHECKING:
     from primus.node.hooks.stage import Share, Stage
+    from primus.node.meeting import Nodes
+    from primus.node.watchdog import Watchdog
 
 # Seconds between SIGTERM and SIGKILL for processes that hooks have left running, after the last rank has ended.
 _BESIDE = 1.0
@@ -88,9 +90,10 @@ class _Agent:
         self._ranks = Supervisor(self._loop, plan.job.grace_period, say)
         self._requests = Requests(self._loop, self._ranks, self._directory / rundir.STOP, say)
         interval, loop, requests = plan.job.metrics_interval, self._loop, self._requests
-        watch = Watch(self._directory, interval, loop, self._ranks, requests, facts, say)
-        self._starts = starts.Starts(plan, self._directory, watch, loop, requests, facts, say)
+        self._watch = Watch(self._directory, interval, loop, self._ranks, requests, facts, say, self._watchdog)
+        self._starts = starts.Starts(plan, self._directory, self._watch, loop, requests, facts, say)
         self._hooks = self._stage() if plan.hooks else None
+        self._others: Optional[Nodes] = None
 
     def listen_to(self, guard_pipe: int, lifeline: Optional[int]) -> None:
         """Where requests come from beside signals; raises OSError when `lifeline` is not open."""
@@ -113,6 +116,7 @@ class _Agent:
             outcome = self._run_ranks(lambda ranks, asked, gpus: alone(self._plan.run_id, asked), starts.alone)
         else:
             outcome = self._run_among_others(allocation)
+        self._watch.look_away()
         if self._hooks:
             self._hooks.after(outcome)
         self._loop.close()
@@ -136,7 +140,7 @@ class _Agent:
         hooks = sum(hook.timeout for hook in self._plan.hooks if hook.phase == "before")
         party = meeting.Party(self._plan.run_id, allocation, job.meet_within, job.lost_after, hooks)
         end: Callable[..., Union[first.First, other.Other]] = other.Other if allocation.node_rank else first.First
-        others = end(party, self._loop, self._requests)
+        others = self._others = end(party, self._loop, self._requests)
         self._requests.announce = lambda reason, code: others.tell(reason, code, killed=True)
         self._ranks.failed = lambda end: others.tell(describe(end), end.exit_code, killed=by_request([end]))
         self._facts.write()  # who has come, for whoever looks on
@@ -193,6 +197,21 @@ class _Agent:
             facts.add({"bindings": plain(part.bindings)})
         return part
 
+    def _watchdog(self) -> "Optional[Watchdog]":
+        """One for the ranks of one start."""
+        settings = self._plan.job.watchdog
+        if settings is None:
+            return None
+        from primus.node.watchdog import Watchdog  # here: its import costs a job without one time for nothing
+
+        node, others = self._arguments.node_rank, self._others
+        names = others.names if others else [f"node {node} ({host.name()})"]
+        dog = Watchdog(settings, self._directory, node if others else 0, names, self._loop, self._ranks, self._say)
+        if others:
+            dog.say_to, others.aside = others.send, dog.hear
+            dog.end = lambda message: others.tell(message, 1, killed=False)
+        return dog
+
     def _stage(self) -> "Stage":
         from primus.node.hooks.stage import Stage  # here: most jobs have none
 
@@ -201,7 +220,8 @@ class _Agent:
 
 
 def _make_folders(directory: Path, node_rank: int) -> None:
-    for path in (rundir.agent_log(node_rank), rundir.node_facts(node_rank), rundir.host_metrics(node_rank)):
+    own = (rundir.agent_log(node_rank), rundir.node_facts(node_rank), rundir.host_metrics(node_rank))
+    for path in (*own, rundir.heartbeat(0)):
         (directory / path).parent.mkdir(parents=True, exist_ok=True)
 
 

@@ -159,7 +159,7 @@ def for_rank(
 ) -> Dict[str, str]:
     """The whole environment of one rank. What defines a rank wins over everything, whoever set it.
 
-    `run` holds PRIMUS_RUN_DIR, PRIMUS_RUN_ID, PRIMUS_METRICS and PRIMUS_STOP_FILE.
+    `run` holds the variables by which a rank knows of its run, PRIMUS_RUN_DIR and the like.
     """
     return {
         **base,

@@ -139,6 +139,8 @@ class First(Nodes):
             self._left.add(n)
         elif "end" in message:
             self._pass_on(f"ended because of {self._names[n]}: {message['end']}", message, n)
+        else:
+            self.aside(n, message)
 
     def _lose(self, n: int, why: str) -> None:
         if self._listener is not None:  # before all have come it may come again

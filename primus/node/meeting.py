@@ -6,6 +6,7 @@ to node 0: {"primus": run id, "key", "restart", "node", "host"}    from it: {"we
 both ways: {"end": why, "code", "killed"}
            where ranks may start again: {"ended": restart.Part}            {"verdict": restart.Verdict}
            {"farewell": status}                                             {"over": true}
+What is none of these is for others: see primus.node.watchdog.
 """
 
 import time
@@ -47,10 +48,11 @@ class Nodes(ABC):
 
     def __init__(self, party: Party, loop: Loop, requests: Requests) -> None:
         self.offset = 0.0
+        self.aside: Callable[[int, Message], None] = lambda node, message: None  # which node, and what it says besides
         self._party, self._loop, self._requests = party, loop, requests
         self._told = self._killed = False
         self._lost: Dict[str, str] = {}
-        self._names = [f"node {n} ({host})" for n, host in enumerate(party.allocation.hosts)]
+        self._names = self.names = [f"node {n} ({host})" for n, host in enumerate(party.allocation.hosts)]
         self._name = self._names[party.allocation.node_rank]
 
     def tell(self, why: str, code: int, killed: bool) -> None:
@@ -61,6 +63,10 @@ class Nodes(ABC):
         if not self._told or (killed and not self._killed):
             self._told, self._killed = True, killed
             self._send_all({"end": why, "code": code, "killed": killed})
+
+    def send(self, message: Message) -> None:
+        """Something that is for `aside`: to node 0, and from it to all others."""
+        self._send_all(message)
 
     def part(self, outcome: Outcome) -> Outcome:
         """Tell how this node's part ended, wait until all others' have, and return what that makes of it."""

@@ -177,6 +177,8 @@ class Other(Nodes):
             self._verdict = self._verdict or NO_MORE
         elif "over" in message:
             self._over = True
+        else:
+            self.aside(0, message)
 
     def _lose(self, why: str) -> None:
         if not self._over:

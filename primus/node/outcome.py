@@ -39,7 +39,10 @@ class RankEnd:
 
 @dataclass(frozen=True)
 class RootCause:
-    """The rank that failed first; the failures of the others follow from it."""
+    """The rank that failed first; the failures of the others follow from it.
+
+    `hung`: it did not fail but held up all others until they were ended; `error` says what it was in.
+    """
 
     rank: int
     exit_code: int
@@ -47,6 +50,7 @@ class RootCause:
     log: str
     time: float
     error: Optional[str]
+    hung: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The output of one rank: into whole lines, redacted, stamped, into its log and on to the console."""
 
 import os
-from typing import Callable, Optional
+from typing import Callable, Optional, Sequence
 
 from primus.node import log
 
@@ -26,6 +26,8 @@ class Output:
         self._redact = redact
         self._overlap = overlap
         self._show = show
+        self._tap: Optional[Show] = None
+        self._closed = False
         self._pending = b""
         self._mid_line = False
         self._idle = False
@@ -57,7 +59,25 @@ class Output:
         if self._pending or self._mid_line:
             self._emit(self._pending + b"\n", now)
         self._pending = b""
+        self._closed = True
         os.close(self._log)
+
+    def note(self, lines: Sequence[str], now: float, level: str) -> None:
+        """Lines of the agent's own about this rank, into its log alone."""
+        if self._closed:
+            return
+        head, self._mid_line = b"\n" if self._mid_line else b"", False
+        text = self._redact("\n".join(lines).encode(errors="replace")).decode(errors="replace")
+        self._write(head + b"".join(log.line(line, now, self._source, level) for line in text.split("\n")))
+
+    def tap(self, listener: Optional[Show]) -> None:
+        """Let a listener have what the rank prints from now on, redacted, beside its log; None: no more."""
+        self._tap = listener
+
+    @property
+    def tapped(self) -> bool:
+        """Whether it has a listener."""
+        return self._tap is not None
 
     def _emit(self, text: bytes, now: float) -> None:
         redacted = text = self._redact(text)
@@ -71,6 +91,8 @@ class Output:
             self.sign = self.error = None
         stamped, self._mid_line = log.stamped(text, now, self._source, self._mid_line, not notable)
         self._write(stamped)
+        if self._tap:
+            self._tap(redacted)
         if self._show:
             self._show(redacted)
 

@@ -65,6 +65,14 @@ class Code:
 
 
 @dataclass(frozen=True)
+class Watchdog:
+    """When a job hangs: after `timeout` seconds without progress of any rank. `action`: end it, or report alone."""
+
+    timeout: float
+    action: str = "end"
+
+
+@dataclass(frozen=True)
 class Job:
     """What each node starts.
 
@@ -75,6 +83,7 @@ class Job:
     `network`: each node of several looks for its RDMA ports and tells NCCL of them.
 
     `restarts`: how often the ranks start again after a failure, for the first time after `restart_backoff` seconds.
+    `watchdog`: None where nobody looks whether the ranks make progress.
 
     `checks`: what each node checks before its ranks start, `preflight` or `smoke`, by the settings in the file
     `<checks>.json` of the run directory. A job whose `command` is empty is its checks alone.
@@ -97,6 +106,7 @@ class Job:
     network: bool = False
     restarts: int = 0
     restart_backoff: float = 10.0
+    watchdog: Optional[Watchdog] = None
 
 
 @dataclass(frozen=True)

@@ -147,6 +147,7 @@ def _command(
         "PRIMUS_RUN_ID": plan.run_id,
         "PRIMUS_METRICS": str(directory / rundir.rank_metrics(rank)),
         "PRIMUS_STOP_FILE": str(directory / rundir.STOP),
+        "PRIMUS_HEARTBEAT": str(directory / rundir.heartbeat(rank)),
     }
     environ = environment.for_rank(base, resolved, world, rank, run)
     values = environment.placeholders(str(directory), plan.run_id, found, world)

@@ -276,6 +276,11 @@ def _abandon(process: "subprocess.Popen[bytes]") -> None:
         process.returncode = -signal.SIGKILL  # else Python warns, or waits for it
 
 
+def state(pid: int) -> str:
+    """The letter that the kernel has for what a process does (proc(5)); empty for one that is gone."""
+    return _state_and_parent(pid)[0]
+
+
 def _state_and_parent(pid: int) -> Tuple[str, int]:
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:

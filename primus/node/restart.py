@@ -74,13 +74,14 @@ class Policy:
 
 def repeatable(outcome: Outcome, workers: bool) -> bool:
     """Whether another start may mend it. `workers`: the ranks are Primus's own, whose exit codes 2 and 3 say that the
-    request or the environment is wrong; a rank that was ended by a signal with which jobs are ended was meant to end.
+    request or the environment is wrong; a rank that was ended by a signal with which jobs are ended was meant to end,
+    but for one that held up the others.
     """
     cause = outcome.root_cause
     if outcome.status == "unfit" or outcome.lost:
         return False
     refused = workers and cause is not None and cause.exit_code in (BAD_REQUEST, UNFIT)
-    return not refused and (cause is None or cause.signal not in REQUESTS)
+    return not refused and (cause is None or cause.hung or cause.signal not in REQUESTS)
 
 
 def counted(outcome: Outcome, restarts: int) -> Outcome:

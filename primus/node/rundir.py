@@ -37,6 +37,9 @@ ORPHANED = "orphaned"
 KILL = "kill"
 """Its presence ends the ranks of a job that is ending already at once, without the rest of their grace period."""
 
+LOOK = "look"
+"""Another text in it asks all agents for the stacks of their ranks."""
+
 
 def node_facts(node_rank: int) -> str:
     """What a node found and resolved, and how its ranks ended."""
@@ -71,6 +74,16 @@ def hooks_log(node_rank: int) -> str:
 def rank_metrics(rank: int) -> str:
     """Metrics as a rank wrote them, one JSON object a line."""
     return f"metrics/rank-{rank}.jsonl"
+
+
+def heartbeat(rank: int) -> str:
+    """A file that a rank touches as it makes progress (PRIMUS_HEARTBEAT); its text says what it is at."""
+    return f"heartbeats/rank-{rank}"
+
+
+def stacks(node_rank: int) -> str:
+    """The stacks of the ranks of a node when the job made no progress."""
+    return f"stacks/node-{node_rank}.txt"
 
 
 def host_metrics(node_rank: int) -> str:

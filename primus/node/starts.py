@@ -97,6 +97,7 @@ class Starts:
         if len(parts) < self._job.nodes:
             return NO_MORE
         self._requests.renew()
+        self._watch.look_away()
         verdict = self._policy.decide(parts.values())
         if verdict.start is None:
             if verdict.words:

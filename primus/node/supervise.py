@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from dataclasses import dataclass
-from typing import Callable, Dict, Iterable, Mapping, Optional, Sequence
+from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from primus.node import process
 from primus.node.loop import Loop
@@ -71,6 +71,21 @@ class Supervisor:
     def running(self) -> bool:
         """Whether any rank has not ended."""
         return bool(self._running)
+
+    @property
+    def living(self) -> List[Tuple[Command, int, Output]]:
+        """The ranks that have not ended, with their processes."""
+        return [(rank.command, rank.pid, rank.output) for rank in self._running.values()]
+
+    @property
+    def ended(self) -> List[RankEnd]:
+        """Those that have."""
+        return list(self._ended.values())
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the ranks have been told to end."""
+        return self._stopping
 
     def start(self, command: Command, output: Output) -> None:
         """Start a rank; raises OSError when its program or directory is missing or cannot be run."""

@@ -3,9 +3,10 @@
 import os
 import time
 from pathlib import Path
-from typing import Callable, List, Optional, Sequence
+from typing import TYPE_CHECKING, Callable, List, Optional, Sequence
 
 from primus.node import host, process, rundir
+from primus.node.asked import Asked
 from primus.node.console import Console, Show, prefixed
 from primus.node.ending import Requests
 from primus.node.facts import Facts
@@ -18,6 +19,9 @@ from primus.node.prepare import Prepared
 from primus.node.secrets import redactor
 from primus.node.sidecar import Sidecar
 from primus.node.supervise import Supervisor
+
+if TYPE_CHECKING:
+    from primus.node.watchdog import Watchdog
 
 # Seconds between SIGTERM and SIGKILL for processes that the ranks left behind, after the last rank has ended.
 _LEFT_BEHIND = 1.0
@@ -41,10 +45,12 @@ class Watch:
         requests: Requests,
         facts: Facts,
         say: Say,
+        make_dog: "Callable[[], Optional[Watchdog]]" = lambda: None,
     ) -> None:
         self._directory, self._metrics_interval = directory, metrics_interval
         self._loop, self._ranks, self._requests = loop, ranks, requests
-        self._facts, self._say = facts, say
+        self._facts, self._say, self._make_dog = facts, say, make_dog
+        self._dog: Optional[Watchdog] = None
         self._console = Console(loop)
         self._knows_packages = False
 
@@ -55,19 +61,32 @@ class Watch:
         process.adopt_orphans()
         memory_ran_out = host.out_of_memory_kills()
         trouble = self._start_ranks(part)
+        asked = Asked(self._directory, part.world.node_rank, self._loop, self._ranks, self._say)
+        self.look_away()
+        self._dog = self._make_dog()
+        if self._dog:
+            self._dog.start([command.rank for command in part.commands])
         self._facts.write()
         packages = None if trouble or self._knows_packages else self._ask_packages(part)
         load = self._watch_load(part)
         self._wait(packages)
+        asked.close()
         for helper in (packages, load):
             if helper:
                 helper.stop()
         self._end_left_behind([helper.pid for helper in (packages, load and load.smi) if helper], beside)
         ends = self._ranks.finish()
+        hung = self._dog.over(ends) if self._dog else None
         self._await_request(ends)
         self._console.finish()
         memory_ran_out = host.out_of_memory_kills() - memory_ran_out
-        return trouble or judge(ends, self._requests.reason, self._requests.code, memory_ran_out > 0)
+        return trouble or hung or judge(ends, self._requests.reason, self._requests.code, memory_ran_out > 0)
+
+    def look_away(self) -> None:
+        """The ranks of all nodes are over: that nothing moves is no hang any more."""
+        if self._dog:
+            self._dog.close()
+            self._dog = None
 
     def show(self, text: str) -> None:
         """Show a line of the agent's own."""

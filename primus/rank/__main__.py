@@ -7,10 +7,12 @@ nothing else that lies there can be imported.
 """
 
 import atexit
+import faulthandler
 import importlib
 import importlib.util
 import json
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -21,9 +23,11 @@ from typing import Any
 def main(arguments: list[str]) -> int:
     """Run the worker of the backend; returns the exit code. Its own errors, tracebacks and all, pass through."""
     _load_primus()
-    from primus.rank import patches
+    from primus.rank import patches, progress
     from primus.rank.problems import Refused
 
+    faulthandler.register(signal.SIGUSR2, file=2)  # how the node agent asks for the stacks: primus.node.dump
+    progress.beat("starting")
     backend, config = arguments
     rank = json.loads(Path(config).read_text(encoding="utf-8"))
     if rank.get("path"):  # the user's own checkout of the framework
@@ -33,6 +37,7 @@ def main(arguments: list[str]) -> int:
         patches.apply_all(Path(config).parent)
         worker = _worker(backend)
         worker.run(rank)
+        progress.beat("ending")
     except Refused as refused:
         print(f"primus: {refused}", file=sys.stderr, flush=True)
         return refused.exit_code

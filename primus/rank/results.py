@@ -14,6 +14,7 @@ from typing import Any
 
 from primus.node import rundir
 from primus.rank.metrics import MetricsFile
+from primus.rank.progress import beat
 
 
 class Results:
@@ -26,6 +27,7 @@ class Results:
 
     def row(self, kind: str, **values: Any) -> None:
         """Append a row of a `kind`: its parameters and what was measured, by column. NaN and infinity become null."""
+        beat(f"measuring {kind}")
         row = {"kind": kind, "time": time.time(), **{name: _sound(value) for name, value in values.items()}}
         line = json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)

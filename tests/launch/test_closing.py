@@ -56,6 +56,21 @@ def test_the_rank_that_failed_first_is_named_with_how_it_ended(tmp_path: Path) -
     assert "it was killed by SIGKILL." in failure(tmp_path, root_cause={**cause, "signal": "SIGKILL"})
 
 
+def test_a_rank_that_held_up_the_others_is_named_with_what_each_was_in(tmp_path: Path) -> None:
+    log(tmp_path / "logs/r", "  load (train.py:3)")
+    why = "no rank made progress for 60 s: rank 0 on node 0 waits in all_reduce; rank 1 on node 0 is in load"
+    cause = {
+        "rank": 1,
+        "node_rank": 0,
+        "exit_code": 143,
+        "signal": "SIGTERM",
+        "log": "logs/r",
+        "error": why,
+        "hung": True,
+    }
+    assert failure(tmp_path, root_cause=cause).startswith(f"primus: rank 1 on node 0 holds up the job: {why}\n")
+
+
 @pytest.mark.parametrize(
     ("message", "said"), [("node 1 left no outcome", "node 1 left no outcome"), (None, "no rank said why")]
 )

@@ -15,6 +15,7 @@ import pytest
 
 from primus.launch.outcome import summary
 from primus.node import rundir
+from primus.node.plan import Watchdog
 from primus.node.rendezvous import candidates
 
 from ..cluster.slurm import Slurm, number
@@ -302,3 +303,45 @@ def test_a_hook_that_fails_on_one_node_stops_the_job_on_all(begin: Begin) -> Non
     assert "hook 10_a.sh ended with exit code 5" in str(step.outcome(0)["message"])
     assert not (step.run.directory / rundir.rank_log(0, 0)).exists()
     assert [step.run.text(rundir.hooks_log(n)).split(" | ")[1].startswith("after: ") for n in (0, 1)] == [True, True]
+
+
+# A heartbeat at its start, so that it is the same hang for both nodes; then `load`, and rank 1 stops itself in it.
+HANGS = """
+import os, signal, time
+def load():
+    if os.environ["RANK"] == "1": os.kill(os.getpid(), signal.SIGSTOP)
+    time.sleep(600)
+open(os.environ["PRIMUS_HEARTBEAT"], "w").close()
+if os.environ["RANK"] not in os.environ.get("QUITS", ""): load()
+"""
+
+
+def test_a_rank_that_is_stopped_on_one_node_is_named_with_the_stacks_of_all(begin: Begin) -> None:
+    step = begin(HANGS, watchdog=Watchdog(1.0), grace_period=0.1)
+    assert step.wait() == 1
+    done = result(step)
+    assert (done["status"], done["exit_code"]) == ("FAILED", 1)
+    assert (done["root_cause"]["rank"], done["root_cause"]["node_rank"]) == (1, 1)
+    assert done["message"].startswith("no rank made progress for 1 s: rank 0 on node 0 ")
+    assert done["message"].endswith("; rank 1 on node 1 is stopped (SIGSTOP)")
+    assert step.outcome(0)["message"] == step.outcome(1)["message"] == done["message"]
+    for node in (0, 1):
+        assert f"rank {node} (process " in step.run.text(rundir.stacks(node))
+
+
+def test_ranks_that_hang_after_those_of_the_first_node_have_ended_fail_the_job(begin: Begin) -> None:
+    step = begin(f"import os; os.environ['QUITS'] = '0'\n{HANGS}", watchdog=Watchdog(1.0), grace_period=0.1)
+    assert step.wait() == 1
+    assert result(step)["status"] == "FAILED"
+    assert result(step)["root_cause"]["rank"] == 1
+    assert "rank 0 on node 0 ended with exit code 0" in result(step)["message"]
+
+
+def test_progress_on_any_node_is_progress_of_the_job(begin: Begin) -> None:
+    script = """
+import os, time
+for _ in range(15):
+    if os.environ["RANK"] == "1": open(os.environ["PRIMUS_HEARTBEAT"], "w").close()
+    time.sleep(0.2)
+"""
+    assert begin(script, watchdog=Watchdog(2.0)).wait() == 0

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from primus.node import rundir
+from primus.node.plan import Watchdog
 
 from .conftest import Run
 from .hooks.conftest import add_hooks
@@ -194,3 +195,12 @@ def test_without_restarts_a_failure_is_the_end(make: Make) -> None:
     run.finish()
     assert len(starts(run)) == 1
     assert "starts" not in run.facts
+
+
+def test_ranks_that_hang_start_again_and_nothing_hangs_while_they_wait(make: Make) -> None:
+    script = COUNTS + "start == 1 and (os.kill(os.getpid(), signal.SIGSTOP) if rank else time.sleep(600))"
+    run = make(script, ranks=2, restarts=1, restart_backoff=1.0, watchdog=Watchdog(0.5), grace_period=0.1)
+    agent = run.finish()
+    assert agent.code == 0
+    assert b"rank 1 on node 0 is stopped (SIGSTOP); start 2 of 2 in 1 s\n" in agent.shown
+    assert run.outcome["message"] == "after 1 restart"

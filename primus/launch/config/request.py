@@ -69,6 +69,14 @@ class Restart:
 
 
 @dataclass(frozen=True)
+class Watchdog:
+    """When a job hangs; `timeout` is in seconds without progress, auto by what its ranks are, None: nobody looks."""
+
+    action: Literal["end", "report"]
+    timeout: float | Literal["auto"] | None = bounded(above=0)
+
+
+@dataclass(frozen=True)
 class Hooks:
     """Programs beside the ranks. `use` are those that run only when asked for, by name; `timeout` is in seconds."""
 
@@ -185,6 +193,7 @@ class Request:
     network: Network
     node: Node
     restart: Restart
+    watchdog: Watchdog
     hooks: Hooks
     patches: tuple[str, ...]
     sweep: Sweep

@@ -195,6 +195,8 @@ def last_traceback(log: str) -> str | None:
 
 
 def _cause(cause: Mapping[str, Any]) -> str:
+    if cause.get("hung"):
+        return f"Held up by: rank {cause.get('rank')} on node {cause.get('node_rank')}, log `{cause.get('log')}`"
     how = f"signal {cause['signal']}" if cause.get("signal") else f"exit code {cause.get('exit_code')}"
     return f"First to fail: rank {cause.get('rank')} on node {cause.get('node_rank')}, {how}, log `{cause.get('log')}`"
 

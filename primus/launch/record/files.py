@@ -15,7 +15,7 @@ _RANK = re.compile(r"rank-(\d+)\.jsonl")
 _NODE = re.compile(r"node-(\d+)\.jsonl")
 _FILES = (rundir.RESULT, rundir.REPORT, rundir.RESULTS, rundir.RESULTS_TABLE, rundir.BASELINE)
 _OF_HOOKS = (rundir.HOOKS, rundir.PATCHES, rundir.ARTIFACTS)
-_FOLDERS = (rundir.CODE, "nodes", "logs", "metrics", "profile", "preflight", "smoke", *_OF_HOOKS)
+_FOLDERS = (rundir.CODE, "nodes", "logs", "stacks", "metrics", "profile", "preflight", "smoke", *_OF_HOOKS)
 
 
 def read_json(path: Path) -> dict[str, Any]:

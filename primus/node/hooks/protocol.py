@@ -22,7 +22,7 @@ EXTRA = "PRIMUS_EXTRA"
 # The agent's own: what defines a rank, and where its run is.
 _DEFINED = (
     *("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT"),
-    *("PRIMUS_RUN_DIR", "PRIMUS_RUN_ID", "PRIMUS_METRICS", "PRIMUS_STOP_FILE", EXTRA),
+    *("PRIMUS_RUN_DIR", "PRIMUS_RUN_ID", "PRIMUS_METRICS", "PRIMUS_STOP_FILE", "PRIMUS_HEARTBEAT", EXTRA),
 )
 
 # Layers of a plan that are the user's own word.

@@ -10,6 +10,7 @@ from maxtext.trainers.pre_train import train
 from maxtext.utils import sharding, train_utils
 
 from primus.rank.maxtext.metrics import Lines
+from primus.rank.progress import beat
 
 
 def evaluate(config: Any, recorder: Any, step: int, lines: Lines) -> None:
@@ -25,6 +26,7 @@ def evaluate(config: Any, recorder: Any, step: int, lines: Lines) -> None:
     evaluate_batch = train_utils.jit_eval_step(config, graph, shardings, placed, train.eval_step)
     loss = weight = 0.0
     for batch in islice(held_out, config.eval_steps):
+        beat("evaluating")
         with jax.set_mesh(mesh), logical_axis_rules(rules):
             scalars = evaluate_batch(state, jax.device_put(batch, placed))["scalar"]
         loss += float(scalars["evaluation/total_loss"])

@@ -15,6 +15,7 @@ from maxtext.trainers.pre_train import train
 from maxtext.utils import train_utils
 
 from primus.rank.maxtext.metrics import Lines
+from primus.rank.progress import beat
 from primus.rank.stopping import Stopping
 
 Iteration = Callable[[dict[str, Any], dict[str, Any], dict[str, Any]], Any]
@@ -54,7 +55,9 @@ def _save(
         config.get_keys()["enable_checkpointing"] = True
         manager = train_utils.create_checkpoint_manager(config, None, None)
     logging.info("saving checkpoint %d, after step %d", step, done)
+    beat(f"saving the checkpoint of step {done}")
     checkpointing.save_checkpoint(manager, step, state, config, data_iterator, force=True)
+    beat(f"after the checkpoint of step {done}")
     if stops:
         checkpointing.wait_until_finished(manager)
         stopping.saved(done)
@@ -75,7 +78,10 @@ def _iterate(
     """
     lines.begin(variables["step"] + 1)
     if not isinstance(device_state["p_train_step"], Told):
+        beat("compiling the first step")
         device_state["p_train_step"] = Told(device_state["p_train_step"], lines)
+        if device_state["p_eval_step"] is not None:
+            device_state["p_eval_step"] = _beating(device_state["p_eval_step"])
     now = constants
     if interval is not None and variables["step"] + 1 == constants["steps"]:
         now = {**constants, "eval_interval": 1, "eval_start_step": 0}
@@ -96,6 +102,16 @@ class Told:
         state, metrics = self._step(*arguments)
         self._lines.step(metrics["scalar"])
         return state, metrics
+
+
+def _beating(evaluate: Callable[..., Any]) -> Callable[..., Any]:
+    """MaxText's compiled evaluation of a batch, with a heartbeat."""
+
+    def batch(*arguments: Any) -> Any:
+        beat("evaluating")
+        return evaluate(*arguments)
+
+    return batch
 
 
 class Profile(profiler.Profiler):

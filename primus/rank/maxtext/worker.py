@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from primus.rank.problems import UNFIT, Refused
+from primus.rank.progress import beat
 
 
 def run(rank: dict[str, Any]) -> None:
@@ -17,6 +18,7 @@ def run(rank: dict[str, Any]) -> None:
             raise Refused(
                 f"{sys.executable} cannot import {package}. Mend it with: primus task=setup backend=maxtext", UNFIT
             )
+    beat("importing MaxText")
     from primus.rank.maxtext import compatibility
 
     compatibility.before_import(own_checkout=rank["path"] is not None)
@@ -41,12 +43,14 @@ def _train(rank: dict[str, Any]) -> None:
     from primus.rank.maxtext import checkpoints, config, data, evaluate, loop, metrics, schedule, store
     from primus.rank.stopping import Stopping
 
+    beat("reading the config")
     start, only = checkpoints.start(rank), rank["evaluation"]["only"]
     hyperparameters, recorder = config.initialize(config.options(rank, start))
     config.place(hyperparameters, rank)
     if start.step >= hyperparameters.steps and not only:
         print(f"INFO nothing to do: {start.step} steps are done, and task.steps is {hyperparameters.steps}", flush=True)
         return
+    beat("building the model, loading the checkpoint")
     data.install(rank)
     schedule.install()
     lines = metrics.install(rank, hyperparameters)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from primus.rank.problems import Refused
+from primus.rank.progress import beat
 
 TRACKER = "latest_checkpointed_iteration.txt"
 MARKER = "metadata.json"
@@ -100,7 +101,9 @@ class Saving:
         def save(step: int, *rest: Any, **named: Any) -> None:
             if step == get_args().iteration:
                 return  # it came from there, and is not to be written over
+            beat(f"saving the checkpoint of step {step}")
             save_checkpoint_and_time(step, *rest, **named)
+            beat(f"after the checkpoint of step {step}")
             self.last = step
             if get_args().rank == 0:
                 prune(self._folder, self._keep)

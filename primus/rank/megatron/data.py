@@ -14,6 +14,7 @@ from megatron.training import get_args, get_tokenizer
 from primus.rank.megatron import tokens
 from primus.rank.megatron.arguments import directory
 from primus.rank.problems import Refused
+from primus.rank.progress import beat
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,14 @@ class Provider:
         self.validation: Any = None
 
     def __call__(self, sizes: Any, vp_stage: int | None = None) -> tuple[Any, Any, None]:
+        beat("making the order of the samples")
         args = get_args()
         samples = [self._steps * args.global_batch_size, max(1, args.eval_iters) * args.eval_global_batch_size, 1]
         training, self.validation, _ = BlendedMegatronDatasetBuilder(
             GPTDataset, samples, lambda: True, _config(args, self._files)
         ).build()
         _mark_index_complete()
+        beat("before the first step")
         args.consumed_valid_samples = 0  # each evaluation begins at the first sample, see evaluation.py
         if args.eval_iters and self.validation is None:
             raise Refused("data.split: the second number, the share of validation, leaves no document for evaluation")

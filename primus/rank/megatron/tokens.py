@@ -17,6 +17,7 @@ from primus.rank.documents import MOCK_DOCUMENTS, held_out, mock_text, text_of
 from primus.rank.indexed import Part, Tokens, Writer, dtype_for
 from primus.rank.order import Permutation
 from primus.rank.problems import Refused
+from primus.rank.progress import beat
 
 AT_ONCE = 512  # documents that are tokenized together, by all cores
 POLL = 0.2  # seconds between looks for the files that another rank writes
@@ -57,6 +58,7 @@ def _write(prefix: str, documents: Iterable[Tokens], wanted: Wanted, part: Part)
     written = 0
     with Writer(prefix, dtype_for(wanted.vocabulary)) as writer:
         for tokens in documents:
+            beat("tokenizing the data set")
             writer.add(tokens)
             written += len(tokens)
             if written >= wanted.tokens[part]:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from primus.rank.problems import UNFIT, Refused
+from primus.rank.progress import beat
 
 
 def run(rank: dict[str, Any]) -> None:
@@ -15,6 +16,7 @@ def run(rank: dict[str, Any]) -> None:
             raise Refused(
                 f"{sys.executable} cannot import {package}. Mend it with: primus task=setup backend=megatron", UNFIT
             )
+    beat("importing Megatron")
     import torch
 
     from primus.rank.megatron import compatibility, cpu
@@ -44,6 +46,7 @@ def _train(rank: dict[str, Any]) -> None:
     on_gpu = torch.cuda.is_available()
     device = torch.cuda.get_device_name(args.local_rank) if on_gpu else "cpu"
     file = metrics.file(args)
+    beat("reading the data set")
     provider = data.Provider(data.files(rank, args), rank["steps"])
     if rank["profile"]["steps"]:
         profile.install(rank["profile"]["steps"])
@@ -55,6 +58,7 @@ def _train(rank: dict[str, Any]) -> None:
     stopping.Asked(own, saving).install()
     if not on_gpu:
         cpu.before_pretrain()
+    beat("building the model, loading the checkpoint")
     config = pretrain_cfg_container_from_args(args, model.model_config(args, rank["frequencies"]))
     try:
         pretrain(config, provider, ModelType.encoder_or_decoder, forward_step)
@@ -70,6 +74,7 @@ def forward_step(batches: Any, model: Any, return_schedule_plan: bool = False) -
     from megatron.core import mpu
     from megatron.core.utils import get_batch_on_this_cp_rank
 
+    beat("computing")
     device = torch.cuda.current_device()
     batch = {name: tensor.to(device, non_blocking=True) for name, tensor in next(batches).items()}
     if mpu.get_context_parallel_world_size() > 1:

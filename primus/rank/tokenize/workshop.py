@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from primus.rank.indexed import Writer
+from primus.rank.progress import beat
 from primus.rank.tokenize.reading import Piece
 
 _TICK = 0.05
@@ -55,6 +56,7 @@ class Workshop:
     def say_read(self, count: int) -> None:
         """Tell how many bytes this rank has read."""
         partial = self._read.with_suffix(".partial")
+        beat("tokenizing")
         partial.write_text(str(count), encoding="ascii")
         partial.replace(self._read)
 
@@ -74,6 +76,7 @@ class Joined(Writer):
         """Append what is complete, and remove it; whether there is more to come."""
         while self._left and os.path.exists(f"{self._left[-1]}.idx"):
             prefix = self._left.pop()
+            beat("joining the parts")
             self.append(prefix)
             os.remove(f"{prefix}.idx")
             os.remove(f"{prefix}.bin")

@@ -13,6 +13,7 @@ from torchtitan.components.checkpointer import CheckpointManager
 
 from primus.rank import checkpoints
 from primus.rank.problems import Refused
+from primus.rank.progress import beat
 from primus.rank.stopping import Stopping
 
 METADATA = ".metadata"  # PyTorch writes it last, by renaming: a folder that has it is complete
@@ -75,6 +76,8 @@ class Checkpoints(CheckpointManager):
         """Called after every step; a step that training ends after because it was asked to is saved whole."""
         stops = self.stopping is not None and self.stopping.after(curr_step)
         saved = super().save(curr_step, last_step and not stops)
+        if saved:
+            beat(f"after the checkpoint of step {curr_step}")
         if stops and saved and self.stopping:
             self.maybe_wait_for_staging()
             self.maybe_wait_for_saving()
@@ -83,8 +86,12 @@ class Checkpoints(CheckpointManager):
 
     def _should_save(self, curr_step: int, last_step: bool = False) -> bool:
         if self.stopping is not None and self.stopping.stopped:
-            return bool(not self.load_only)
-        return bool(self._regularly and super()._should_save(curr_step, last_step))
+            due = not self.load_only
+        else:
+            due = bool(self._regularly and super()._should_save(curr_step, last_step))
+        if due:
+            beat(f"saving the checkpoint of step {curr_step}")
+        return due
 
     def dcp_load(self, state_dict: dict[str, Any], checkpoint_id: str, from_hf: bool, from_quantized: bool) -> None:
         """Called with what to load and from where."""
@@ -95,7 +102,9 @@ class Checkpoints(CheckpointManager):
             _check(checkpoint_id, metadata, state_dict)
             if not any(name.startswith(f"random.{_rank()}.") for name in metadata.state_dict_metadata):
                 state_dict.pop("random", None)  # not written by Primus, or by fewer ranks
+        beat(f"loading {checkpoint_id}")
         super().dcp_load(state_dict, checkpoint_id, from_hf, from_quantized)
+        beat("before the first step")
 
     def _save_last_step(self, curr_step: int) -> None:
         super()._save_last_step(curr_step)

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torchtitan.components.validate import Validator
 
+from primus.rank.progress import beat
+
 
 class Evaluation(Validator):
     """Every `freq` steps and at the last step. It always begins with the first held-out document."""
@@ -28,6 +30,11 @@ class Evaluation(Validator):
         """Called on every rank; the loss goes to `log_validation` of the metrics."""
         with _random_numbers_kept():
             super().validate(model_parts, step)
+
+    def post_dataloading_process(self, *batch: Any) -> Any:
+        """Called for every batch."""
+        beat("evaluating")
+        return super().post_dataloading_process(*batch)
 
 
 @contextmanager

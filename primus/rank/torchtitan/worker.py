@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from primus.rank.problems import UNFIT, Refused
+from primus.rank.progress import beat
 
 ENDS_AT_ONCE = True
 """Daemon threads of torch 2.13 that are in C++ when Python takes itself apart may abort a rank that has done all its
@@ -17,6 +18,7 @@ are ended by `destroy_process_group`."""
 def run(rank: dict[str, Any]) -> None:
     """Train or evaluate as `rank` says, the content of `rank.json`. Raises Refused when something does not fit."""
     _need_packages()
+    beat("importing TorchTitan")
     import torch
 
     from primus.rank.torchtitan import compatibility, cpu
@@ -29,6 +31,7 @@ def run(rank: dict[str, Any]) -> None:
     from primus.rank.torchtitan.config import trainer_config
 
     _use_its_log()
+    beat("reading the data set")
     config = trainer_config(rank)
     compatibility.adapt(config)
     if on_cpu:
@@ -58,7 +61,9 @@ def _use_its_log() -> None:
 def _work(config: Any, *, evaluate_only: bool) -> None:
     import torch
 
+    beat("building the model")
     trainer = config.build()
+    beat("before the first step")
     try:
         if evaluate_only:
             trainer.checkpointer.load()

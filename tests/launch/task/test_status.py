@@ -47,7 +47,7 @@ open(os.environ["PRIMUS_METRICS"], "w").write(json.dumps({"time": 1.0, "step": 2
     assert (told["metrics"], told["directory"], told["job_id"]) == ({"loss": 1.5}, str(run), None)
 
 
-@pytest.mark.parametrize("word", ["task=status", "task=logs", "task=cancel"])
+@pytest.mark.parametrize("word", ["task=status", "task=logs", "task=cancel", "task=stacks"])
 def test_a_run_must_be_named(primus: Primus, word: str) -> None:
     said = primus(word)
     assert said.code == 2
