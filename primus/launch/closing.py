@@ -44,13 +44,19 @@ def summary(plan: Plan, request: Request, result: Mapping[str, Any]) -> str:
     where = short(Path(plan.directory))
     report, table = Path(plan.directory) / rundir.REPORT, Path(plan.directory) / rundir.RESULTS_TABLE
     rows = [
-        ("run", f"{where}  ({str(result['status']).lower()})"),
+        ("run", f"{where}  ({', '.join([str(result['status']).lower(), *restarted(result)])})"),
         *([("results", short(table))] if table.is_file() else [("loss", reached(result))]),
         *([("report", short(report))] if report.is_file() else []),
         ("browse", browse(request)),
         ("replay", f"primus replay={shlex.quote(where)}"),
     ]
     return "\n".join(f"{name:<8}{text}" for name, text in rows)
+
+
+def restarted(result: Mapping[str, Any]) -> list[str]:
+    """How often the ranks were started again, if they were."""
+    count = result.get("restarts") or 0
+    return [f"after {count} restart{'s' if count > 1 else ''}"] if count else []
 
 
 def browse(request: Request) -> str:

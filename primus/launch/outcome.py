@@ -85,6 +85,7 @@ def summary(directory: Path, started: float, ended: float, interrupted: bool, me
         "root_cause": cause,
         "metrics": metrics,
         "step": step,
+        "restarts": max((int(report.get("restarts") or 0) for report in reports.values()), default=0),
     }
 
 

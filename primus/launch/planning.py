@@ -82,6 +82,9 @@ def build(
         numa=request.node.numa,
         meet_within=request.node.meet_within,
         network=request.network.detect,
+        # What is measured is not measured twice, and a benchmark that fails has said what it had to.
+        restarts=0 if hasattr(task, "COLUMNS") else request.restart.max,
+        restart_backoff=request.restart.backoff,
         watchdog=watching.of_request(request, work),
         checks=work.checks or (preflight.NAME if checks else None),
     )

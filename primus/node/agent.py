@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Optional, Union
 
-from primus.node import host, log, process, rundir
+from primus.node import host, log, process, rundir, starts
 from primus.node.allocation import Allocation, of_slurm
 from primus.node.arguments import Arguments
 from primus.node.devices import NoDevices
@@ -18,8 +18,10 @@ from primus.node.facts import Facts, add_outcome
 from primus.node.loop import Loop
 from primus.node.outcome import BAD_REQUEST, Outcome, by_request, describe, judge, unfit
 from primus.node.plan import Plan, from_json
-from primus.node.prepare import prepare
+from primus.node.prepare import Prepared, prepare
 from primus.node.rendezvous import Meet, alone
+from primus.node.restart import counted
+from primus.node.starts import Conclude
 from primus.node.supervise import Supervisor
 from primus.node.typed import plain
 from primus.node.watch import Say, Watch
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from primus.node.hooks.stage import Share, Stage
     from primus.node.meeting import Nodes
     from primus.node.watchdog import Watchdog
+
+# Seconds between SIGTERM and SIGKILL for processes that hooks have left running, after the last rank has ended.
+_BESIDE = 1.0
 
 
 def run(arguments: Arguments, guard_pipe: int) -> int:
@@ -71,8 +76,8 @@ def _run(plan: Plan, arguments: Arguments, guard_pipe: int, facts: Facts, say: S
         return unfit(f"--lifeline {arguments.lifeline} is no pipe that this process has: {error.strerror}", BAD_REQUEST)
     outcome = agent.run()
     if outcome.status == "finished" and stop_file.exists():
-        return replace(outcome, message="stopped on request")
-    return outcome
+        outcome = replace(outcome, message="stopped on request")
+    return counted(outcome, agent.restarts)
 
 
 class _Agent:
@@ -84,8 +89,10 @@ class _Agent:
         self._loop = Loop()
         self._ranks = Supervisor(self._loop, plan.job.grace_period, say)
         self._requests = Requests(self._loop, self._ranks, self._directory / rundir.STOP, say)
+        interval, loop, requests = plan.job.metrics_interval, self._loop, self._requests
+        self._watch = Watch(self._directory, interval, loop, self._ranks, requests, facts, say, self._watchdog)
+        self._starts = starts.Starts(plan, self._directory, self._watch, loop, requests, facts, say)
         self._hooks = self._stage() if plan.hooks else None
-        self._dog: Optional[Watchdog] = None
         self._others: Optional[Nodes] = None
 
     def listen_to(self, guard_pipe: int, lifeline: Optional[int]) -> None:
@@ -94,6 +101,11 @@ class _Agent:
         if lifeline is not None:
             self._requests.watch_lifeline(lifeline)
 
+    @property
+    def restarts(self) -> int:
+        """How often the ranks have started again."""
+        return self._starts.restarts
+
     def run(self) -> Outcome:
         """Meet the other nodes, run this one's part, and leave when all have ended."""
         try:
@@ -101,11 +113,10 @@ class _Agent:
         except ValueError as error:
             return unfit(str(error), BAD_REQUEST)
         if allocation is None:
-            outcome = self._run_ranks(lambda ranks, asked, gpus: alone(self._plan.run_id, asked))
+            outcome = self._run_ranks(lambda ranks, asked, gpus: alone(self._plan.run_id, asked), starts.alone)
         else:
             outcome = self._run_among_others(allocation)
-        if self._dog:
-            self._dog.close()
+        self._watch.look_away()
         if self._hooks:
             self._hooks.after(outcome)
         self._loop.close()
@@ -137,20 +148,41 @@ class _Agent:
             others.meet()
             self._say(f"all {job.nodes} nodes have met", "INFO")
             self._facts.clock(others.offset)
-            outcome = self._run_ranks(others.agree, others.share)
+            outcome = self._run_ranks(others.agree, others.conclude, others.share, others.offset)
         except meeting.Ended:
             outcome = judge((), self._requests.reason, self._requests.code, False)
         except meeting.NotMet as error:
             outcome = unfit(str(error))
         return others.part(outcome)
 
-    def _run_ranks(self, meet: Meet, share: "Optional[Share]" = None) -> Outcome:
-        plan, arguments, facts = self._plan, self._arguments, self._facts
+    def _run_ranks(
+        self, meet: Meet, conclude: Conclude, share: "Optional[Share]" = None, clock_offset: float = 0.0
+    ) -> Outcome:
+        plan = self._plan
         if self._hooks:
             trouble = self._hooks.before(share)
             if trouble:
                 return trouble
             plan = self._hooks.plan()
+        part = self._prepare(plan, meet)
+        if isinstance(part, Outcome):
+            return part
+        if plan.job.checks:
+            from primus.node.checks import stage  # here: most jobs have none
+
+            outcome = stage.run(plan, part, self._directory, self._loop, self._ranks, self._requests)
+            if outcome or not part.commands:
+                return outcome or judge((), None, 0, False)
+        beside = self._hooks.background() if self._hooks else ()
+        try:
+            return self._starts.run(part, lambda: self._prepare(plan, meet), conclude, clock_offset, beside)
+        finally:
+            if beside:
+                process.end_descendants(_BESIDE)
+
+    def _prepare(self, plan: Plan, meet: Meet) -> Union[Prepared, Outcome]:
+        """Ready the ranks for a start; an outcome where that cannot be."""
+        arguments, facts = self._arguments, self._facts
         try:
             part = prepare(plan, self._directory, arguments.node_rank, arguments.devices, os.environ, meet)
         except NoDevices as error:
@@ -163,23 +195,10 @@ class _Agent:
         facts.found(part.cpu, part.devices, part.world, recorded(part.environment, part.base))
         if part.bindings:
             facts.add({"bindings": plain(part.bindings)})
-        if plan.job.checks:
-            from primus.node.checks import stage  # here: most jobs have none
-
-            outcome = stage.run(plan, part, self._directory, self._loop, self._ranks, self._requests)
-            if outcome or not part.commands:
-                return outcome or judge((), None, 0, False)
-        interval = plan.job.metrics_interval
-        self._dog = self._watchdog()
-        watch = Watch(
-            part, self._directory, interval, self._loop, self._ranks, self._requests, facts, self._say, self._dog
-        )
-        return watch.run(self._hooks.background() if self._hooks else ())
+        return part
 
     def _watchdog(self) -> "Optional[Watchdog]":
-        """One for these ranks, in the place of an earlier one."""
-        if self._dog:
-            self._dog.close()
+        """One for the ranks of one start."""
         settings = self._plan.job.watchdog
         if settings is None:
             return None

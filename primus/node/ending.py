@@ -4,7 +4,7 @@ import os
 import signal
 from contextlib import suppress
 from pathlib import Path
-from typing import Callable, List, Optional
+from typing import Callable, List, Optional, Tuple
 
 from primus.node import guard, rundir
 from primus.node.loop import Loop
@@ -15,7 +15,8 @@ _LOOK = 0.2  # seconds between two looks for the file that asks an ending job to
 
 
 class Requests:
-    """Passes requests on to the supervisor. `reason` tells what ended the job from outside, `code` is its exit code.
+    """Passes requests on to the supervisor. `reason` tells what ended the ranks from outside, `code` is its exit code.
+    `asked` is both of the request to end the whole job, at whichever node that came in; None: there was none.
 
     The first request ends the ranks with SIGTERM and a grace period, a second one with SIGKILL at once; from then on
     the agent is `impatient`. `announce(reason, code)` is called for a request, and not for what another node asks.
@@ -28,6 +29,7 @@ class Requests:
     def __init__(self, loop: Loop, supervisor: Supervisor, stop_file: Path, say: Callable[[str, str], None]) -> None:
         self.reason: Optional[str] = None
         self.code = 0
+        self.asked: Optional[Tuple[str, int]] = None
         self.impatient = False
         self.announce: Callable[[str, int], None] = lambda reason, code: None
         self._stop_file = stop_file
@@ -90,8 +92,18 @@ class Requests:
 
         return handle
 
-    def end_with_others(self, reason: str, code: int) -> None:
-        """End the ranks because another node's are ending; those that are failing too may first say why."""
+    def renew(self) -> None:
+        """The ranks that were ended have ended, and others may start. A request to end the whole job stays."""
+        if self.asked is None:
+            self.reason, self.code = None, 0
+
+    def end_with_others(self, reason: str, code: int, killed: bool = False) -> None:
+        """End the ranks because another node's are ending; those that are failing too may first say why.
+
+        `killed`: by a request to end the whole job.
+        """
+        if killed and self.asked is None:
+            self.asked = reason, code
         if self.reason is None:
             self.reason, self.code = reason, code
             self._say(reason, "WARN")
@@ -103,8 +115,10 @@ class Requests:
             self.reason, self.code = reason, code
             self._say(reason, "WARN")
             self._supervisor.stop()
-            self.announce(reason, code)
             self._loop.after(_LOOK, self._look)
+        if self.asked is None:
+            self.asked = reason, code
+            self.announce(reason, code)
 
     def _look(self) -> None:
         found: List[str] = []
@@ -112,7 +126,7 @@ class Requests:
             found = os.listdir(self._stop_file.parent)
         if rundir.KILL in found:
             self._at_once()
-        else:
+        elif self.reason is not None:
             self._loop.after(_LOOK, self._look)
 
     def _at_once(self) -> None:

@@ -3,7 +3,7 @@
 import resource
 import socket
 import time
-from typing import Dict, List, Mapping, Optional, Set
+from typing import Callable, Dict, List, Mapping, Optional, Set
 
 from primus.node import network
 from primus.node.channel import Link, Message, listen
@@ -11,6 +11,8 @@ from primus.node.ending import Requests
 from primus.node.loop import Loop
 from primus.node.meeting import ANSWER, Nodes, NotMet, Party, listed
 from primus.node.rendezvous import Meeting, candidates, free_port
+from primus.node.restart import Part, Verdict
+from primus.node.typed import plain, read
 
 _FILES = 512  # that an agent may have open beside its connections: pipes of ranks, logs
 
@@ -24,6 +26,7 @@ class First(Nodes):
         self._pending: Set[Link] = set()
         self._ready: Dict[int, int] = {}
         self._gpus: Dict[int, str] = {}
+        self._parts: Dict[int, Part] = {}
         self._left: Set[int] = set()
         self._listener: Optional[socket.socket] = None
 
@@ -64,6 +67,19 @@ class First(Nodes):
         """Tell all others what the hooks that run once asked for."""
         self._send_all({"told": told})
         return told
+
+    def conclude(self, part: Part, decide: Callable[[Mapping[int, Part]], Verdict]) -> Verdict:
+        """Hear how the start has ended on every node, decide what follows, and tell them."""
+        self._parts[0] = part
+        while not self._left.union(self._parts).issuperset(self._links) and not self._requests.impatient:
+            self._loop.turn()
+        parts, self._parts = self._parts, {}
+        told, self._told = self._told, False  # while the next start is waited for, others are told of what ends the job
+        verdict = decide(parts)
+        self._told = verdict.start is None and (told or self._told)
+        self._ready, self._gpus = {}, {}
+        self._send_all({"verdict": plain(verdict)})
+        return verdict
 
     def _accept(self) -> None:
         assert self._listener is not None
@@ -117,6 +133,8 @@ class First(Nodes):
     def _hear(self, n: int, message: Message) -> None:
         if "ready" in message:
             self._ready[n], self._gpus[n] = int(message["ready"]), str(message.get("gpus", ""))
+        elif "ended" in message:
+            self._parts[n] = read(Part, message["ended"])
         elif "farewell" in message:
             self._left.add(n)
         elif "end" in message:
@@ -135,7 +153,7 @@ class First(Nodes):
             self._pass_on(words, {"code": 1, "killed": False}, n)
 
     def _pass_on(self, why: str, message: Message, source: int) -> None:
-        if not self._told:
+        if not self._told or (message.get("killed") and not self._killed):
             for n, link in self._links.items():
                 if n != source:
                     link.send({**message, "end": why})

@@ -35,10 +35,11 @@ class Load:
         self.smi: Optional[Sidecar] = None
         if devices.vendor == "nvidia" and devices.visible:
             self._watch_gpus(loop, devices, interval)
-        loop.every(interval, self._sample)
+        self._end = loop.every(interval, self._sample)
 
     def stop(self) -> None:
         """A last sample, unless there was one just now, and the end of nvidia-smi."""
+        self._end()
         if time.monotonic() - self._sampled > 0.5 * self._interval:
             self._sample()
         if self.smi:

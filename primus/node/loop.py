@@ -35,14 +35,21 @@ class Loop:
         """Call once, that many seconds from now."""
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._order), callback))
 
-    def every(self, seconds: float, callback: Callback) -> None:
-        """Call again and again with that many seconds in between."""
+    def every(self, seconds: float, callback: Callback) -> Callback:
+        """Call again and again with that many seconds in between, until what this returns is called."""
+        ended = False
 
         def again() -> None:
-            callback()
-            self.after(seconds, again)
+            if not ended:
+                callback()
+                self.after(seconds, again)
+
+        def end() -> None:
+            nonlocal ended
+            ended = True
 
         self.after(seconds, again)
+        return end
 
     def on_signals(self, signums: Iterable[int], callback: Callable[[int], None]) -> None:
         """Call with the number of each of these signals that arrives; to be called once, in the main thread."""

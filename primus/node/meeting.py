@@ -4,6 +4,7 @@ to node 0: {"primus": run id, "key", "restart", "node", "host"}    from it: {"we
                                           where hooks run once for all:     {"told": what node 0's hooks asked for}
            {"ready": ranks, "gpus": their names}                            {"world": [address, port]}
 both ways: {"end": why, "code", "killed"}
+           where ranks may start again: {"ended": restart.Part}            {"verdict": restart.Verdict}
            {"farewell": status}                                             {"over": true}
 What is none of these is for others: see primus.node.watchdog.
 """
@@ -55,8 +56,11 @@ class Nodes(ABC):
         self._name = self._names[party.allocation.node_rank]
 
     def tell(self, why: str, code: int, killed: bool) -> None:
-        """The ranks of this node are ending, for a reason of its own: those of the others are to end as well."""
-        if not self._told:
+        """The ranks of this node are ending, for a reason of its own: those of the others are to end as well.
+
+        `killed`: because the whole job was asked to end, which is told also where ranks are ending already.
+        """
+        if not self._told or (killed and not self._killed):
             self._told, self._killed = True, killed
             self._send_all({"end": why, "code": code, "killed": killed})
 
@@ -66,7 +70,7 @@ class Nodes(ABC):
 
     def part(self, outcome: Outcome) -> Outcome:
         """Tell how this node's part ended, wait until all others' have, and return what that makes of it."""
-        if outcome.status != "finished":
+        if outcome.status != "finished" and not self._told:
             self.tell(outcome.message or outcome.status, outcome.exit_code, outcome.status == "killed")
         self._send_all({"farewell": outcome.status})  # to node 0; the others learn of node 0's by `over`
         while not self._all_over() and not self._requests.impatient:
@@ -77,7 +81,7 @@ class Nodes(ABC):
     def _follow(self, why: str, message: Message) -> None:
         """End the ranks of this node because of another."""
         self._told, self._killed = True, self._killed or bool(message.get("killed"))
-        self._requests.end_with_others(why, int(message.get("code", 1)))
+        self._requests.end_with_others(why, int(message.get("code", 1)), bool(message.get("killed")))
 
     def _miss(self, n: int, why: str) -> bool:
         """A node is gone without a farewell; False where that was to be expected, since someone ends the job."""
@@ -86,14 +90,14 @@ class Nodes(ABC):
         return not self._killed
 
     def _wait(self, done: Callable[[], object], seconds: float) -> bool:
-        """Serve the loop until `done`, or so many seconds; raises Ended when the job is to end."""
+        """Serve the loop until `done`, or so many seconds; raises Ended when the job is to end before that."""
         until = time.monotonic() + seconds
         self._loop.after(seconds, lambda: None)
         while not done() and time.monotonic() < until:
             if self._requests.reason:
                 raise Ended
             self._loop.turn()
-        if self._requests.reason:
+        if self._requests.reason and not done():
             raise Ended
         return bool(done())
 

@@ -3,7 +3,7 @@
 import errno
 import socket
 import time
-from typing import Dict, List, Optional, Tuple, Union
+from typing import Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 from primus.node import network
 from primus.node.channel import Link, Message, reason
@@ -11,6 +11,8 @@ from primus.node.ending import Requests
 from primus.node.loop import Loop
 from primus.node.meeting import ANSWER, Ended, Nodes, NotMet, Party
 from primus.node.rendezvous import Meeting, candidates
+from primus.node.restart import NO_MORE, Part, Verdict
+from primus.node.typed import plain, read
 
 _AGAIN = 0.5  # seconds between rounds of tries: node 0 may start later
 _NO_ROUTE = 15.0  # seconds of tries where no way leads to node 0; what is not up yet refuses, which is waited for
@@ -25,6 +27,7 @@ class Other(Nodes):
         self._link: Optional[Link] = None
         self._world: Optional[Tuple[str, int]] = None
         self._shared: Optional[Message] = None
+        self._verdict: Optional[Verdict] = None
         self._over = False
 
     def meet(self) -> None:
@@ -148,6 +151,18 @@ class Other(Nodes):
         assert self._shared is not None
         return self._shared
 
+    def conclude(self, part: Part, decide: Callable[[Mapping[int, Part]], Verdict]) -> Verdict:
+        """Tell node 0 how the start has ended here, and hear what follows; `decide` is node 0's."""
+        assert self._link is not None
+        self._link.send({"ended": plain(part)})
+        while self._verdict is None and not self._over and not self._requests.impatient:
+            self._loop.turn()
+        verdict, self._verdict = self._verdict or NO_MORE, None
+        if verdict.start is not None:
+            self._told, self._world = False, None
+            self._requests.renew()
+        return verdict
+
     def _hear(self, message: Message) -> None:
         if "told" in message:
             self._shared = message["told"]
@@ -156,6 +171,10 @@ class Other(Nodes):
             self._world = (str(address), int(port))
         elif "end" in message:
             self._follow(str(message["end"]), message)
+        elif "verdict" in message:
+            self._verdict = read(Verdict, message["verdict"])
+        elif "farewell" in message:  # node 0 leaves: there is no next start
+            self._verdict = self._verdict or NO_MORE
         elif "over" in message:
             self._over = True
         else:

@@ -9,7 +9,7 @@ from primus.node.process import signal_name
 UNFIT, BAD_REQUEST = 3, 2
 
 # Signals with which a job is ended from outside; Slurm sends them to the ranks as well as to the agent.
-_REQUESTS = ("SIGTERM", "SIGINT", "SIGHUP")
+REQUESTS = ("SIGTERM", "SIGINT", "SIGHUP")
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def describe(end: RankEnd) -> str:
 def by_request(ends: Sequence[RankEnd]) -> bool:
     """Whether what came first was the end of a rank by a signal with which jobs are ended."""
     cause = root_cause(ends)
-    return cause is not None and cause.signal in _REQUESTS
+    return cause is not None and cause.signal in REQUESTS
 
 
 def unfit(message: str, code: int = UNFIT) -> Outcome:

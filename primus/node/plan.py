@@ -82,6 +82,7 @@ class Job:
     that have not found each other after `meet_within` end the job. `numa` is none or auto: see primus.node.bind.
     `network`: each node of several looks for its RDMA ports and tells NCCL of them.
 
+    `restarts`: how often the ranks start again after a failure, for the first time after `restart_backoff` seconds.
     `watchdog`: None where nobody looks whether the ranks make progress.
 
     `checks`: what each node checks before its ranks start, `preflight` or `smoke`, by the settings in the file
@@ -103,6 +104,8 @@ class Job:
     numa: str = "none"
     checks: Optional[str] = None
     network: bool = False
+    restarts: int = 0
+    restart_backoff: float = 10.0
     watchdog: Optional[Watchdog] = None
 
 

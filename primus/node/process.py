@@ -246,8 +246,8 @@ def adopt_orphans() -> bool:
     return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def descendants(pid: int) -> List[int]:
-    """Every living process below `pid`, by /proc; empty where there is no /proc."""
+def descendants(pid: int, spared: Collection[int] = ()) -> List[int]:
+    """Every living process below `pid`, by /proc; empty where there is none. Not those `spared`, nor what is below."""
     children: Dict[int, List[int]] = {}
     with suppress(FileNotFoundError):
         for name in os.listdir("/proc"):
@@ -258,24 +258,27 @@ def descendants(pid: int) -> List[int]:
     found: List[int] = []
     todo = [pid]
     while todo:
-        below = children.get(todo.pop(), [])
+        below = [child for child in children.get(todo.pop(), []) if child not in spared]
         found += below
         todo += below
     return found
 
 
 def end_descendants(
-    grace_period: float, patience: float = 5.0, uncounted: Collection[int] = ()
+    grace_period: float, patience: float = 5.0, uncounted: Collection[int] = (), spared: Collection[int] = ()
 ) -> Tuple[int, List[int]]:
     """End and reap every process below this one: SIGTERM, then SIGKILL after `grace_period` seconds.
 
-    Returns how many there were beside those of `uncounted`, and which outlived SIGKILL by `patience` seconds (stuck in
-    a driver). To see those whose own parent is gone, `adopt_orphans` must have been called before.
+    Those `spared` stay, with what is below them. Returns how many there were beside those of `uncounted`, and which
+    outlived SIGKILL by `patience` seconds (stuck in a driver). To see those whose own parent is gone, `adopt_orphans`
+    must have been called before.
     """
     told: Set[int] = set()
     began = time.monotonic()
     while _reap():
-        alive = descendants(os.getpid())
+        alive = descendants(os.getpid(), spared)
+        if spared and not alive:
+            break
         waited = time.monotonic() - began
         if waited > grace_period + patience:
             return len(told.difference(uncounted)), alive

@@ -64,6 +64,7 @@ class Supervisor:
         self._ended: Dict[int, RankEnd] = {}
         self._all: Dict[int, _Rank] = {}
         self._stopping = False
+        self._round = 0
         loop.every(_TICK, self._tick)
 
     @property
@@ -106,7 +107,7 @@ class Supervisor:
             self._stopping = True
             for rank in self._running.values():
                 self._terminate(rank)
-            self._loop.after(self._grace_period, self.kill)
+            self._later(self._grace_period, self.kill)
 
     def kill(self) -> None:
         """SIGKILL to every rank and its group, at once."""
@@ -115,7 +116,7 @@ class Supervisor:
         for rank in self._running.values():
             rank.stopped = rank.stopped or time.time()
             process.end_group(rank.pid, signal.SIGKILL)
-        self._loop.after(_UNKILLABLE, self._give_up)
+        self._later(_UNKILLABLE, self._give_up)
 
     def forward(self, signum: int) -> None:
         """Pass a signal on to the processes of the ranks that have a handler for it."""
@@ -150,7 +151,14 @@ class Supervisor:
         ends = list(self._ended.values())
         self._ended.clear()
         self._all.clear()
+        self._stopping = False
+        self._round += 1
         return ends
+
+    def _later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Call, unless these ranks are over by then: the ranks of a next start are not to be hit."""
+        its_round = self._round
+        self._loop.after(seconds, lambda: action() if its_round == self._round else None)
 
     def _read(self, rank: _Rank) -> bool:
         """Read once; False when there is nothing more now."""
@@ -208,8 +216,8 @@ class Supervisor:
                 if rank.pid in self._running:
                     self._terminate(rank)
 
-        self._loop.after(_LAST_WORDS, last_words_are_over)
-        self._loop.after(self._grace_period + (_LAST_WORDS if failing else 0.0), self.kill)
+        self._later(_LAST_WORDS, last_words_are_over)
+        self._later(self._grace_period + (_LAST_WORDS if failing else 0.0), self.kill)
 
     def _terminate(self, rank: _Rank) -> None:
         rank.stopped = rank.stopped or time.time()

@@ -38,7 +38,6 @@ class Watch:
 
     def __init__(
         self,
-        part: Prepared,
         directory: Path,
         metrics_interval: float,
         loop: Loop,
@@ -46,30 +45,36 @@ class Watch:
         requests: Requests,
         facts: Facts,
         say: Say,
-        dog: "Optional[Watchdog]" = None,
+        make_dog: "Callable[[], Optional[Watchdog]]" = lambda: None,
     ) -> None:
-        self._part, self._directory, self._metrics_interval = part, directory, metrics_interval
+        self._directory, self._metrics_interval = directory, metrics_interval
         self._loop, self._ranks, self._requests = loop, ranks, requests
-        self._facts, self._say, self._dog = facts, say, dog
+        self._facts, self._say, self._make_dog = facts, say, make_dog
+        self._dog: Optional[Watchdog] = None
         self._console = Console(loop)
+        self._knows_packages = False
 
-    def run(self, beside: Sequence[int] = ()) -> Outcome:
-        """Start, watch, and clean up after, all ranks of this node; processes that hooks left running are `beside`."""
+    def run(self, part: Prepared, beside: Sequence[int] = ()) -> Outcome:
+        """Start, watch, and clean up after, all ranks of this node; processes that hooks left running are `beside`, and
+        stay. May be called again, once it has returned.
+        """
         process.adopt_orphans()
         memory_ran_out = host.out_of_memory_kills()
-        trouble = self._start_ranks()
-        asked = Asked(self._directory, self._part.world.node_rank, self._loop, self._ranks, self._say)
+        trouble = self._start_ranks(part)
+        asked = Asked(self._directory, part.world.node_rank, self._loop, self._ranks, self._say)
+        self.look_away()
+        self._dog = self._make_dog()
         if self._dog:
-            self._dog.start([command.rank for command in self._part.commands])
+            self._dog.start([command.rank for command in part.commands])
         self._facts.write()
-        packages = None if trouble else self._ask_packages()
-        load = self._watch_load()
+        packages = None if trouble or self._knows_packages else self._ask_packages(part)
+        load = self._watch_load(part)
         self._wait(packages)
         asked.close()
         for helper in (packages, load):
             if helper:
                 helper.stop()
-        self._end_left_behind([*beside, *(helper.pid for helper in (packages, load and load.smi) if helper)])
+        self._end_left_behind([helper.pid for helper in (packages, load and load.smi) if helper], beside)
         ends = self._ranks.finish()
         hung = self._dog.over(ends) if self._dog else None
         self._await_request(ends)
@@ -79,13 +84,24 @@ class Watch:
         ended = judge(ends, self._requests.reason, self._requests.code, memory_ran_out > 0, memory)
         return trouble or hung or ended
 
-    def _start_ranks(self) -> Optional[Outcome]:
-        secrets = self._part.secrets
+    def look_away(self) -> None:
+        """The ranks of all nodes are over: that nothing moves is no hang any more."""
+        if self._dog:
+            self._dog.close()
+            self._dog = None
+
+    def show(self, text: str) -> None:
+        """Show a line of the agent's own."""
+        self._console.show(text.encode(errors="replace"))
+        self._console.finish()
+
+    def _start_ranks(self, part: Prepared) -> Optional[Outcome]:
+        secrets = part.secrets
         redact = redactor(secrets)
         overlap = max((len(os.fsencode(secret)) for secret in secrets), default=0)
-        for command in self._part.commands:
+        for command in part.commands:
             source = f"{host.name()} r{command.rank}"
-            output = Output(source, str(self._directory / command.log), redact, overlap, self._show(command.rank))
+            output = Output(source, str(self._directory / command.log), redact, overlap, self._show(part, command.rank))
             try:
                 self._ranks.start(command, output)
             except (OSError, ValueError) as error:
@@ -93,26 +109,27 @@ class Watch:
                 return unfit(_cannot_start(command.argv[0], command.directory, error))
         return None
 
-    def _show(self, rank: int) -> Optional[Show]:
-        if rank not in self._part.shown:
+    def _show(self, part: Prepared, rank: int) -> Optional[Show]:
+        if rank not in part.shown:
             return None
-        return self._console.show if len(self._part.shown) == 1 else prefixed(self._console.show, rank)
+        return self._console.show if len(part.shown) == 1 else prefixed(self._console.show, rank)
 
-    def _ask_packages(self) -> Optional[Sidecar]:
-        command = self._part.commands[0]
+    def _ask_packages(self, part: Prepared) -> Optional[Sidecar]:
+        command = part.commands[0]
 
         def answer(told: "dict[str, object]") -> None:
+            self._knows_packages = True
             self._facts.interpreter(told)
             self._facts.write()
 
         return ask_packages(self._loop, command.argv, command.environ, command.directory, answer)
 
-    def _watch_load(self) -> Optional[Load]:
+    def _watch_load(self, part: Prepared) -> Optional[Load]:
         interval = self._metrics_interval
         if interval <= 0:
             return None
-        path = self._directory / rundir.host_metrics(self._part.world.node_rank)
-        return Load(self._loop, path, interval, self._part.devices, self._say)
+        path = self._directory / rundir.host_metrics(part.world.node_rank)
+        return Load(self._loop, path, interval, part.devices, self._say)
 
     def _wait(self, packages: Optional[Sidecar]) -> None:
         while self._ranks.running:
@@ -128,8 +145,8 @@ class Watch:
         while by_request(ends) and not self._requests.reason and time.monotonic() < until:
             self._loop.turn()
 
-    def _end_left_behind(self, helpers: List[int]) -> None:
-        count, stuck = process.end_descendants(_LEFT_BEHIND, uncounted=helpers)
+    def _end_left_behind(self, helpers: List[int], beside: Sequence[int]) -> None:
+        count, stuck = process.end_descendants(_LEFT_BEHIND, uncounted=helpers, spared=beside)
         if count:
             self._say(f"ended {count} process{'es' if count > 1 else ''} that the ranks had left behind", "WARN")
         if stuck:

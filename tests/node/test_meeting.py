@@ -256,6 +256,40 @@ def test_a_second_request_does_not_wait_for_the_other_nodes(begin: Begin) -> Non
     assert agent.wait() in (0, 130)
 
 
+FAILED = {"status": "failed", "message": "rank 1 ended", "time": 0.0, "step": 3, "final": False}
+
+
+def test_what_another_node_asks_for_while_the_next_start_is_waited_for_is_done_at_once(begin: Begin) -> None:
+    job = begin(WAITS, restarts=9, restart_backoff=300.0)
+    agent = job.start()
+    peer = job.join()
+    assert "world" in peer.hear()
+    assert agent.line() == "up"
+    peer.say(end="rank 1 ended", code=5, killed=False)
+    peer.say(ended=FAILED)
+    assert agent.line() == "primus: rank 1 ended after step 3; start 2 of 10 in 300 s"
+    peer.say(end="ended by SIGTERM", code=143, killed=True)
+    assert peer.hear()["verdict"]["start"] is None
+    assert peer.hear()["farewell"] == "killed"
+    peer.say(farewell="killed")
+    assert agent.wait() == 143
+    assert job.run.outcome["message"] == "ended because of node 1 (b): ended by SIGTERM"
+
+
+def test_a_node_that_leaves_does_not_come_to_a_next_start(begin: Begin) -> None:
+    job = begin(WAITS, restarts=9)
+    agent = job.start()
+    peer = job.join()
+    assert "world" in peer.hear()
+    assert agent.line() == "up"
+    peer.say(end="the program of the ranks is not on this node", code=3, killed=False)
+    peer.say(farewell="unfit")
+    assert peer.hear()["verdict"]["start"] is None
+    agent.wait()
+    assert job.run.outcome["status"] == "killed"
+    assert "restarts" not in job.run.facts
+
+
 @pytest.mark.parametrize(
     ("first", "why"),
     [

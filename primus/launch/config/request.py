@@ -61,6 +61,14 @@ class Node:
 
 
 @dataclass(frozen=True)
+class Restart:
+    """How often the ranks of a job start again after a failure, and after how many seconds for the first time."""
+
+    max: int = bounded(least=0)
+    backoff: float = bounded(least=0)
+
+
+@dataclass(frozen=True)
 class Watchdog:
     """When a job hangs; `timeout` is in seconds without progress, auto by what its ranks are, None: nobody looks."""
 
@@ -184,6 +192,7 @@ class Request:
     env: Environment
     network: Network
     node: Node
+    restart: Restart
     watchdog: Watchdog
     hooks: Hooks
     patches: tuple[str, ...]

@@ -94,6 +94,8 @@ def result_tags(result: Mapping[str, Any], traceback: str | None) -> dict[str, s
     if not result:
         return {}
     tags = {"primus.status": str(result.get("status")), "primus.exit_code": str(result.get("exit_code"))}
+    if result.get("restarts"):
+        tags["primus.restarts"] = str(result["restarts"])
     error = traceback or result.get("message")
     if result.get("status") != "FINISHED" and error:
         tags["primus.error"] = cut_front(redact_url(str(error)), TAG_LENGTH)

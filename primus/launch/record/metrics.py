@@ -12,6 +12,8 @@ from primus.launch.results import Columns, rows
 from primus.node import rundir
 
 NO_COLUMNS: Columns = {}
+_OF_THE_JOB = ("restarts",)
+"""Metrics that the agent of node 0 writes for the whole job."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ def new(directory: Path, record: Record, nodes: int, columns: Columns = NO_COLUM
     """Batches of what the metric files of a run on `nodes` nodes hold beyond the record, until they hold no more.
 
     The metrics of the rank that reports the loss get plain names, those of the others `rank<r>/<name>`, those of hosts
-    `system/<name>`, or `system/node<n>/<name>` where there are several; results, whose `columns` the task knows, are
-    `<kind>/<label>/<column>`.
+    `system/<name>`, or `system/node<n>/<name>` where there are several, but for `restarts`, which is the job's;
+    results, whose `columns` the task knows, are `<kind>/<label>/<column>`.
     """
     while True:
         record, items = _read(directory, record, nodes, columns)
@@ -80,7 +82,8 @@ def _read(directory: Path, record: Record, nodes: int, columns: Columns) -> tupl
 
 
 def _item(name: str, line: tail.Line, prefix: str) -> _Item:
-    return _Item(name, line, {prefix + metric: value for metric, value in tail.numbers(line.value or {}).items()})
+    numbers = tail.numbers(line.value or {})
+    return _Item(name, line, {metric if metric in _OF_THE_JOB else prefix + metric: v for metric, v in numbers.items()})
 
 
 def _result(row: Mapping[str, Any], columns: Columns) -> Mapping[str, float]:

@@ -1,7 +1,8 @@
 """A run in words: what ran, where, and what it came to. Pure, from what was read."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from primus.launch.record import content
 from primus.launch.report import words
@@ -55,6 +56,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
         ("git commit", commit(run)),
         ("overrides", shlex.join(plan.overrides) or "none"),
         ("started", words.moment(run.started)),
+        ("restarts", restarts(run)),
         ("duration", words.duration(run.seconds)),
         ("exit code", str(run.result.get("exit_code", "-"))),
         ("replay of", plan.replay_of or ""),
@@ -92,6 +94,18 @@ def versions(run: Run) -> str:
     found = [("python", python or node.get("python")), ("driver", driver)]
     found += [(name, packages.get(name)) for name in _VERSIONS]
     return ", ".join(f"{name} {version}" for name, version in found if version)
+
+
+def restarts(run: Run) -> str:
+    """After which failures the ranks were started again, in the words of the first node; of others, how often."""
+    starts = run.node.get("starts") or []
+    count = int(run.result.get("restarts") or run.node.get("restarts") or 0)
+    after = [f"{start.get('message') or start.get('status')}{_at(start)}" for start in starts[:count]]
+    return f"{count}, after: {'; '.join(after)}" if count else ""
+
+
+def _at(start: Mapping[str, Any]) -> str:
+    return "" if start.get("step") is None else f" (step {start['step']})"
 
 
 def commit(run: Run) -> str:
