@@ -29,8 +29,8 @@ _COLUMNS = (
     key("size", "file", "MiB", 1),
     key("block", "block", "KiB"),
     Column("bandwidth", "GB/s", digits=3, better="higher"),
-    Column("worst", "slowest time", "GB/s", 3),
-    Column("best", "fastest time", "GB/s", 3),
+    Column("worst", "min", "GB/s", 3),
+    Column("best", "max", "GB/s", 3),
     Column("cached", "through the cache"),
 )
 COLUMNS = devices.columns("io", _COLUMNS, "bandwidth")
