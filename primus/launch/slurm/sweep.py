@@ -15,7 +15,7 @@ from primus.launch.replaying.original import Original
 from primus.launch.run import Interrupts, tracking_uri
 from primus.launch.running import Recorder
 from primus.launch.runtime import slurm
-from primus.launch.slurm import array, checks, controller, script
+from primus.launch.slurm import array, checks, controller, output, script
 from primus.launch.slurm.elements import Elements
 from primus.launch.slurm.options import Settings
 from primus.launch.sweep import journal, sweep
@@ -124,6 +124,7 @@ def _submit(
             shutil.rmtree(where, ignore_errors=True)
         raise
     handle.write(where, handle.ours("slurm", job_id))
+    output.link(settings, place.directory, job_id, [(Path(p.directory), p.run_id) for p in plans], where.name)
     return job_id
 
 

@@ -66,6 +66,7 @@ def test_a_batch_job_of_64_nodes(cli: Primus) -> None:
     )
     made = plan(cli, line)
     assert (made.job.nodes, made.config["runtime"]["detach"]) == (64, True)
+    assert made.config["runtime"]["output"] == "logs/train_%j.log"
     script = sbatch(made)
     for option in ("nodes=64", "partition=gpu-prod", "time=72:00:00", "job-name=deepseek-v2-prod"):
         assert f"#SBATCH --{option}\n" in script

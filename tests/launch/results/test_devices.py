@@ -49,7 +49,9 @@ def test_the_report_draws_the_slowest_devices_first() -> None:
     assert not devices.page({"gemm": []}, "gemm", gemm.COLUMNS["gemm"], "tflops")
 
 
-@pytest.mark.parametrize(("count", "said"), [(2, "n0       1  bf16   2    8.000"), (9, "each device: 18 rows in results.csv")])
+@pytest.mark.parametrize(
+    ("count", "said"), [(2, "n0       1  bf16   2    8.000"), (9, "each device: 18 rows in results.csv")]
+)
 def test_the_rows_of_many_devices_are_in_the_csv_alone(tmp_path: Path, count: int, said: str) -> None:
     rundir.write_json(tmp_path / rundir.PLAN, {"task": "benchmark/gemm"})
     every = [row for of_kind in rows(*[4.0] * count).values() for row in of_kind]
