@@ -82,6 +82,7 @@ def build(
         numa=request.node.numa,
         meet_within=request.node.meet_within,
         network=request.network.detect,
+        alike=request.node.alike,
         checks=work.checks or (preflight.NAME if checks else None),
     )
     framework = "{primus.package}/rank" in work.command

@@ -72,7 +72,8 @@ class Job:
     whose product must divide the world size (tensor, pipeline, ...). `gpu_models` are patterns of the names of the
     profile's GPUs. Times are in seconds; a node that is silent for `lost_after` is lost, and nodes
     that have not found each other after `meet_within` end the job. `numa` is none or auto: see primus.node.bind.
-    `network`: each node of several looks for its RDMA ports and tells NCCL of them.
+    `network`: each node of several looks for its RDMA ports and tells NCCL of them. `alike`: what different GPUs or
+    drivers are, a reason to warn or an error.
 
     `checks`: what each node checks before its ranks start, `preflight` or `smoke`, by the settings in the file
     `<checks>.json` of the run directory. A job whose `command` is empty is its checks alone.
@@ -93,6 +94,7 @@ class Job:
     numa: str = "none"
     checks: Optional[str] = None
     network: bool = False
+    alike: str = "warn"
 
 
 @dataclass(frozen=True)
