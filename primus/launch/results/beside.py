@@ -18,13 +18,14 @@ Found = Mapping[int, Mapping[Identity, Row]]
 
 
 def sections(runs: Sequence[tuple[str, Rows]], differences: Differences) -> list[Section]:
-    """A table and a chart for each kind of result that can be better or worse; nothing for runs without results.
+    """A table of each kind of result that can be better or worse, a chart of each task's first one.
 
-    `runs` are the task and the rows of each.
+    Nothing for runs without results. `runs` are the task and the rows of each.
     """
     found: list[Section] = []
     charts: list[Chart] = []
     for name in dict.fromkeys(name for name, every in runs if every):
+        drawn = False
         for kind, columns in task.columns(name).items():
             if kind.endswith(BY_RANK) or not any(column.better for column in columns):
                 continue
@@ -32,7 +33,8 @@ def sections(runs: Sequence[tuple[str, Rows]], differences: Differences) -> list
             if by_run:
                 title = task.title(name, kind)
                 found += [_table(f"{title}, of all runs", by_run, columns, differences.names)]
-                charts += _charts(title, by_run, columns, differences)
+                charts += [] if drawn else _charts(title, by_run, columns, differences)
+                drawn = True
     return [*([Charts("Results of all runs", charts)] if charts else []), *found]
 
 
@@ -48,7 +50,7 @@ def _by_run(name: str, kind: str, columns: Sequence[Column], runs: Sequence[tupl
 def _table(title: str, by_run: Found, columns: Sequence[Column], names: Sequence[str]) -> Table:
     """Rows of the same parameters stand together, with the best of them marked."""
     every = [row for of_run in by_run.values() for row in of_run.values()]
-    told = rows.used(every, columns)
+    told = rows.used(every, [column for column in columns if column.key or column.better])
     cells: list[list[Cell]] = []
     for which in dict.fromkeys(which for of_run in by_run.values() for which in of_run):
         same = {n: of_run[which] for n, of_run in by_run.items() if which in of_run}

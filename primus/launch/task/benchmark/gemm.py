@@ -54,7 +54,7 @@ COLUMNS = {
 }
 TITLES = {
     **devices.titles("gemm", "Matrix products"),
-    **devices.titles("ceiling", "Ceilings of this device, as measured"),
+    **devices.titles("ceiling", "Ceilings, as measured"),
 }
 
 
