@@ -70,7 +70,7 @@ def build(
     job = Job(
         nodes=settings.nodes,
         ranks_per_node=request.ranks_per_node or work.ranks_per_node,
-        command=work.command,
+        command=frozen.command(work.command) if freezes else work.command,
         directory=str(there.directory),
         gpu=request.gpu.name,
         parallel=work.parallel,
