@@ -1,4 +1,4 @@
-"""Times of something that is done again and again. Standard library alone, Python >= 3.9, as that of an image may be."""
+"""Times of something that is done again and again. Standard library alone, Python >= 3.9, as an image may have."""
 
 from __future__ import annotations
 
