@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from .cluster.slurm import Slurm
 from .conftest import Said
 
 EXAMPLE = Path(__file__).parents[1] / "examples/plugin"
@@ -26,11 +28,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Installed:
     """Primus in a process of its own, which sees what is installed there."""
 
-    def __init__(self, site: Path) -> None:
+    def __init__(self, site: Path, *others: Path) -> None:
         self.site = site
+        self._path = os.pathsep.join(map(str, (SOURCE, site, *others)))
 
     def __call__(self, *words: str) -> Said:
-        environ = {**os.environ, "PYTHONPATH": f"{SOURCE}{os.pathsep}{self.site}"}
+        environ = {**os.environ, "PYTHONPATH": self._path}
         command = [sys.executable, "-m", "primus", *words]
         done = subprocess.run(command, env=environ, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         return Said(done.returncode, done.stdout, done.stderr)
@@ -39,6 +42,15 @@ class Installed:
 @pytest.fixture
 def primus(site: Path, work: Path) -> Installed:
     return Installed(site)
+
+
+@pytest.fixture
+def edited(site: Path, work: Path) -> Installed:
+    """The example as `pip install --editable` leaves it: its metadata there, its package where somebody works on it."""
+    metadata = "acme_primus-0.1.0.dist-info"
+    shutil.copytree(site / metadata, work / "site" / metadata)
+    shutil.copytree(EXAMPLE / "acme_primus", work / "mine/acme_primus")
+    return Installed(work / "site", work / "mine")
 
 
 def run_of(work: Path) -> Path:
@@ -103,3 +115,31 @@ def test_a_plugin_whose_package_is_gone_is_named(primus: Installed, work: Path) 
         folder.with_name("gone").rename(folder)
     assert said.code == 3
     assert "the plugin acme names the package 'acme_primus', which is not there" in said.err
+
+
+QUEUED = ("experiment=acme", "runtime=slurm", "runtime.detach=true", "runtime.options.hold=true")
+
+
+@pytest.mark.slurm
+def test_a_queued_job_has_the_plugin_as_it_was_when_it_was_submitted(
+    edited: Installed, slurm: Slurm, work: Path
+) -> None:
+    said = edited(*QUEUED, "tracking.enabled=false")
+    assert said.code == 0, said.err
+    run = run_of(work)
+    for name in ("bigram.py", "rank/bigram/worker.py"):
+        (work / "mine/acme_primus" / name).write_text("raise RuntimeError('it was edited')\n")
+    job = str(json.loads((run / "handle.json").read_text())["job_id"])
+    slurm.ask("scontrol", "release", job)
+    slurm.wait(job, "COMPLETED", "FAILED")
+    assert json.loads((run / "result.json").read_text())["status"] == "FINISHED"
+    assert "bigram with smoothing" in (run / "logs/node-0/rank-0.log").read_text()
+    assert json.loads((run / "plan.json").read_text())["job"]["command"][2] == (
+        "{primus.run_dir}/code/plugins/acme_primus/rank/bigram/worker.py"
+    )
+
+
+def test_a_plugin_that_was_installed_as_a_copy_is_taken_from_there(primus: Installed, work: Path) -> None:
+    said = primus("experiment=acme", "runtime=slurm", "dry_run=json")
+    assert said.code == 0, said.err
+    assert json.loads(said.out)["job"]["command"][2] == f"{primus.site}/acme_primus/rank/bigram/worker.py"

@@ -70,7 +70,7 @@ def build(
     job = Job(
         nodes=settings.nodes,
         ranks_per_node=request.ranks_per_node or work.ranks_per_node,
-        command=work.command,
+        command=frozen.command(work.command) if freezes else work.command,
         directory=str(there.directory),
         gpu=request.gpu.name,
         parallel=work.parallel,
@@ -86,6 +86,7 @@ def build(
         restarts=0 if hasattr(task, "COLUMNS") else request.restart.max,
         restart_backoff=request.restart.backoff,
         watchdog=watching.of_request(request, work),
+        alike=request.node.alike,
         checks=work.checks or (preflight.NAME if checks else None),
     )
     framework = "{primus.package}/rank" in work.command

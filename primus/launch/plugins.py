@@ -20,18 +20,26 @@ _GROUP = "primus.plugins"
 
 @dataclass(frozen=True)
 class Plugin:
-    """An installed extension: the name of its entry point, the package, and the folder of that."""
+    """An installed extension: the name of its entry point, the package, and the folder of that.
+
+    `live`: that is where somebody works on it, an editable installation, and not a copy that was installed.
+    """
 
     name: str
     package: str
     directory: Path
+    live: bool = False
 
 
 @functools.cache
 def installed() -> tuple[Plugin, ...]:
     """Every plugin of this interpreter, sorted by name. Raises Unfit for one whose package is not there."""
-    found = {name: package for path in sys.path for name, package in _entries(Path(path or "."))}
-    return tuple(Plugin(name, package, _directory(name, package)) for name, package in sorted(found.items()))
+    found = {name: (package, copied) for path in sys.path for name, package, copied in _entries(Path(path or "."))}
+    plugins = []
+    for name, (package, copied) in sorted(found.items()):
+        directory = _directory(name, package)
+        plugins.append(Plugin(name, package, directory, live=copied != directory.parent))
+    return tuple(plugins)
 
 
 def directories(inside: str) -> list[Path]:
@@ -45,11 +53,12 @@ def worker(backend: str) -> str:
     return next((str(file) for p in installed() if (file := p.directory / inside).is_file()), backend)
 
 
-def _entries(folder: Path) -> Iterator[tuple[str, str]]:
-    """Names and packages in the metadata of one folder of sys.path. Own code: importlib.metadata takes 30 ms to import.
+def _entries(folder: Path) -> Iterator[tuple[str, str, Path | None]]:
+    """Names and packages in the metadata of one folder of sys.path, and the folder that a copy of the package lies in.
 
-    A distribution has `<name>.dist-info/entry_points.txt` or, as an old editable one, `<name>.egg-info/`:
-    https://packaging.python.org/en/latest/specifications/entry-points/
+    A distribution has `<name>.dist-info/entry_points.txt` or, as an old editable one beside its source,
+    `<name>.egg-info/`: https://packaging.python.org/en/latest/specifications/entry-points/
+    Own code: importlib.metadata takes 30 ms to import.
     """
     try:
         names = [name for name in os.listdir(folder) if name.endswith((".dist-info", ".egg-info"))]
@@ -67,7 +76,8 @@ def _entries(folder: Path) -> Iterator[tuple[str, str]]:
             parser.optionxform = str  # type: ignore[assignment, method-assign]  # the module's documented way to keep the case of names
             parser.read_string(text)
             if parser.has_section(_GROUP):
-                yield from parser.items(_GROUP)
+                copied = folder if name.endswith(".dist-info") else None
+                yield from ((plugin, package, copied) for plugin, package in parser.items(_GROUP))
 
 
 def _directory(name: str, package: str) -> Path:

@@ -138,7 +138,8 @@ class _Agent:
 
         job = self._plan.job
         hooks = sum(hook.timeout for hook in self._plan.hooks if hook.phase == "before")
-        party = meeting.Party(self._plan.run_id, allocation, job.meet_within, job.lost_after, hooks)
+        alike = job.alike == "error"
+        party = meeting.Party(self._plan.run_id, allocation, job.meet_within, job.lost_after, hooks, alike)
         end: Callable[..., Union[first.First, other.Other]] = other.Other if allocation.node_rank else first.First
         others = self._others = end(party, self._loop, self._requests)
         self._requests.announce = lambda reason, code: others.tell(reason, code, killed=True)

@@ -52,6 +52,11 @@ class Installed:
     pci: str = ""
 
 
+def words(found: Devices) -> str:
+    """`NVIDIA H200, driver 580.105.08`, by which nodes are compared; empty for no GPU."""
+    return f"{found.model}, driver {found.driver}" if found.model and found.driver else found.model
+
+
 NONE = Devices("cpu", "", 0, (), "")
 
 

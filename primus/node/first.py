@@ -14,6 +14,7 @@ from primus.node.rendezvous import Meeting, candidates, free_port
 from primus.node.restart import Part, Verdict
 from primus.node.typed import plain, read
 
+_UNLIKE = "The slowest sets the pace, and each has its own profile's environment"
 _FILES = 512  # that an agent may have open beside its connections: pipes of ranks, logs
 
 
@@ -58,10 +59,13 @@ class First(Nodes):
             raise NotMet(f"{listed(late)} did not say within {patience:g} s what devices it has")
         if len(set(self._ready.values())) > 1:
             raise NotMet(_unequal(self._names, self._ready))
+        odd = _unlike(self._names, self._gpus)
+        if odd and self._party.alike:
+            raise NotMet(f"{odd}. node.alike=error refuses that: leave the odd ones out, with runtime.exclude")
         address = self._links[1].address
         port = free_port(self._party.run_id, asked)
         self._send_all({"world": [address, port]})
-        return Meeting(address, port, network.interface(address), _unlike(self._names, self._gpus))
+        return Meeting(address, port, network.interface(address), odd and f"{odd}. {_UNLIKE}")
 
     def share(self, told: Message) -> Message:
         """Tell all others what the hooks that run once asked for."""
@@ -200,9 +204,7 @@ def _unlike(names: List[str], gpus: Dict[int, str]) -> Optional[str]:
     if len(set(gpus.values())) < 2:
         return None
     told = _grouped(names, {n: model or "no GPU" for n, model in gpus.items()})
-    return (
-        f"the nodes have different GPUs: {told}. The slowest sets the pace, and each has its own profile's environment"
-    )
+    return f"the nodes have different GPUs or drivers: {told}"
 
 
 def _grouped(names: List[str], values: Mapping[int, object]) -> str:

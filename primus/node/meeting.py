@@ -34,13 +34,17 @@ class Ended(Exception):
 
 @dataclass(frozen=True)
 class Party:
-    """What a node needs to meet the others. Times are in seconds; `hooks`: how long a node's may take at the most."""
+    """What a node needs to meet the others. Times are in seconds; `hooks`: how long a node's may take at the most.
+
+    `alike`: nodes with different GPUs or drivers are no world together.
+    """
 
     run_id: str
     allocation: Allocation
     within: float
     lost_after: float
     hooks: float = 0.0
+    alike: bool = False
 
 
 class Nodes(ABC):

@@ -80,7 +80,8 @@ class Job:
     whose product must divide the world size (tensor, pipeline, ...). `gpu_models` are patterns of the names of the
     profile's GPUs. Times are in seconds; a node that is silent for `lost_after` is lost, and nodes
     that have not found each other after `meet_within` end the job. `numa` is none or auto: see primus.node.bind.
-    `network`: each node of several looks for its RDMA ports and tells NCCL of them.
+    `network`: each node of several looks for its RDMA ports and tells NCCL of them. `alike`: what different GPUs or
+    drivers are, a reason to warn or an error.
 
     `restarts`: how often the ranks start again after a failure, for the first time after `restart_backoff` seconds.
     `watchdog`: None where nobody looks whether the ranks make progress.
@@ -107,6 +108,7 @@ class Job:
     restarts: int = 0
     restart_backoff: float = 10.0
     watchdog: Optional[Watchdog] = None
+    alike: str = "warn"
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def prepare(
     if assigned is not None:
         found = devices.restrict(found, assigned)
     odd = devices.check(job.gpu, job.gpu_models, found)
-    meeting = meet(environment.ranks_per_node(job, found), environment.master_port(layers), found.model)
+    meeting = meet(environment.ranks_per_node(job, found), environment.master_port(layers), devices.words(found))
     world = environment.lay_out(job, found, node_rank)
     world = replace(world, master_addr=meeting.address, master_port=meeting.port, interface=meeting.interface)
     chosen = profile.choose(layers, found)

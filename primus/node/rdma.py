@@ -43,6 +43,17 @@ class Port:
     gids: Tuple[Gid, ...] = ()
 
     @property
+    def active(self) -> bool:
+        """It can send."""
+        return self.state == "ACTIVE"
+
+    @property
+    def folder(self) -> str:
+        """Where sysfs has it, below /sys/class/infiniband."""
+        device, _, number = self.name.partition(":")
+        return f"{device}/ports/{number}"
+
+    @property
     def used(self) -> bool:
         """NCCL is to use it."""
         return not self.left_out
@@ -50,8 +61,8 @@ class Port:
 
 def survey(gpus: int, root: Path = Path("/")) -> Tuple[Port, ...]:
     """The ports under `root`, judged for a node with so many GPUs."""
-    found = judge(_ports(root), gpus, _default_interface(root))
-    tables = (_gids(port, root) if port.layer == "Ethernet" and port.state == "ACTIVE" else () for port in found)
+    found = judge(every(root), gpus, _default_interface(root))
+    tables = (_gids(port, root) if port.layer == "Ethernet" and port.active else () for port in found)
     return tuple(replace(port, gids=table) for port, table in zip(found, tables))
 
 
@@ -60,7 +71,7 @@ def judge(ports: Sequence[Port], gpus: int, front: str) -> Tuple[Port, ...]:
 
     A rule that would leave out all that is left does not count: a bonded or slow port is used where there is no other.
     """
-    used = [port for port in ports if port.state == "ACTIVE"]
+    used = [port for port in ports if port.active]
     why: Dict[str, str] = {port.name: port.state.lower() or "in no state" for port in ports if port not in used}
     rules: Tuple[Tuple[str, Callable[[Port], bool]], ...] = (
         ("Ethernet beside InfiniBand", lambda port: port.layer != "InfiniBand"),  # github.com/NVIDIA/nccl/issues/302
@@ -149,7 +160,8 @@ def _family(gid: Gid) -> str:
     return "a link-local address" if gid.address.startswith("fe80:") else "IPv6"
 
 
-def _ports(root: Path) -> List[Port]:
+def every(root: Path = Path("/")) -> List[Port]:
+    """Every port there is, not judged, by name."""
     found = []
     paths = (root / "sys/class/infiniband").glob("*/ports/*")
     for path in sorted(paths, key=lambda p: [int(t) if t.isdigit() else t for t in re.split(r"(\d+)", str(p))]):
@@ -182,8 +194,7 @@ def _is_bonded(interface: Path) -> bool:
 
 
 def _gids(port: Port, root: Path) -> Tuple[Gid, ...]:
-    device, _, number = port.name.partition(":")
-    folder = root / "sys/class/infiniband" / device / "ports" / number
+    folder = root / "sys/class/infiniband" / port.folder
     found = []
     for path in (folder / "gids").glob("*"):
         address = _read(path)

@@ -70,6 +70,9 @@ def _worker(backend: str) -> ModuleType:
     """Primus's own by its name, a plugin's by the path of its file."""
     if not backend.endswith(".py"):
         return importlib.import_module(f"primus.rank.{backend}.worker")
+    packages = Path(*Path(backend).parts[:-4])  # <packages>/<package>/rank/<backend>/worker.py
+    if packages == Path(os.environ.get("PRIMUS_RUN_DIR", ""), "code/plugins"):  # frozen: what it imports of itself too
+        sys.path.insert(0, str(packages))
     name = f"primus_worker_{Path(backend).parent.name}"
     spec = importlib.util.spec_from_file_location(name, backend)
     assert spec is not None

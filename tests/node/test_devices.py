@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from primus.node.devices import NONE, Devices, NoDevices, check, detect, gfx, hidden, is_one_of, restrict
+from primus.node.devices import NONE, Devices, NoDevices, check, detect, gfx, hidden, is_one_of, restrict, words
 
 H200 = """Model: \t\t NVIDIA H200
 IRQ:   \t\t {irq}
@@ -140,6 +140,11 @@ def test_amd_gpus_are_named_counted_and_their_driver_read(mi300x):
     found = detect("auto", {}, mi300x)
     assert (found.vendor, found.model, found.count) == ("amd", "AMD Instinct MI300X", 2)
     assert (found.visible, found.driver, found.pci) == (("0", "1"), "6.14.14", ("1002:74a1",))
+
+
+def test_nodes_are_compared_by_the_names_of_their_gpus_and_their_driver(h200):
+    assert words(detect("auto", {}, h200)) == "NVIDIA H200, driver 580.95.05"
+    assert words(NONE) == ""
 
 
 def test_an_amd_gpu_without_a_known_name_is_called_by_its_architecture(mi300x):

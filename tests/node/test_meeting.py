@@ -180,8 +180,20 @@ def test_nodes_with_different_gpus_are_named_and_run(begin: Begin) -> None:
         assert peer.hear()["world"]
         peer.say(farewell="finished")
     assert agent.wait() == 0
-    told = f"the nodes have different GPUs: NVIDIA H200 on node 1 (b), node 2 (c); no GPU on node 0 ({HOST})."
+    told = f"different GPUs or drivers: NVIDIA H200 on node 1 (b), node 2 (c); no GPU on node 0 ({HOST}). The slowest"
     assert told in job.run.own_log
+
+
+def test_nodes_that_are_to_be_alike_and_are_not_do_not_start(begin: Begin) -> None:
+    job = begin("print('up')", nodes=3, gpu="cpu", alike="error")
+    agent = job.start()
+    peers = [job.join(1, gpus=""), job.join(2, gpus="NVIDIA H200, driver 570.1")]
+    for peer in peers:
+        assert "different GPUs or drivers" in peer.hear()["end"]
+        peer.say(farewell="killed")
+    assert agent.wait() == 3
+    told = f"no GPU on node 0 ({HOST}), node 1 (b); NVIDIA H200, driver 570.1 on node 2 (c). node.alike=error refuses"
+    assert told in job.run.outcome["message"]
 
 
 def test_a_port_that_the_plan_sets_is_given_out(begin: Begin, layer: Callable[..., Any]) -> None:

@@ -88,7 +88,7 @@ def environments(directory: Path, ranks: int, environment: dict[str, str]) -> li
             "PATH": os.environ["PATH"],
             "HOME": str(directory),
             "PRIMUS_RUN_DIR": str(directory),
-            "PRIMUS_RUN_ID": directory.name,
+            "PRIMUS_RUN_ID": "a-run",
             "PRIMUS_METRICS": str(directory / "metrics" / f"rank-{rank}.jsonl"),
             "RANK": str(rank),
             "LOCAL_RANK": str(rank),

@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -72,3 +73,44 @@ def _knock(data: bytes) -> None:
                 return
         except ConnectionRefusedError:  # rank 0 does not listen yet
             continue
+
+
+def test_ranks_that_have_met_exchange_as_often_as_they_like(environ: Environ) -> None:
+    rounds = 20
+
+    def each(rank: int) -> list[object]:
+        with meetings[rank] as met:
+            return [met.exchange(rank + turn, sum) for turn in range(rounds)]
+
+    meetings = meet(environ, 3)
+    with ThreadPoolExecutor() as pool:
+        assert list(pool.map(each, range(3))) == [[3 + 3 * turn for turn in range(rounds)]] * 3
+
+
+def test_a_rank_that_ends_before_the_others_is_named(environ: Environ) -> None:
+    meetings = meet(environ, 3)
+    meetings[1].__exit__()
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(meetings[0].exchange, None, len)
+        last = pool.submit(meetings[2].exchange, None, len)
+        with pytest.raises(Refused, match="rank 1 has ended"):
+            first.result(timeout=20)
+        meetings[0].__exit__()
+        with pytest.raises(Refused, match="rank 0 has ended"):
+            last.result(timeout=20)
+    meetings[2].__exit__()
+
+
+def meet(environ: Environ, world: int) -> list[gathering.Meeting]:
+    """The ranks of a job, which have found each other."""
+    environ(0, world)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(gathering.Meeting, 0)
+        _knock(b"")  # it listens, so that it has read the environment
+        others = []
+        for rank in range(1, world):
+            environ(rank, world)
+            others.append(gathering.Meeting(rank))
+        met = [first.result(timeout=20), *others]
+    assert met[0].values == [0, 1, 2]
+    return met

@@ -45,6 +45,9 @@ def text() -> str:
         "",
         "--config takes a Hydra experiment of Primus, a Primus YAML (modules.pre_trainer), a TOML of ours or of",
         "TorchTitan; --strict refuses one with keys that are not understood.",
+        "",
+        "Defaults come from ~/.primus.yaml (main, slurm, container, direct), below all of these; --dry-run says what",
+        "of it is not taken, and why.",
     ]
     for mode, flags in grammar.MODES.items():
         lines += ["", f"{mode}:", *_wrapped(grammar.names(flags))]

@@ -1,11 +1,11 @@
 """From a command line of `primus-cli` to one of `primus`."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from primus.launch.cli import experiment, grammar, settings, tasks
+from primus.launch.cli import experiment, grammar, home, settings, tasks
 from primus.launch.cli.experiment import Experiment
 from primus.launch.cli.flags import Given, flag, parse
 from primus.launch.cli.grammar import Line
@@ -36,13 +36,15 @@ def translate(argv: Sequence[str], environ: Mapping[str, str]) -> Translation:
     file = _experiment(line, rest, environ)
     where = f"{' '.join(line.task[: len(line.task) - len(rest)])}"
     parsed = parse(rest, [*tasks.flags_of(task), *(flag(f"--{name}") for name in file.options)], where)
-    given = [*line.given, *parsed.given]
+    typed_flags = [*line.given, *parsed.given]
     own, framework = _typed(parsed.words, parsed.given, file, where)
     told = file.translate(framework)
+    replay = [g.value for g in typed_flags if g.flag == REPLAY]
+    defaults = _defaults(line, environ, [*told.overrides, *own], replay)
+    given = [*defaults.given, *typed_flags]
     said = {g.flag.name for g in given}
     if STRICT.name in said and told.unknown:
         raise BadRequest(f"{file.path}: not understood, and --strict is given:\n  " + "\n  ".join(told.unknown))
-    replay = [g.value for g in given if g.flag == REPLAY]
     typed_words = [*_where(line, given, replay), *_what(task, given, replay), *settings.overrides(given), *own]
     kept = {key_of(word) for word in typed_words}
     from_file = [word for word in told.overrides if key_of(word) not in kept]
@@ -50,8 +52,8 @@ def translate(argv: Sequence[str], environ: Mapping[str, str]) -> Translation:
     notes = dict.fromkeys(g.flag.note for g in given if g.flag.note)
     return Translation(
         (*options, *told.options, *from_file, *typed_words),
-        (*(note for note in notes if note), *(f"{file.path}: {text}" for text in told.unknown)),
-        told.account,
+        (*(note for note in notes if note), *defaults.unknown, *(f"{file.path}: {text}" for text in told.unknown)),
+        (*defaults.left, *told.account),
         bool(said & {DEBUG.name, DRY_RUN.name}),
     )
 
@@ -65,6 +67,15 @@ def _experiment(line: Line, rest: Sequence[str], environ: Mapping[str, str]) -> 
     if len(files) > 1:
         raise BadRequest(f"--config: one experiment at a time, not {' and '.join(files)}")
     return experiment.load(Path(files[0]).expanduser(), environ) if files else experiment.none()
+
+
+def _defaults(line: Line, environ: Mapping[str, str], stated: Sequence[str], replay: Sequence[str]) -> home.Defaults:
+    """The user's own, below the experiment file and overrides (`stated`); a replay is what the run was."""
+    if replay or not environ.get("HOME"):
+        return home.Defaults()
+    found = home.read(Path(environ["HOME"]), line)
+    keys = {key_of(word) for word in stated}
+    return replace(found, given=tuple(one for one in found.given if one.flag.key not in keys))
 
 
 def _typed(

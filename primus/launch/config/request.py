@@ -51,9 +51,13 @@ class Network:
 
 @dataclass(frozen=True)
 class Node:
-    """How the node agent behaves; times are in seconds. `numa`: whether ranks are bound to the cores near their GPU."""
+    """How the node agent behaves; times are in seconds. `numa`: whether ranks are bound to the cores near their GPU.
+
+    `alike`: what it is that nodes have different GPUs or drivers.
+    """
 
     numa: Literal["none", "auto"]
+    alike: Literal["warn", "error"]
     grace_period: float = bounded(least=0)
     metrics_interval: float = bounded(least=0)
     lost_after: float = bounded(above=0)

@@ -1,13 +1,16 @@
 """The code of a queued job as it was when it was submitted: paths that a plan can name before, and what lies there.
 
 `<output.root>/.code/` keeps each content once: the source tree of the user by what git makes of it (source.py),
-and this package (storing.py). `code/source` and `code/primus` of a run are links into it; a plan names only those.
+this package, and the packages of plugins that are installed editable (storing.py). `code/source`, `code/primus` and
+`code/plugins` of a run are links into it; a plan names only those.
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from primus.launch import plugins
 from primus.launch.place import Place
 from primus.node import rundir
 from primus.node.plan import Note, Plan
@@ -19,6 +22,18 @@ def as_the_job_sees(place: Place, run: Path) -> Place:
     if place.code.commit is not None:
         here = run / rundir.SOURCE / here.relative_to(place.code.directory)
     return replace(place, directory=here, primus=run / rundir.PRIMUS)
+
+
+def command(words: Sequence[str]) -> tuple[str, ...]:
+    """The command of a frozen job's ranks: the rank side of a plugin that somebody works on is that of the snapshot."""
+    found = []
+    for word in words:
+        for plugin in (one for one in plugins.installed() if one.live):
+            if Path(word).is_relative_to(plugin.directory):
+                inside = Path(rundir.PLUGINS, plugin.package, Path(word).relative_to(plugin.directory))
+                word = f"{{primus.run_dir}}/{inside}"
+        found.append(word)
+    return tuple(found)
 
 
 def stood_in(plan: Plan) -> Path:

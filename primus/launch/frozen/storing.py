@@ -4,10 +4,13 @@ import hashlib
 import os
 import secrets
 import shutil
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from primus.launch import plugins
 from primus.launch.frozen import source
+from primus.launch.frozen.git import WAY_OUT
 from primus.launch.frozen.store import STORE, making
 from primus.launch.place import Place
 from primus.launch.problems import BadRequest
@@ -18,10 +21,13 @@ _BYTECODE = "__pycache__"
 
 @dataclass(frozen=True)
 class Frozen:
-    """What was stored: the source tree (None: not in git) and the folder of the package `primus`, as absolute paths."""
+    """What was stored, as absolute paths: the source tree (None: not in git), the folder of the package `primus`, and
+    that of the packages of plugins (None: nobody works on one).
+    """
 
     source: Path | None
     primus: Path
+    plugins: Path | None = None
 
 
 def take(place: Place, output_root: Path) -> Frozen:
@@ -37,14 +43,15 @@ def take(place: Place, output_root: Path) -> Frozen:
         if place.code.commit is not None:
             kept = source.take(Path(place.code.directory), store, place.environ)
             (kept / place.directory.relative_to(place.code.directory)).mkdir(parents=True, exist_ok=True)
-        return Frozen(kept, _package(place.primus, store))
+        return Frozen(kept, _package(place.primus, store), _plugins(store))
     except OSError as error:
         raise BadRequest(f"output.root: cannot keep the code in {store}: {error.strerror or error}") from None
 
 
 def link(frozen: Frozen, run: Path) -> None:
-    """Make `code/source` and `code/primus` of a run directory; those of an earlier start are replaced."""
-    for name, target in ((rundir.SOURCE, frozen.source), (rundir.PRIMUS, frozen.primus)):
+    """Make `code/source` and its like of a run directory; those of an earlier start are replaced."""
+    links = ((rundir.SOURCE, frozen.source), (rundir.PRIMUS, frozen.primus), (rundir.PLUGINS, frozen.plugins))
+    for name, target in links:
         if target:
             path = run / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,15 +62,39 @@ def link(frozen: Frozen, run: Path) -> None:
 
 def _package(primus: Path, store: Path) -> Path:
     """`<store>/primus-<hash>/primus`, with its bytecode, which is valid as long as the times of the files are."""
+    return _copies({"primus": primus}, "primus", store) / "primus"
+
+
+def _plugins(store: Path) -> Path | None:
+    """`<store>/plugins-<hash>/`, with the packages that somebody works on and that have a rank side."""
+    live = {p.package: p.directory for p in plugins.installed() if p.live and (p.directory / "rank").is_dir()}
+    for package, directory in live.items():
+        size = sum(path.stat().st_size for path in _files(directory))
+        if size > source.LARGEST:
+            raise BadRequest(
+                f"{directory}, the package {package} of a plugin, has {size / 1e9:.1f} GB and would be copied: install "
+                f"it without --editable. {WAY_OUT}"
+            )
+    return _copies(live, "plugins", store) if live else None
+
+
+def _copies(folders: Mapping[str, Path], name: str, store: Path) -> Path:
+    """`<store>/<name>-<hash>/` with a copy of each folder, read-only, unless it is there."""
     digest = hashlib.sha256()
-    for path in sorted(p for p in primus.rglob("*") if p.is_file() and _BYTECODE not in p.parts):
-        digest.update(f"{path.relative_to(primus)}\0{path.stat().st_size}\0".encode())
-        digest.update(path.read_bytes())
-    kept = store / f"primus-{digest.hexdigest()[:16]}"
+    for inside, folder in sorted(folders.items()):
+        for path in sorted(_files(folder)):
+            digest.update(f"{inside}/{path.relative_to(folder)}\0{path.stat().st_size}\0".encode())
+            digest.update(path.read_bytes())
+    kept = store / f"{name}-{digest.hexdigest()[:16]}"
     if not kept.is_dir():
         with making(kept) as part:
-            shutil.copytree(primus, part / "primus")
-            for path in (part / "primus").rglob("*"):
-                if path.is_file() and _BYTECODE not in path.parts:
-                    path.chmod(path.stat().st_mode & ~0o222)
-    return kept / "primus"
+            for inside, folder in folders.items():
+                shutil.copytree(folder, part / inside, ignore_dangling_symlinks=True)
+            for path in _files(part):
+                path.chmod(path.stat().st_mode & ~0o222)
+    return kept
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All files but bytecode."""
+    return (path for path in folder.rglob("*") if path.is_file() and _BYTECODE not in path.parts)

@@ -33,7 +33,7 @@ def pack(directory: Path, to: Path, everything: bool) -> int:
                 name = path.relative_to(directory)
                 if everything or str(name) in _DESCRIBING or name.parts[0] in _DESCRIBING_FOLDERS:
                     tar.add(path, f"{directory.name}/{name}", recursive=False)
-            for link in (rundir.SOURCE, rundir.PRIMUS):
+            for link in (rundir.SOURCE, rundir.PRIMUS, rundir.PLUGINS):
                 if (directory / link).is_dir():
                     tar.add((directory / link).resolve(), f"{directory.name}/{link}", filter=_frozen)
         part.replace(to)

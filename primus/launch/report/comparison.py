@@ -9,6 +9,7 @@ from primus.launch.report.curves import START_UP_STEPS, steady
 from primus.launch.report.differences import Differences, between
 from primus.launch.report.page import Cell, Charts, Page, Section, Table
 from primus.launch.report.reading import Run
+from primus.launch.results import beside
 
 _BARS = 20
 """Runs up to which bars are drawn; of more the table tells better."""
@@ -70,6 +71,7 @@ def page(title: str, status: str, runs: Sequence[Run], left_out: int = 0) -> Pag
         sections += [_results(runs, found)]
         if charts := [*_losses(runs, found), *_against(runs, found), *_bars(runs, found)]:
             sections += [Charts("Curves", charts)]
+        sections += beside.sections([(run.plan.task, run.results) for run in runs], found)
         sections += [_places(runs, found)]
     return Page(title, status, " · ".join(said), sections)
 

@@ -1,7 +1,7 @@
 """Results of benchmarks and checks: rows that ranks append to results.jsonl, and what is made of them.
 
 A task that has results holds `COLUMNS`, the columns of each kind of row, and may hold `TITLES` (of kinds) and
-`page(rows) -> sections of the report`, where `rows` are the rows by kind.
+`page(rows) -> sections of the report`, where `rows` are the rows by kind, and `SHOWN`, kinds whose rows stand there.
 """
 
 from collections.abc import Mapping, Sequence

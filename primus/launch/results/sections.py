@@ -21,7 +21,7 @@ def of_run(name: str, every: Rows, baseline: Baseline | None) -> Sequence[Sectio
     found: list[Section] = _comparison(compare(baseline, every)) if baseline else []
     found += task.sections(name, every)
     for kind, columns in task.columns(name).items():
-        if of_kind := every.get(kind):
+        if (of_kind := every.get(kind)) and kind not in task.shown(name):
             told = rows.used(of_kind, columns)
             cells = [[Cell(column.say(row.get(column.name))) for column in told] for row in of_kind[:_MOST]]
             note = f"The first {_MOST} of {len(of_kind)} rows." if len(of_kind) > _MOST else ""

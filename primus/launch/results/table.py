@@ -16,6 +16,8 @@ from primus.node import rundir
 
 _MOST = 60
 """Rows of a kind that are shown; results.csv has all."""
+_FEW = 16
+"""Rows of single devices that are shown: what matters of more is in the rows of all."""
 _WIDE = 200
 """Columns where there is no terminal, whose width would say how many fit."""
 
@@ -39,6 +41,10 @@ def is_text(found: Sequence[Row], column: Column) -> bool:
 
 
 def _show(console: Console, title: str, found: Sequence[Row], columns: Sequence[Column]) -> None:
+    of_each = bool(found[0]["kind"].endswith(rundir.BY_RANK))
+    if of_each and len(found) > _FEW:
+        console.print(f"{title}: {len(found)} rows in {rundir.RESULTS_TABLE}")
+        return
     shown, told = found[:_MOST], rows.used(found, columns)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in told:

@@ -1,6 +1,6 @@
 """What a task says of its results."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from primus.launch.members import member
@@ -23,6 +23,12 @@ def sections(task: str, rows: Rows) -> Sequence[Any]:
     """The task's own sections of a report."""
     found = getattr(_module(task), "page", None)
     return found(rows) if found and rows else ()
+
+
+def shown(task: str) -> Collection[str]:
+    """Kinds of rows that the task's own sections show: they have no table beside."""
+    found: Collection[str] = getattr(_module(task), "SHOWN", ())
+    return found
 
 
 def _module(task: str) -> Any:

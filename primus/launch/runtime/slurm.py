@@ -8,7 +8,7 @@ from primus.launch import frozen
 from primus.launch.config.request import Request
 from primus.launch.place import Place
 from primus.launch.replaying.original import Original
-from primus.launch.slurm import array, script
+from primus.launch.slurm import array, output, script
 from primus.launch.slurm.options import Settings
 from primus.node.plan import File, Job, Plan
 from primus.node.typed import read
@@ -32,6 +32,7 @@ def sweep_command(settings: Settings, sweep: Path) -> tuple[str, ...]:
 
 def files(settings: Settings, job: Job, directory: Path, place: Place) -> tuple[File, ...]:
     """The batch script. Raises BadRequest for an option that sbatch does not have, or that is not the user's to set."""
+    output.check(settings)
     return (File(script.NAME, script.build(settings, directory, first_process(place, directory))),)
 
 
@@ -77,4 +78,6 @@ def sweep_files(
 ) -> tuple[File, ...]:
     """What a sweep has beside the files of its jobs. Raises BadRequest for jobs that one array cannot hold."""
     array.common(plans, secrets)
-    return (array_file(directory, plans, read(Settings, request.runtime, "runtime"), place),)
+    settings = read(Settings, request.runtime, "runtime")
+    output.check(settings, array=True)
+    return (array_file(directory, plans, settings, place),)

@@ -32,6 +32,7 @@ class Settings:
     requeue: bool = False
     max_restarts: int = bounded(least=0, default=3)
     job_name: str | None = None
+    output: str | None = None
     setup: tuple[tuple[str, ...], ...] = ()
     options: dict[str, bool | int | float | str] = field(default_factory=dict)
     detach: bool = False
@@ -64,8 +65,8 @@ _OWN = {
     "chdir": None,
     "export": "env.forward and env.set",
     "export-file": "env.forward and env.set",
-    "error": None,
-    "output": None,
+    "error": "runtime.output: both are in it",
+    "output": "runtime.output",
     "input": None,
     "open-mode": None,
     "ntasks": "ranks_per_node",

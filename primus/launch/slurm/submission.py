@@ -3,7 +3,7 @@
 import os
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from primus.launch import attempts, closing, handle, planning, readiness, snapshot
@@ -13,7 +13,7 @@ from primus.launch.place import Place
 from primus.launch.problems import INTERRUPTED, BadRequest, Complaint
 from primus.launch.replaying.original import Original
 from primus.launch.run import Ended, Interrupts, tracking_uri
-from primus.launch.slurm import checks, controller, script
+from primus.launch.slurm import checks, controller, output, script
 from primus.launch.slurm.following import Following
 from primus.launch.slurm.options import Settings
 from primus.node import rundir
@@ -49,8 +49,9 @@ def single(plan: Plan, request: Request, place: Place, secrets: Mapping[str, str
             if not resumes:  # nothing is queued: nothing stays behind
                 shutil.rmtree(directory, ignore_errors=True)
             raise
+    links = output.link(settings, place.directory, job_id, [(directory, "")], plan.run_id)
     if settings.detach:
-        print(_handle(plan, directory, job_id))
+        print(_handle(plan, directory, job_id, links))
         return Ended(0, None)
     print(f"job     {job_id}  ({closing.short(directory)})", flush=True)
     with Interrupts() as interrupts:
@@ -64,6 +65,7 @@ def single(plan: Plan, request: Request, place: Place, secrets: Mapping[str, str
 def check(plan: Plan, request: Request, settings: Settings, place: Place) -> None:
     """Everything that can be known to be wrong before the job waits in a queue. Raises Complaint."""
     checks.output(Path(plan.directory))
+    output.check_free(settings, place.directory)
     checks.cluster(settings, place.environ)
     if request.tracking.enabled:
         checks.store(tracking_uri(request), Path(plan.directory))
@@ -98,11 +100,12 @@ def size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _handle(plan: Plan, directory: Path, job_id: str) -> str:
+def _handle(plan: Plan, directory: Path, job_id: str, links: Sequence[Path]) -> str:
     where = shlex.quote(closing.short(directory))
     rows = [
         ("job", job_id),
         ("run", f"{closing.short(directory)}  (submitted)"),
+        *(("log", closing.short(path)) for path in links),
         ("state", f"primus task=status run={where}"),
         ("follow", f"primus task=logs run={where} follow=true"),
         ("cancel", f"primus task=cancel run={where}"),

@@ -15,7 +15,7 @@ from primus.launch.replaying.original import Original
 from primus.launch.run import Interrupts, tracking_uri
 from primus.launch.running import Recorder
 from primus.launch.runtime import slurm
-from primus.launch.slurm import array, checks, controller, script
+from primus.launch.slurm import array, checks, controller, output, script
 from primus.launch.slurm.elements import Elements
 from primus.launch.slurm.options import Settings
 from primus.launch.sweep import journal, sweep
@@ -129,6 +129,7 @@ def _submit(
     if settings.jobs_per_element > 1:  # else the number of a job is that of its element
         for index, element in array.places([int(plan.run_id) for plan in plans], settings.jobs_per_element).items():
             handle.write(where / str(index), handle.ours("slurm", job_id, element))
+    output.link(settings, place.directory, job_id, [(Path(p.directory), p.run_id) for p in plans], where.name)
     return job_id
 
 

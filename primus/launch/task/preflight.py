@@ -35,6 +35,8 @@ COLUMNS = {
     ),
 }
 TITLES = {"node": "Nodes", "finding": "Findings", "link": "Links between nodes"}
+SHOWN = ("finding",)
+"""Beside what was well, coloured."""
 _LEVELS = {"fail": "failed", "warn": "killed", "info": ""}
 """The colours of statuses in a report."""
 _BARS = 64

@@ -1,39 +1,17 @@
 """The network as this node sees it by itself: interfaces, InfiniBand and RoCE ports, and what NCCL is told of them."""
 
 import os
-import re
 import socket
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Mapping
 
-from primus.node import network
+from primus.node import network, rdma
 from primus.node.checks.files import below, text
 from primus.node.checks.finding import WARN, Notes
+from primus.node.rdma import Port
 
 _TCP = "NCCL falls back to TCP, and says so in none but its debug output"
-
-
-@dataclass(frozen=True)
-class Port:
-    """A port of an InfiniBand or RoCE device, by sysfs; `rate` is in Gb/s, `layer` InfiniBand or Ethernet."""
-
-    device: str
-    number: str
-    state: str
-    rate: float
-    layer: str
-
-    @property
-    def name(self) -> str:
-        """As NCCL_IB_HCA names it."""
-        return f"{self.device}:{self.number}"
-
-    @property
-    def active(self) -> bool:
-        """It can send."""
-        return self.state == "ACTIVE"
 
 
 def check(
@@ -41,7 +19,7 @@ def check(
 ) -> Notes:
     """`nodes` of the job; `master` is the address of node 0."""
     notes = Notes("network")
-    found = ports(root)
+    found = rdma.every(root)
     _interfaces(_route(master) if nodes > 1 else "", environ, [name for _, name in socket.if_nameindex()], notes)
     _ports(found, notes)
     chosen = _chosen(found, environ, notes)
@@ -49,33 +27,6 @@ def check(
     every = ", ".join(f"{port.name} {port.rate:g}" for port in found) or "none"
     notes.same("ports", every, WARN, "compare the adapters")
     return notes
-
-
-def ports(root: Path = Path("/")) -> List[Port]:
-    """Every port there is, from `state` (`4: ACTIVE`), `rate` (`400 Gb/sec (4X NDR)`) and `link_layer`."""
-    found = []
-    for path in below(root / "sys/class/infiniband", "*/ports/*"):
-        rate = re.match(r"[\d.]+", text(path / "rate"))
-        state = text(path / "state").rpartition(":")[2].strip()
-        speed = float(rate.group()) if rate else 0.0
-        found.append(Port(path.parents[1].name, path.name, state, speed, text(path / "link_layer")))
-    return found
-
-
-def fits(port: Port, listed: str) -> bool:
-    """Whether NCCL_IB_HCA chooses a port: names with commas between begin the device's, `=` before: are it, `^`: not.
-
-    https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/env.html#nccl-ib-hca
-    """
-    negated, rest = listed.startswith("^"), listed.lstrip("^")
-    exact, rest = rest.startswith("="), rest.lstrip("=")
-    return any(_is(port, entry, exact) for entry in filter(None, rest.split(","))) != negated
-
-
-def _is(port: Port, entry: str, exact: bool) -> bool:
-    device, _, number = entry.partition(":")
-    right = port.device == device if exact else port.device.startswith(device)
-    return right and number in ("", port.number)
 
 
 def _interfaces(route: str, environ: Mapping[str, str], there: List[str], notes: Notes) -> None:
@@ -137,14 +88,14 @@ def _chosen(found: List[Port], environ: Mapping[str, str], notes: Notes) -> List
         return found
     there = ", ".join(port.name for port in found) or "no device at all"
     entries = [entry for entry in listed.lstrip("^=").split(",") if entry]
-    exact = listed.lstrip("^").startswith("=")
-    missing = [entry for entry in entries if not any(_is(port, entry, exact) for port in found)]
+    exact = "=" if listed.lstrip("^").startswith("=") else ""
+    missing = [entry for entry in entries if not any(rdma.named(port, exact + entry) for port in found)]
     if missing and not listed.startswith("^"):
         mend = "env.set.NCCL_IB_HCA=... with the right names, or leave it unset"
         notes.fail("NCCL_IB_HCA", f"{', '.join(missing)} does not exist; {_TCP}", f"among {there}", mend)
     else:
         notes.info("NCCL_IB_HCA", listed)
-    return [port for port in found if fits(port, listed)]
+    return [port for port in found if rdma.named(port, listed)]
 
 
 def _remote_memory(
@@ -170,7 +121,7 @@ def _remote_memory(
 def _gids(active: List[Port], environ: Mapping[str, str], root: Path, notes: Notes) -> None:
     index = environ.get("NCCL_IB_GID_INDEX", "")
     for port in active if index.isdigit() else ():
-        gid = text(root / "sys/class/infiniband" / port.device / "ports" / port.number / "gids" / index)
+        gid = text(root / "sys/class/infiniband" / port.folder / "gids" / index)
         if port.layer == "Ethernet" and not gid.replace(":", "").strip("0"):
             mend = "take an index that show_gids lists for this port, or leave NCCL_IB_GID_INDEX unset"
             notes.fail("NCCL_IB_GID_INDEX", f"{index}: {port.name} has no such address", "a GID in use", mend)

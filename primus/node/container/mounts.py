@@ -20,7 +20,13 @@ def of_plan(plan: Plan, package: str) -> Tuple[Mount, ...]:
     run = plan.directory
     read = [
         path
-        for tree in (package, plan.code.directory, plan.job.directory, os.path.join(run, rundir.SOURCE))
+        for tree in (
+            package,
+            plan.code.directory,
+            plan.job.directory,
+            os.path.join(run, rundir.SOURCE),
+            os.path.join(run, rundir.PLUGINS),
+        )
         for path in (tree, os.path.realpath(tree))
         if not _inside(path, run)
     ]

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from typing import Dict, Optional, Tuple
 
+from primus.node.checks.finding import Finding
+
+AREA = "topology"
+"""That of the findings here."""
 # From near to far, as nvidia-smi names them: below one PCIe bridge or switch; below more; below one host bridge; in one
 # NUMA node; across NUMA nodes. Links of GPUs alone (NV18, XGMI) are nearer than all of these.
 DISTANCES = ("PIX", "PXB", "PHB", "NODE", "SYS")
@@ -67,14 +71,14 @@ class Link:
 
 @dataclass(frozen=True)
 class Topology:
-    """One node. `links` join every two GPUs and every GPU with every adapter; `findings` is what is odd, in words."""
+    """One node. `links` join every two GPUs and every GPU with every adapter; `findings` is what is odd."""
 
     cpu: str
     numa: Tuple[Numa, ...]
     gpus: Tuple[Gpu, ...]
     nics: Tuple[Nic, ...]
     links: Tuple[Link, ...]
-    findings: Tuple[str, ...] = ()
+    findings: Tuple[Finding, ...] = ()
 
     def between(self) -> Dict[Tuple[str, str], str]:
         """The kind of link by the names of both ends, in both orders."""

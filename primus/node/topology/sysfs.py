@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 from primus.node import devices, host
-from primus.node.topology import Gpu, Link, Nic, Numa, Pci, Topology, distance
+from primus.node.checks.finding import Finding, Notes
+from primus.node.topology import AREA, Gpu, Link, Nic, Numa, Pci, Topology, distance
 
 _ADDRESS = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 _XGMI = 11  # CRAT_IOLINK_TYPE_XGMI of the kernel's drivers/gpu/drm/amd/amdkfd/kfd_crat.h
@@ -143,16 +144,20 @@ def _xgmi(root: Path, names: Mapping[str, str]) -> Dict[Tuple[str, str], str]:
     return {(gpu_of[one], gpu_of[other]): "XGMI" for one, other in links if one in gpu_of and other in gpu_of}
 
 
-def _odd(nodes: Sequence[Numa], gpus: Sequence[Gpu]) -> Tuple[str, ...]:
-    found = []
+def _odd(nodes: Sequence[Numa], gpus: Sequence[Gpu]) -> Tuple[Finding, ...]:
+    notes = Notes(AREA)
     for gpu in gpus:
-        if not gpu.pci.path:
-            found.append(f"{gpu.name} ({gpu.pci.address or 'no address'}) is not on the PCI bus that this node shows")
-        elif gpu.pci.numa is None and len(nodes) > 1:
-            found.append(f"{gpu.name} ({gpu.pci.address}): the firmware does not say which NUMA node it is at")
-        if 0 < gpu.pci.width < gpu.pci.most_width:
-            found.append(f"{gpu.name} ({gpu.pci.address}) has {gpu.pci.width} PCIe lanes of {gpu.pci.most_width}")
-    return tuple(found)
+        pci, name = gpu.pci, f"{gpu.name} ({gpu.pci.address or 'no address'})"
+        if not pci.path:
+            mend = "give the job or container the whole of /sys; in a guest the host says what lies between devices"
+            notes.warn(name, "not on the PCI bus that this node shows", "a place on the bus", mend)
+        elif pci.numa is None and len(nodes) > 1:
+            mend = "turn on NUMA affinity of PCIe slots in the firmware's settings, or bind by hand"
+            notes.warn(name, "the firmware does not say which NUMA node it is at", "its NUMA node", mend)
+        if 0 < pci.width < pci.most_width:
+            mend = "seat the card and its riser anew, and look at the slot's width in the firmware's settings"
+            notes.warn(name, f"{pci.width} PCIe lanes", f"{pci.most_width}, as it can", mend)
+    return tuple(notes.findings)
 
 
 def _address(device: Path) -> Optional[str]:

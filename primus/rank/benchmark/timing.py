@@ -1,4 +1,6 @@
-"""Times of something that is done again and again. Standard library alone."""
+"""Times of something that is done again and again. Standard library alone, Python >= 3.9, as an image may have."""
+
+from __future__ import annotations
 
 import math
 from collections.abc import Sequence

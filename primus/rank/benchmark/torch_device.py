@@ -7,7 +7,9 @@ from typing import Any
 import torch
 
 from primus.rank.benchmark import clock
+from primus.rank.benchmark.devices import local_rank, sharers
 from primus.rank.benchmark.timing import Times, repeats
+from primus.rank.problems import UNFIT, Refused
 
 _FLUSH_GPU = 256 << 20
 """Bytes that triton.testing.do_bench (3.5) writes between two repeats, several times any L2."""
@@ -18,11 +20,12 @@ Call = Callable[[], object]
 
 
 class TorchDevice:
-    """The first visible GPU, else the CPU."""
+    """This rank's GPU among those that its node shows, else the CPU."""
 
     def __init__(self) -> None:
+        """Raises Refused for a rank without a GPU where others have one."""
         self.on_gpu = torch.cuda.is_available()
-        self.device = torch.device("cuda", 0) if self.on_gpu else torch.device("cpu")
+        self.device = _gpu(local_rank()) if self.on_gpu else torch.device("cpu")
         properties: Any = torch.cuda.get_device_properties(self.device) if self.on_gpu else None
         self.name = properties.name if properties else "cpu"
         self.cache = int(properties.L2_cache_size) if properties else min(clock.cache_of_cpu(), _FLUSH_CPU)
@@ -33,11 +36,12 @@ class TorchDevice:
         self._flush = torch.empty(flush, dtype=torch.int8, device=self.device)
 
     def room(self) -> int:
-        """Bytes that are free on the device."""
+        """Bytes that are free on the device, for this rank."""
         if self.on_gpu:
             return int(torch.cuda.mem_get_info(self.device)[0])
         with open("/proc/meminfo", encoding="utf-8") as file:
-            return next(int(line.split()[1]) << 10 for line in file if line.startswith("MemAvailable"))
+            free = next(int(line.split()[1]) << 10 for line in file if line.startswith("MemAvailable"))
+        return free // sharers()
 
     def synchronize(self) -> None:
         """Wait for all that the device was given."""
@@ -82,6 +86,14 @@ class TorchDevice:
             calls[i % len(calls)]()
             seconds.append(time.perf_counter() - began)
         return Times(seconds, clock.of_cpu())
+
+
+def _gpu(number: int) -> torch.device:
+    there = torch.cuda.device_count()
+    if number >= there:
+        raise Refused(f"local rank {number} has no GPU: {there} are visible. Give ranks_per_node={there}", UNFIT)
+    torch.cuda.set_device(number)  # streams and events are those of the current device
+    return torch.device("cuda", number)
 
 
 def _address(properties: Any) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Optional
 
 from primus.node import bind, devices, host
-from primus.node.topology import Topology, matrix, sysfs, tools
+from primus.node.checks.finding import Notes
+from primus.node.topology import AREA, Topology, matrix, sysfs, tools
 from primus.node.topology.binding import Binding
 from primus.node.typed import plain, read
 from primus.rank.gathering import gather
@@ -88,10 +89,12 @@ def tell(results: Results, nodes: Sequence[Seen], kinds: Sequence[Sequence[Seen]
             nic=one.nic or None,
             away=one.away or None,
         )
-    for text in topology.findings:
-        results.row("finding", hosts=hosts, text=text)
+    unlike = Notes(AREA)
     if nodes is not kinds[0]:
-        results.row("finding", hosts=hosts, text=f"not wired as {_hosts(kinds[0])}")
+        usual = f"wired as {_hosts(kinds[0])}"
+        unlike.warn("node", "wired in another way", usual, "compare the matrices, and the firmware's settings")
+    for finding in (*topology.findings, *unlike.findings):
+        results.row("finding", hosts=hosts, **plain(finding))
 
 
 def words(nodes: Sequence[Seen]) -> Iterator[str]:

@@ -16,6 +16,7 @@ def cli(work: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
     engine = work.parent / "bin/docker"
     engine.parent.mkdir()
     engine.touch(0o755)
+    monkeypatch.setenv("HOME", str(work))  # which may have defaults of its own
     monkeypatch.setenv("PATH", f"{engine.parent}:/usr/bin:/bin")
 
     def run(*words: str) -> Said:

@@ -66,6 +66,7 @@ def test_a_batch_job_of_64_nodes(cli: Primus) -> None:
     )
     made = plan(cli, line)
     assert (made.job.nodes, made.config["runtime"]["detach"]) == (64, True)
+    assert made.config["runtime"]["output"] == "logs/train_%j.log"
     script = sbatch(made)
     for option in ("nodes=64", "partition=gpu-prod", "time=72:00:00", "job-name=deepseek-v2-prod"):
         assert f"#SBATCH --{option}\n" in script
@@ -77,7 +78,6 @@ def test_a_batch_job_of_64_nodes(cli: Primus) -> None:
         ("direct -- benchmark gemm -M 8192 -N 8192 -K 8192", "benchmark/gemm", {"m": 8192, "n": 8192, "k": 8192}),
         ("direct -- benchmark gemm --dtype bf16 -M 8192", "benchmark/gemm", {"m": 8192, "dtypes": ["bf16"]}),
         ("container --image I -- benchmark gemm -M 4096 -N 4096 -K 4096", "benchmark/gemm", {"k": 4096}),
-        ("slurm srun -N 1 -- benchmark gemm -M 16384 -N 16384 -K 16384", "benchmark/gemm", {"n": 16384}),
         ("direct -- preflight --host --gpu --network", "preflight", {"checks": ["host", "gpu", "network"]}),
         ("direct -- preflight check --gpu --network", "preflight", {"checks": ["gpu", "network"]}),
         ("direct -- node_smoke", "smoke", {}),
@@ -91,6 +91,13 @@ def test_a_benchmark_a_check_or_an_analysis(cli: Primus, line: str, task: str, s
     assert made.task == task
     known = made.config["task"]
     assert {key: known[key] for key in settings} == settings, known
+
+
+def test_a_benchmark_on_two_nodes_measures_every_device_of_both(cli: Primus) -> None:
+    made = plan(cli, "slurm srun -N 2 -- benchmark gemm -M 16384 -N 16384 -K 16384")
+    assert (made.task, made.config["task"]["n"]) == ("benchmark/gemm", 16384)
+    assert (made.job.nodes, made.job.ranks_per_node) == (2, None)
+    assert plan(cli, "slurm srun -N 1 -- benchmark gemm -M 16384").job.ranks_per_node == 1
 
 
 def test_a_patch_file_runs_before_the_task(cli: Primus, work: Path) -> None:

@@ -78,7 +78,7 @@ LINES = {
     "-- container --image I -- train pretrain --config c.yaml": [
         *(*FILE, "runtime=slurm", "container=auto", "runtime.detach=true", TRAIN, "runtime.nodes=64"),
         *("runtime.partition=gpu-prod", "runtime.time=72:00:00", "runtime.job_name=deepseek-v2-prod"),
-        "container.image=I",
+        *("container.image=I", "runtime.output=logs/train_%j.log"),
     ],
 }
 
@@ -221,9 +221,9 @@ def test_what_there_is_not_is_refused_with_the_closest(line: str, message: str) 
     assert message in refusal(line)
 
 
-def test_what_sbatch_would_write_elsewhere_is_said_to_be_in_the_run_directory() -> None:
-    assert told("slurm sbatch -o a_%j.log -- train pretrain").warnings == (
-        "--output: not written, for the run directory has every log: <run>/logs, and primus task=logs run=<run>",
+def test_errors_are_said_to_be_in_the_log() -> None:
+    assert told("slurm sbatch -e a_%j.err -- train pretrain").warnings == (
+        "--error: not written apart: errors are in the log that --output names",
     )
 
 

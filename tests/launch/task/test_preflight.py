@@ -42,6 +42,7 @@ def test_what_fails_is_told_with_what_is_right_and_how_to_mend_it(told: dict[str
     for text in ("mlx5_9 does not exist", "env.set.NCCL_IB_HCA"):
         assert text in told["out"]
         assert text in (the_run(work) / "report.html").read_text()
+    assert (the_run(work) / "report.html").read_text().count(found["NCCL_IB_HCA"]["mend"]) == 1
     assert json.loads((the_run(work) / "result.json").read_text())["exit_code"] == 3
     assert [*work.rglob(".primus-preflight*")] == []
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from primus.node.checks import fabric
-from primus.node.checks.fabric import Port, check, fits, ports
+from primus.node.checks.fabric import check
 from primus.node.checks.finding import Finding, Notes
 
 from .trees import port, write
@@ -17,14 +17,6 @@ def found(root: Path, environ: dict[str, str] | None = None, nodes: int = 2, gpu
     """The findings that are no mere information, by name."""
     notes = check(nodes, gpus, "127.0.0.1", environ or {}, root)
     return {finding.name: finding for finding in notes.findings if finding.level != "info"}
-
-
-def test_ports_are_read_with_their_state_and_rate(tmp_path: Path) -> None:
-    write(tmp_path, port("mlx5_0") | port("mlx5_1", "1: DOWN", "100 Gb/sec (4X EDR)", "Ethernet"))
-    assert ports(tmp_path) == [
-        Port("mlx5_0", "1", "ACTIVE", 400.0, "InfiniBand"),
-        Port("mlx5_1", "1", "DOWN", 100.0, "Ethernet"),
-    ]
 
 
 def test_a_sound_fabric_has_nothing_to_mend(tmp_path: Path) -> None:
@@ -43,23 +35,6 @@ def test_an_adapter_that_does_not_exist_fails_since_nccl_would_be_silent(tmp_pat
     assert bad.level == "fail"
     assert bad.seen.startswith("bnxt_re0 does not exist; NCCL falls back to TCP")
     assert bad.expected == "among mlx5_0:1"
-
-
-@pytest.mark.parametrize(
-    ("listed", "chosen"),
-    [
-        ("mlx5", True),
-        ("mlx5_1", True),
-        ("=mlx5_1", False),
-        ("=mlx5_10:1", True),
-        ("mlx5_10:2", False),
-        ("^mlx5_1", False),
-        ("^=mlx5_1", True),
-        ("bnxt,mlx5_10", True),
-    ],
-)
-def test_nccl_chooses_by_the_beginning_of_a_name_unless_told_otherwise(listed: str, chosen: bool) -> None:
-    assert fits(Port("mlx5_10", "1", "ACTIVE", 400.0, "InfiniBand"), listed) == chosen
 
 
 def test_gpus_without_an_active_port_are_warned_of_tcp(tmp_path: Path) -> None:

@@ -161,19 +161,21 @@ def test_nvlinks_come_into_the_topology(tmp_path: Path) -> None:
 def test_a_gpu_whose_links_are_down_is_named(tmp_path: Path) -> None:
     machines.h200(tmp_path)
     links = nvlinks(*[["26.562 GB/s"] * 18] * 3, ["26.562 GB/s"] * 16 + ["<inactive>"] * 2)
-    assert tools.complete(sysfs.survey(tmp_path), Tools(topo=MATRIX, nvlink=links)).findings == (
-        "GPU3 has 2 NVLinks that are down",
-        "the GPUs have not the same NVLinks: GPU0, GPU1, GPU2: 18 of 478.116 GB/s; GPU3: 16 of 424.992 GB/s",
-    )
+    found = tools.complete(sysfs.survey(tmp_path), Tools(topo=MATRIX, nvlink=links)).findings
+    assert [(finding.name, finding.seen) for finding in found] == [
+        ("GPU3", "2 NVLinks are down"),
+        ("NVLinks", "GPU0, GPU1, GPU2: 18 of 478.116 GB/s; GPU3: 16 of 424.992 GB/s"),
+    ]
 
 
 def test_a_tool_that_is_missing_or_broken_is_a_finding_and_the_bus_still_tells(tmp_path: Path) -> None:
     machines.h200(tmp_path)
     found = tools.complete(sysfs.survey(tmp_path), Tools(topo="Segmentation fault", nvlink=None))
     assert found.between()["GPU0", "GPU2"] == "SYS"
-    assert [text.split(":")[0] for text in found.findings] == ["nvidia-smi topo -m", "nvidia-smi nvlink -s"]
+    assert [finding.name for finding in found.findings] == ["nvidia-smi topo -m", "nvidia-smi nvlink -s"]
     other = tools.complete(sysfs.survey(tmp_path), Tools(topo=BY_HAND, nvlink=nvlinks([], [], [], [])))
-    assert other.findings == ("nvidia-smi topo -m shows 2 GPUs, the driver's files 4",)
+    (finding,) = other.findings
+    assert (finding.seen, finding.expected) == ("2 GPUs", "4, as the driver's files have")
 
 
 def test_amd_tools_are_asked_where_the_kernel_does_not_say(tmp_path: Path) -> None:
@@ -187,6 +189,6 @@ def test_amd_tools_are_asked_where_the_kernel_does_not_say(tmp_path: Path) -> No
     for told in (Tools(amd_smi=amd(addresses)), Tools(rocm_smi=rocm("XGMI"))):
         found = tools.complete(sysfs.survey(tmp_path), told)
         assert {link.kind for link in found.links} == {"XGMI"}
-    assert [text.split(":")[0] for text in found.findings] == ["amd-smi topology --json"]
+    assert [finding.name for finding in found.findings] == ["amd-smi topology --json"]
     pcie = tools.complete(sysfs.survey(tmp_path), Tools(amd_smi=amd(addresses, "PCIE")))
     assert {link.kind for link in pcie.links} == {"NODE", "SYS"}

@@ -49,11 +49,13 @@ def test_what_is_odd_is_said(tmp_path: Path) -> None:
     machine.nvidia(0, "pci0000:17/0000:17:01.0/0000:18:00.0", -1, width=8)
     machine.write("proc/driver/nvidia/gpus/0000:77:00.0/information", "Model: NVIDIA H200\nDevice Minor: 1")
     machine.write("dev/nvidia1", "")
-    assert sysfs.survey(tmp_path).findings == (
-        "GPU0 (0000:18:00.0): the firmware does not say which NUMA node it is at",
-        "GPU0 (0000:18:00.0) has 8 PCIe lanes of 16",
-        "GPU1 (0000:77:00.0) is not on the PCI bus that this node shows",
-    )
+    found = sysfs.survey(tmp_path).findings
+    assert [(finding.name, finding.seen) for finding in found] == [
+        ("GPU0 (0000:18:00.0)", "the firmware does not say which NUMA node it is at"),
+        ("GPU0 (0000:18:00.0)", "8 PCIe lanes"),
+        ("GPU1 (0000:77:00.0)", "not on the PCI bus that this node shows"),
+    ]
+    assert all(finding.expected and finding.mend for finding in found)
 
 
 def test_adapters_that_are_down_virtual_or_of_virtio(tmp_path: Path) -> None:

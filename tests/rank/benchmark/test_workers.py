@@ -137,3 +137,30 @@ def test_a_training_is_one_row_of_the_steps_after_the_warm_up(measure: Measure, 
     times = [1e3 * line["step_time"] for line in ended.progress[1:]]
     assert (row["step_time_min"], row["step_time_max"]) == (min(times), max(times))
     assert row["loss"] == ended.progress[-1]["loss"]
+
+
+def test_ranks_that_measure_together_leave_a_row_of_all_and_one_of_each(measure: Measure) -> None:
+    products = [product(16, 32, 8, name="qkv"), product(8, 8, 8, 3, "tn")]
+    ended = measure("benchmark.gemm", {**GEMM, "products": products, "dtypes": ["fp32"]}, ranks=2)
+    assert ended.codes == [0, 0], ended.logs
+    each = {(row["layer"], row["rank"]): row for row in ended.rows["gemm_rank"]}
+    assert set(each) == {(layer, rank) for layer in ("qkv", None) for rank in (0, 1)}
+    for row in ended.rows["gemm"]:
+        speeds = [each[row["layer"], rank]["tflops"] for rank in (0, 1)]
+        assert row["tflops"] == pytest.approx(sum(speeds) / 2)
+        assert (row["devices"], row["least"], row["total"]) == (2, min(speeds), pytest.approx(sum(speeds)))
+        slowest = speeds.index(min(speeds))
+        assert row["slowest"] == f"{slowest} on {each[row['layer'], slowest]['host']}"
+        assert row["spread"] == pytest.approx(100 * (max(speeds) - min(speeds)) / row["tflops"])
+    assert [row["what"] for row in ended.rows["ceiling_rank"]] == ["fp32", "fp32", "memory", "memory"]
+    assert [(line["step"], line["of"]) for line in ended.progress] == [(n, 4) for n in range(1, 5)]
+
+
+def test_so_do_ranks_that_measure_memory_and_attention(measure: Measure) -> None:
+    memory = {"operations": ["copy", "triad"], "sizes": [4096], "pinned": [True], "seconds": 1e-4}
+    attention = {**ATTENTION, "kernels": ["math"], "passes": ["forward"]}
+    for kind, content, count in (("memory", memory, 2), ("attention", attention, 1)):
+        ended = measure(f"benchmark.{kind}", content, ranks=2)
+        assert ended.codes == [0, 0], ended.logs
+        assert [row["devices"] for row in ended.rows[kind]] == [2] * count
+        assert [row["rank"] for row in ended.rows[f"{kind}_rank"]] == [0, 1] * count

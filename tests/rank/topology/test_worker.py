@@ -46,7 +46,8 @@ def test_nodes_that_are_wired_alike_are_told_once_and_the_odd_one_is_named(seen:
     assert [(row["hosts"], row["gpus"], row["links"]) for row in found["node"]] == [
         ("first, third", 4, "2 NODE, 4 SYS"), ("odd", 4, "2 NODE, 4 SYS"),
     ]  # fmt: skip
-    assert [row["text"] for row in found["finding"] if row["hosts"] == "odd"][-1] == "not wired as first, third"
+    (unlike,) = (row for row in found["finding"] if row["hosts"] == "odd" and row["name"] == "node")
+    assert (unlike["seen"], unlike["expected"]) == ("wired in another way", "wired as first, third")
     assert [(row["gpu"], row["nic"]) for row in found["binding"] if row["hosts"] == "odd"] == [
         (f"GPU{n}", f"mlx5_{n}") for n in range(4)
     ]

@@ -38,7 +38,10 @@ COLUMNS = {
         Column("nic", "adapter"),
         Column("away", "away"),
     ),
-    "finding": (key("hosts"), key("text", "finding")),
+    "finding": (
+        *(key("hosts"), key("name", "what")),
+        *(Column("seen", "seen"), Column("expected", "expected"), Column("mend", "mend")),
+    ),
 }
 TITLES = {"node": "Nodes", "binding": "Binding of ranks (node.numa=auto)", "finding": "Findings"}
 

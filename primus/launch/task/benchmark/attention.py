@@ -10,33 +10,32 @@ from primus.launch.place import Place
 from primus.launch.problems import BadRequest
 from primus.launch.report.charts import point_chart
 from primus.launch.report.page import Charts, Section
-from primus.launch.results import Column, Rows, key
+from primus.launch.results import Column, Rows, devices, key
 from primus.launch.task import Work
 from primus.launch.task.benchmark import job
 from primus.node.typed import bounded
 
 Kernel = Literal["math", "flash", "efficient", "cudnn"]
 
-COLUMNS = {
-    "attention": (
-        key("kernel"),
-        key("direction", "pass"),
-        key("dtype"),
-        key("batch"),
-        key("sequence"),
-        key("heads"),
-        key("kv_heads"),
-        key("head_size"),
-        key("causal"),
-        Column("tflops", "TFLOP/s", digits=3, better="higher"),
-        Column("peak_share", "of the peak", "%", 1),
-        Column("time_p50", "time p50", "µs", 1),
-        Column("time_p95", "time p95", "µs", 1),
-        Column("memory", "memory beside operands", "MiB", 1, better="lower"),
-        Column("repeats", "times", digits=0),
-    )
-}
-TITLES = {"attention": "Attention"}
+_COLUMNS = (
+    key("kernel"),
+    key("direction", "pass"),
+    key("dtype"),
+    key("batch"),
+    key("sequence"),
+    key("heads"),
+    key("kv_heads"),
+    key("head_size"),
+    key("causal"),
+    Column("tflops", "TFLOP/s", digits=3, better="higher"),
+    Column("peak_share", "of the peak", "%", 1),
+    Column("time_p50", "time p50", "µs", 1),
+    Column("time_p95", "time p95", "µs", 1),
+    Column("memory", "memory beside operands", "MiB", 1, better="lower"),
+    Column("repeats", "times", digits=0),
+)
+COLUMNS = devices.columns("attention", _COLUMNS, "tflops")
+TITLES = devices.titles("attention", "Attention")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +54,7 @@ class Settings:
 
 
 def work(task: Settings, request: Request, source: Origins, place: Place) -> Work:
-    """The one rank. Raises BadRequest for lengths that are none, and for a model without heads of one size."""
+    """The ranks. Raises BadRequest for lengths that are none, and for a model without heads of one size."""
     job.torch_alone(request)
     given = task.sequence_lengths
     lengths = [] if given == "auto" else [given] if isinstance(given, int) else list(given)
@@ -81,7 +80,7 @@ def work(task: Settings, request: Request, source: Origins, place: Place) -> Wor
 
 
 def page(rows: Rows) -> Sequence[Section]:
-    """TFLOP/s over the length of a sequence, a line for each kernel."""
+    """TFLOP/s over the length of a sequence, a line for each kernel; and who is slow."""
     charts = []
     for direction in ("forward", "backward"):
         found: dict[str, list[tuple[float, float]]] = {}
@@ -90,4 +89,5 @@ def page(rows: Rows) -> Sequence[Section]:
                 found.setdefault(row["kernel"], []).append((row["sequence"], row["tflops"]))
         lines = [(name, [x for x, _ in pairs], [y for _, y in pairs]) for name, pairs in found.items()]
         charts += [point_chart(direction.capitalize(), "tokens", "TFLOP/s", lines)] if lines else []
-    return [Charts("TFLOP/s over the length of a sequence", charts)] if charts else []
+    shown = [Charts("TFLOP/s over the length of a sequence", charts)] if charts else []
+    return [*shown, *devices.page(rows, "attention", _COLUMNS, "tflops")]

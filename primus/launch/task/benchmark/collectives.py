@@ -21,19 +21,9 @@ from primus.launch.results import Column, Row, Rows, key
 from primus.launch.task import Work
 from primus.launch.task.benchmark import job
 from primus.launch.task.benchmark.ranges import listed
+from primus.node.collectives import Operation
 from primus.node.plan import File
 from primus.node.typed import bounded
-
-Operation = Literal[
-    "all_reduce",
-    "all_gather",
-    "reduce_scatter",
-    "broadcast",
-    "all_to_all",
-    "p2p",
-    "ring_p2p",
-    "strided_all_gather",
-]
 
 COLUMNS = {
     "collective": (

@@ -1,4 +1,4 @@
-"""`task=benchmark/gemm`: how fast matrix products are on one device, and how near to what the device can do."""
+"""`task=benchmark/gemm`: how fast matrix products are on each device, and how near to what the device can do."""
 
 import itertools
 from collections.abc import Sequence
@@ -10,10 +10,11 @@ from primus.launch.config.request import Request
 from primus.launch.place import Place
 from primus.launch.problems import BadRequest
 from primus.launch.report.page import Charts, Section
-from primus.launch.results import Column, Rows, key, roofline
+from primus.launch.results import Column, Rows, devices, key, roofline
 from primus.launch.task import Work
 from primus.launch.task.benchmark import job, shapes
 from primus.launch.task.benchmark.shapes import Pass, Product
+from primus.node.rundir import BY_RANK
 from primus.node.typed import bounded, plain
 
 Transpose = Literal["nn", "nt", "tn", "tt"]
@@ -22,33 +23,39 @@ Dtype = Literal["fp32", "tf32", "bf16", "fp16", "fp8"]
 _LONGEST = 4096
 """Tokens of a sequence that is not given: a model's context may be a million."""
 
+_GEMM = (
+    key("layer"),
+    key("dtype"),
+    key("m"),
+    key("n"),
+    key("k"),
+    key("batch"),
+    key("transpose"),
+    Column("tflops", "TFLOP/s", digits=3, better="higher"),
+    Column("peak_share", "of the peak", "%", 1),
+    Column("time_p50", "time p50", "µs", 1),
+    Column("time_p95", "time p95", "µs", 1),
+    Column("bandwidth", "moved", "GB/s", 1),
+    Column("intensity", "intensity", "FLOP/B", 1),
+    Column("clock", "clock", "MHz", 0),
+    Column("repeats", "times", digits=0),
+)
+_CEILING = (
+    key("what"),
+    Column("tflops", "TFLOP/s", digits=3, better="higher"),
+    Column("bandwidth", "GB/s", digits=1, better="higher"),
+    Column("published", "published", digits=1),
+    Column("share", "of that", "%", 1),
+)
 COLUMNS = {
-    "gemm": (
-        key("layer"),
-        key("dtype"),
-        key("m"),
-        key("n"),
-        key("k"),
-        key("batch"),
-        key("transpose"),
-        Column("tflops", "TFLOP/s", digits=3, better="higher"),
-        Column("peak_share", "of the peak", "%", 1),
-        Column("time_p50", "time p50", "µs", 1),
-        Column("time_p95", "time p95", "µs", 1),
-        Column("bandwidth", "moved", "GB/s", 1),
-        Column("intensity", "intensity", "FLOP/B", 1),
-        Column("clock", "clock", "MHz", 0),
-        Column("repeats", "times", digits=0),
-    ),
-    "ceiling": (
-        key("what"),
-        Column("tflops", "TFLOP/s", digits=3, better="higher"),
-        Column("bandwidth", "GB/s", digits=1, better="higher"),
-        Column("published", "published", digits=1),
-        Column("share", "of that", "%", 1),
-    ),
+    **devices.columns("gemm", _GEMM, "tflops", "clock"),
+    "ceiling": (*_CEILING, Column("slowest", "which rank is slowest"), Column("spread", "spread", "%", 1)),
+    f"ceiling{BY_RANK}": (key("host"), key("rank"), *_CEILING),
 }
-TITLES = {"gemm": "Matrix products", "ceiling": "Ceilings of this device, as measured"}
+TITLES = {
+    **devices.titles("gemm", "Matrix products"),
+    **devices.titles("ceiling", "Ceilings, as measured"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +78,7 @@ class Settings:
 
 
 def work(task: Settings, request: Request, source: Origins, place: Place) -> Work:
-    """The one rank. Raises BadRequest for sizes that are none, or that do not go together."""
+    """The ranks. Raises BadRequest for sizes that are none, or that do not go together."""
     dtypes = task.dtypes if isinstance(task.dtypes, tuple) else (task.dtypes,)
     if not dtypes or ("fp8" in dtypes and job.framework(request) == "jax"):
         raise BadRequest("task.dtypes: fp8 is measured with PyTorch alone" if dtypes else "task.dtypes is empty")
@@ -107,9 +114,9 @@ def products(task: Settings, request: Request) -> list[Product]:
 
 
 def page(rows: Rows) -> Sequence[Section]:
-    """The roofline: each product between what memory and arithmetic of this device allow."""
+    """The roofline: each product between what memory and arithmetic of the device allow; and who is slow."""
     chart = roofline.chart(rows.get("gemm", ()), rows.get("ceiling", ()))
-    return [Charts("Roofline", [chart])] if chart else []
+    return [*([Charts("Roofline", [chart])] if chart else []), *devices.page(rows, "gemm", _GEMM, "tflops")]
 
 
 def _sizes(name: str, value: tuple[int, ...] | int) -> list[int]:

@@ -1,4 +1,4 @@
-"""What benchmarks of one device have in common: the ranks' interpreter, and what is published of the GPUs."""
+"""What benchmarks of devices have in common: the ranks' interpreter, and what is published of the GPUs."""
 
 import json
 from collections.abc import Mapping
@@ -25,16 +25,11 @@ def framework(request: Request) -> Framework:
 
 
 def work(worker: str, content: Mapping[str, Any], request: Request, source: Origins, place: Place) -> Work:
-    """One rank of `worker` with `content` as its rank.json. Raises BadRequest for several ranks.
+    """Ranks of `worker` with `content` as their rank.json: on one node one, unless ranks_per_node says more.
 
-    They would share caches, memory and power: what each of many devices does is what `task=smoke` asks.
+    On several nodes one for each device: who asks for nodes wants to know of all that they have.
     """
-    nodes = int(request.runtime.get("nodes", 1))
-    if nodes > 1 or (request.ranks_per_node or 1) > 1:
-        raise BadRequest(
-            f"task={request.task['name']} measures one device: leave out ranks_per_node and runtime.nodes. "
-            "task=smoke looks at every device of every node"
-        )
+    alone = int(request.runtime.get("nodes", 1)) == 1
     backend = member("backend", str(request.backend.get("name")))
     settings = typed(Settings, request.backend, "backend", source)
     python = interpreter.choose(settings, backend, place, in_image=container.python(request)).python
@@ -44,7 +39,7 @@ def work(worker: str, content: Mapping[str, Any], request: Request, source: Orig
         backend=settings.name,
         files=(File("rank.json", json.dumps(rank, indent=2) + "\n"),),
         environment=settings.environment,
-        ranks_per_node=1,
+        ranks_per_node=1 if alone else None,
     )
 
 

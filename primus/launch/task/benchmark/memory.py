@@ -11,26 +11,25 @@ from primus.launch.place import Place
 from primus.launch.problems import BadRequest
 from primus.launch.report.charts import point_chart
 from primus.launch.report.page import Charts, Section
-from primus.launch.results import Column, Rows, key
+from primus.launch.results import Column, Rows, devices, key
 from primus.launch.task import Work
 from primus.launch.task.benchmark import job
 from primus.node.typed import bounded
 
 Operation = Literal["copy", "read", "write", "triad", "to_device", "from_device"]
 
-COLUMNS = {
-    "memory": (
-        key("operation"),
-        key("pinned"),
-        key("size", "array", "MiB"),
-        Column("bandwidth", "GB/s", digits=1, better="higher"),
-        Column("peak_share", "of the peak", "%", 1),
-        Column("time_p50", "time p50", "µs", 1),
-        Column("time_p95", "time p95", "µs", 1),
-        Column("repeats", "times", digits=0),
-    )
-}
-TITLES = {"memory": "Memory bandwidth"}
+_COLUMNS = (
+    key("operation"),
+    key("pinned"),
+    key("size", "array", "MiB"),
+    Column("bandwidth", "GB/s", digits=1, better="higher"),
+    Column("peak_share", "of the peak", "%", 1),
+    Column("time_p50", "time p50", "µs", 1),
+    Column("time_p95", "time p95", "µs", 1),
+    Column("repeats", "times", digits=0),
+)
+COLUMNS = devices.columns("memory", _COLUMNS, "bandwidth")
+TITLES = devices.titles("memory", "Memory bandwidth")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +44,7 @@ class Settings:
 
 
 def work(task: Settings, request: Request, source: Origins, place: Place) -> Work:
-    """The one rank. Raises BadRequest for sizes that are none."""
+    """The ranks. Raises BadRequest for sizes that are none."""
     job.torch_alone(request)
     operations = task.operations if isinstance(task.operations, tuple) else (task.operations,)
     given = task.sizes if isinstance(task.sizes, tuple) else (task.sizes,)
@@ -58,11 +57,12 @@ def work(task: Settings, request: Request, source: Origins, place: Place) -> Wor
 
 
 def page(rows: Rows) -> Sequence[Section]:
-    """Bandwidth over size, a line for each operation."""
+    """Bandwidth over size, a line for each operation; and who is slow."""
     found: dict[str, list[tuple[float, float]]] = {}
     for row in rows.get("memory", ()):
         host = row.get("pinned")  # None where the host's memory is not part of it
         pinned = "" if host is None else ", pinned" if host else ", pageable"
         found.setdefault(f"{row['operation']}{pinned}", []).append((row["size"], row["bandwidth"]))
     lines = [(name, [x for x, _ in pairs], [y for _, y in pairs]) for name, pairs in found.items()]
-    return [Charts("Bandwidth", [point_chart("Bandwidth over the size of an array", "MiB", "GB/s", lines)])]
+    chart = point_chart("Bandwidth over the size of an array", "MiB", "GB/s", lines)
+    return [Charts("Bandwidth", [chart]), *devices.page(rows, "memory", _COLUMNS, "bandwidth")]

@@ -11,11 +11,11 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from primus.node.typed import read
 from primus.rank.benchmark import published
+from primus.rank.benchmark.devices import Devices
 from primus.rank.benchmark.published import share
 from primus.rank.benchmark.timing import copies
 from primus.rank.benchmark.torch_device import TorchDevice
 from primus.rank.problems import UNFIT, Refused
-from primus.rank.results import Results
 
 _KERNELS = {
     "flash": SDPBackend.FLASH_ATTENTION,
@@ -63,19 +63,19 @@ class Job:
 
 def run(rank: dict[str, Any]) -> None:
     """Measure every kernel at every length. Raises Refused where none takes these shapes."""
-    work, results, device = read(Job, rank), Results(), TorchDevice()
+    work, device = read(Job, rank), TorchDevice()
     dtype = ("bf16" if device.on_gpu else "fp32") if work.dtype == "auto" else work.dtype
     peak = published.of_device(work.gpus, device.name).tflops.get(dtype)
     there = tuple(_KERNELS) if device.on_gpu else _ON_CPU
     kernels = there if work.kernels == ("auto",) else work.kernels
-    cases = list(itertools.product(kernels, work.lengths or _LENGTHS[device.on_gpu], work.passes))
-    measured = 0
-    for done, (kernel, length, direction) in enumerate(cases, 1):
-        row = _measure(work, device, kernel, length, direction, dtype, peak)
-        if row:
-            measured += 1
-            results.row("attention", **row)
-        results.progress(done, len(cases))
+    own = list(itertools.product(kernels, work.lengths or _LENGTHS[device.on_gpu], work.passes))
+    measured = False
+    with Devices() as devices:
+        cases = devices.agree(own, lambda case: f"{case[0]} {case[2]} at {case[1]} tokens in {dtype}")
+        for done, (kernel, length, direction) in enumerate(cases, 1):
+            row = _measure(work, device, kernel, length, direction, dtype, peak)
+            measured |= devices.row("attention", "tflops", row)
+            devices.progress(done, len(cases))
     if not measured:
         raise Refused("no kernel takes these shapes here: see above", UNFIT)
 

@@ -6,18 +6,6 @@ from dataclasses import dataclass
 
 from primus.rank.benchmark.timing import percentile
 
-OPERATIONS = (
-    "all_reduce",
-    "all_gather",
-    "reduce_scatter",
-    "broadcast",
-    "all_to_all",
-    "p2p",
-    "ring_p2p",
-    "strided_all_gather",
-)
-
-
 _IN_PARTS = ("all_gather", "strided_all_gather", "reduce_scatter", "all_to_all")
 
 

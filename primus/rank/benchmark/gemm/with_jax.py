@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from primus.rank.benchmark import clock
+from primus.rank.benchmark.devices import local_rank
 from primus.rank.benchmark.gemm.job import Product
 from primus.rank.benchmark.timing import Times, repeats
 
@@ -22,9 +23,11 @@ _CACHE = {"gpu": 256 << 20, "cpu": 64 << 20}
 
 
 class JaxEngine:
-    """The first device of JAX."""
+    """The GPU of the rank, else the CPU."""
 
     def __init__(self) -> None:
+        for vendor in ("cuda", "rocm"):  # JAX takes most of the memory of every GPU that it sees
+            jax.config.update(f"jax_{vendor}_visible_devices", str(local_rank()))
         self._device = jax.devices()[0]
         self.kind = "cpu" if self._device.platform == "cpu" else "gpu"
         self.name = self._device.device_kind if self.kind == "gpu" else "cpu"

@@ -20,7 +20,7 @@ _ALIGNED = 16  # elements; torch._scaled_mm (2.13) refuses other sizes
 
 
 class TorchEngine:
-    """The first GPU that the rank sees, else the CPU."""
+    """The GPU of the rank, else the CPU."""
 
     def __init__(self) -> None:
         self._device = TorchDevice()
@@ -30,14 +30,14 @@ class TorchEngine:
         # PyTorch (2.13, Context.cpp) takes tf32 on AMD only with this, which it reads at the first product.
         os.environ.setdefault("HIPBLASLT_ALLOW_TF32", "1")
         if self._device.on_gpu and torch.version.hip:
-            self._chip = torch.cuda.get_device_properties(0).gcnArchName.split(":")[0]
+            self._chip = torch.cuda.get_device_properties(self._device.device).gcnArchName.split(":")[0]
 
     def dtypes(self) -> tuple[str, ...]:
         if self.kind == "cpu":
             return ("fp32", "bf16")
         if self._chip:
             return _AMD.get(self._chip, ("bf16", "fp16", "fp32"))
-        capability = torch.cuda.get_device_capability(0)
+        capability = torch.cuda.get_device_capability(self._device.device)
         found = ("bf16", "fp16", "tf32", "fp32") if capability >= (8, 0) else ("fp16", "fp32")
         return ("fp8", *found) if capability >= (8, 9) else found
 

@@ -5,13 +5,13 @@ from typing import Any
 
 from primus.node.typed import read
 from primus.rank.benchmark import published
+from primus.rank.benchmark.devices import Devices
 from primus.rank.benchmark.gemm import job
 from primus.rank.benchmark.gemm.engine import Engine
 from primus.rank.benchmark.gemm.job import Job, Product
 from primus.rank.benchmark.published import Published, share
 from primus.rank.benchmark.timing import Times, copies
 from primus.rank.problems import UNFIT, Refused
-from primus.rank.results import Results
 
 _SETS = {"gpu": 16, "cpu": 4}
 """Sets of operands at most: a CPU takes longer to make random ones than to multiply them."""
@@ -20,12 +20,18 @@ _COPIED = {"gpu": 1 << 30, "cpu": 128 << 20}
 
 
 def run(rank: dict[str, Any]) -> None:
-    """Measure every product, then the ceilings. Raises Refused where the device can do none of what was asked."""
-    work, results = read(Job, rank), Results()
+    """Measure every product, then the ceilings. Raises Refused where the devices can do none of what was asked."""
+    work = read(Job, rank)
     engine = _engine(work.framework)
+    with Devices() as devices:
+        _measure_all(work, engine, devices)
+
+
+def _measure_all(work: Job, engine: Engine, devices: Devices) -> None:
     known = published.of_device(work.gpus, engine.name)
     dtypes = engine.dtypes() if work.dtypes == ("auto",) else work.dtypes
-    cases = [case for case in job.cases(work, engine.kind, dtypes) if not _left_out(engine, *case)]
+    own = [case for case in job.cases(work, engine.kind, dtypes) if not _left_out(engine, *case)]
+    cases = devices.agree(own, lambda case: f"{_name(case[0])}, {case[0].batch} x {case[0].transpose} in {case[1]}")
     if not cases:
         raise Refused("none of these products can be measured here: see above", UNFIT)
     measured = list(dict.fromkeys(dtype for _, dtype in cases))
@@ -33,11 +39,11 @@ def run(rank: dict[str, Any]) -> None:
     rows = []
     for done, (product, dtype) in enumerate(cases, 1):
         rows.append(_row(product, dtype, measure(engine, product, dtype, work), known))
-        results.row("gemm", **rows[-1])
-        results.progress(done, steps)
+        devices.row("gemm", "tflops", rows[-1])
+        devices.progress(done, steps)
     for done, row in enumerate(_ceilings(engine, work, known, measured, rows), len(cases) + 1):
-        results.row("ceiling", **row)
-        results.progress(done, steps)
+        devices.row("ceiling", "tflops" if "tflops" in row else "bandwidth", row)
+        devices.progress(done, steps)
 
 
 def measure(engine: Engine, product: Product, dtype: str, work: Job) -> Times:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from primus.node.typed import read
+from primus.rank.benchmark.devices import Devices
 from primus.rank.benchmark.timing import percentile
 from primus.rank.problems import UNFIT, Refused
-from primus.rank.results import Results
 
 _SPARE = 0.9
 """Share of the free space that may be used."""
@@ -33,15 +33,16 @@ class Job:
 
 def run(rank: dict[str, Any]) -> None:
     """Write and read files in every directory. Raises Refused for one that cannot be written, or is too full."""
-    work, results = read(Job, rank), Results()
+    work = read(Job, rank)
     cases = [(Path(directory), threads) for directory in work.directories for threads in work.threads]
-    for done, (directory, threads) in enumerate(cases, 1):
-        try:
-            _check_room(directory, threads * work.size)
-            _measure(work, directory, threads, results)
-        except OSError as error:
-            raise Refused(f"{directory}: {error.strerror or error}", UNFIT) from None
-        results.progress(done, len(cases))
+    with Devices() as devices:
+        for done, (directory, threads) in enumerate(cases, 1):
+            try:
+                _check_room(directory, threads * work.size * devices.count)
+                _measure(work, directory, threads, devices)
+            except OSError as error:
+                raise Refused(f"{directory}: {error.strerror or error}", UNFIT) from None
+            devices.progress(done, len(cases))
 
 
 def _check_room(directory: Path, needed: int) -> None:
@@ -54,7 +55,7 @@ def _check_room(directory: Path, needed: int) -> None:
         )
 
 
-def _measure(work: Job, directory: Path, threads: int, results: Results) -> None:
+def _measure(work: Job, directory: Path, threads: int, devices: Devices) -> None:
     """Rows of writing (to the disk: fsync counts) and reading. Files are left nowhere."""
     with tempfile.TemporaryDirectory(prefix=".primus-io-", dir=directory) as folder:
         paths = [Path(folder) / str(number) for number in range(threads)]
@@ -67,18 +68,18 @@ def _measure(work: Job, directory: Path, threads: int, results: Results) -> None
                     list(pool.map(lambda path, one=one: one(path, work.size, work.block, direct), paths))
                 seconds.append(time.perf_counter() - began)
             moved = threads * work.size / 1e9
-            results.row(
-                "io",
-                directory=str(directory),
-                operation=operation,
-                threads=threads,
-                size=work.size / 2**20,
-                block=work.block / 2**10,
-                bandwidth=moved / percentile(seconds, 0.5),
-                slowest=moved / max(seconds),
-                fastest=moved / min(seconds),
-                cached=not direct,
-            )
+            row = {
+                "directory": str(directory),
+                "operation": operation,
+                "threads": threads,
+                "size": work.size / 2**20,
+                "block": work.block / 2**10,
+                "bandwidth": moved / percentile(seconds, 0.5),
+                "worst": moved / max(seconds),
+                "best": moved / min(seconds),
+                "cached": not direct,
+            }
+            devices.row("io", "bandwidth", row)
 
 
 def write(path: Path, size: int, block: int, direct: bool) -> None:

@@ -43,7 +43,6 @@ def test_a_model_gives_the_sizes_of_its_layers(primus: Primus) -> None:
         (("task.m=4", "task.shapes=model"), "task.shapes=model gives the sizes: leave out task.m"),
         (("task.dtypes=[fp8]", "backend=maxtext"), "task.dtypes: fp8 is measured with PyTorch alone"),
         (("task.dtypes=[fp4]",), "task.dtypes"),
-        (("ranks_per_node=2",), "task=benchmark/gemm measures one device"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(primus: Primus, words: tuple[str, ...], said: str) -> None:

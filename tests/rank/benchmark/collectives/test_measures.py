@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from primus.rank.benchmark.collectives.measures import OPERATIONS, bus_factor, elements, measured
+from primus.node.collectives import OPERATIONS
+from primus.rank.benchmark.collectives.measures import bus_factor, elements, measured
 
 
 def test_the_bus_factors_are_those_of_nccl_tests() -> None:

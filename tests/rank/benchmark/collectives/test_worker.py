@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from primus.rank.benchmark.collectives.measures import OPERATIONS
+from primus.node.collectives import OPERATIONS
 from primus.rank.benchmark.collectives.measuring import Measuring
 from primus.rank.benchmark.collectives.operations import KINDS, AllReduce
 from primus.rank.benchmark.collectives.worker import Config, plan
