@@ -113,8 +113,5 @@ def facts(values: dict[str, Any]) -> str:
 
 
 def _write(text: str) -> None:
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:  # `primus | head`: the job goes on
-        return
+    sys.stdout.write(text)
+    sys.stdout.flush()
