@@ -87,15 +87,14 @@ def _follow(agent: Agent, plan: Plan, request: Request) -> Recorder | None:
     metrics, lines = NewestMetrics(agent.directory), Lines()
     try:
         while (data := agent.read(_TICK)) != b"":
-            for line in lines.feed(data or b""):
-                screen.line(line)
+            if data:
+                screen.lines(lines.feed(data))
             recorder = recorder or (record() if _ranks_started(agent.directory) else None)
             newest = metrics.read()
             if newest:
                 screen.metrics(newest)
     finally:
-        for line in lines.rest():
-            screen.line(line)
+        screen.lines(lines.rest())
         screen.close()
     return recorder or record()
 
