@@ -183,6 +183,11 @@ class Interrupts:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    def check(self) -> None:
+        """Raise KeyboardInterrupt where one has come: the last moment at which nothing need be ended."""
+        if self.count:
+            raise KeyboardInterrupt
+
     def forward_to(self, agent: Agent) -> None:
         """From now on this agent gets the signals too; one that came before is handed on at once."""
         self._agents.append(agent)
