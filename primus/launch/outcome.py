@@ -1,6 +1,5 @@
 """How a run ended, from what its nodes left. Written by the launch side, or by the recorder when that is gone."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from primus.launch.problems import JOB_FAILED
 from primus.launch.record import tail
 from primus.launch.record.files import main_rank, node_reports, rank_files, read_json
 from primus.launch.results import baseline
-from primus.node import rundir
+from primus.node import clock, rundir
 
 _ENDED = {"finished": ("FINISHED", 0), "failed": ("FAILED", 1), "killed": ("KILLED", 130), "unfit": ("FAILED", 3)}
 """Status of a node -> status of the run and exit code of `primus`."""
@@ -26,7 +25,7 @@ def write_result(directory: Path, started: float, interrupted: bool, message: st
     worst node decides. A node of the plan that left no outcome (its agent was killed, or its host went down) makes the
     run FAILED, by name. So does a result that is worse than that of the baseline.
     """
-    return close(directory, summary(directory, started, time.time(), interrupted, message))
+    return close(directory, summary(directory, started, clock.steady(), interrupted, message))
 
 
 def close(directory: Path, result: dict[str, Any]) -> dict[str, Any]:

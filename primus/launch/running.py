@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from primus.launch import outcome, rundirectory
-from primus.node import guard, process, rundir
+from primus.launch import living, outcome, rundirectory
+from primus.node import clock, guard, process, rundir
 from primus.node.plan import Plan, fill
 
 _TICK = 0.1
@@ -38,7 +38,7 @@ class Agent:
         """
         self.directory = directory
         self._plan = plan
-        self.started = time.time()
+        self.started = clock.steady()
         theirs, self._lifeline = os.pipe()
         argv = [fill(word, {"run_dir": str(directory)}) for word in plan.command]
         argv += ["--lifeline", str(theirs), *placement]
@@ -87,12 +87,26 @@ class Agent:
         message = None
         if status < 0 and not interrupted:
             message = f"the node agent was killed by {signal.Signals(-status).name}"
+        if status < 0:
+            _end_what_it_left(self.directory)
         if not (self.directory / rundir.PLAN).is_file():
             message = message or _REMOVED
             rundirectory.write(self._plan, self.directory)
         result = outcome.write_result(self.directory, self.started, interrupted, message)
         rundirectory.log(self.directory, "INFO", f"the node agent ended with {status}; the run is {result['status']}")
         return result
+
+
+def _end_what_it_left(directory: Path) -> None:
+    """End the processes of a run whose agent and guard are killed both: ranks die of that, what they started need not.
+
+    Gives up on those that are stuck in the kernel.
+    """
+    until = time.monotonic() + _LEEWAY
+    while (left := living.ranks(directory)) and time.monotonic() < until:
+        for pid in left:
+            process.end(pid)
+        time.sleep(_TICK)
 
 
 @contextlib.contextmanager
