@@ -1,6 +1,9 @@
 """Jobs that are harmed on purpose, whose every process can be found again."""
 
+import contextlib
+import json
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +26,21 @@ def soon(found: Callable[[], Any]) -> Any:
     return value
 
 
+def read(path: Path) -> dict[str, Any]:
+    """The object in a JSON file."""
+    data: dict[str, Any] = json.loads(path.read_text())
+    return data
+
+
+def recorded(run: Path, name: str) -> list[tuple[int, float]]:
+    """Every point of a metric in MLflow's database, by step; the record of the run is complete."""
+    record = read(run / "record.json")
+    assert record["complete"], record
+    with contextlib.closing(sqlite3.connect(record["tracking_uri"].removeprefix("sqlite:///"))) as database:
+        asked = "SELECT step, value FROM metrics WHERE run_uuid = ? AND key = ? ORDER BY step, timestamp"
+        return list(database.execute(asked, (record["run_id"], name)))
+
+
 class Marked:
     """Starts commands, with a mark in the environment that all below them inherit, in whatever session they are."""
 
@@ -30,7 +48,7 @@ class Marked:
         self._start = start
         self._mark = uuid4().hex
 
-    def __call__(self, *words: str, **environ: str) -> Any:
+    def __call__(self, *words: str, **environ: Any) -> Any:
         return self._start(*words, PRIMUS_FAULTS=self._mark, **environ)
 
     def living(self) -> list[int]:

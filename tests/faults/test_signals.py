@@ -1,7 +1,6 @@
 """SIGTERM and SIGINT at every phase of a job, once and twice. Each phase is known by something that can be seen."""
 
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -13,7 +12,7 @@ import pytest
 
 from ..cluster.slurm import Slurm
 from ..conftest import PATIENCE, Rank
-from .conftest import OFF, Marked, RunDirectory, soon
+from .conftest import OFF, Marked, RunDirectory, read, recorded, soon
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 EACH = pytest.mark.parametrize("numbers", [(signal.SIGINT,), (signal.SIGTERM,) * 2], ids=["SIGINT", "SIGTERM twice"])
@@ -59,11 +58,6 @@ os.rename("checkpoint.part", "checkpoint")
 step(2)
 sys.exit(1)
 """
-
-
-def read(path: Path) -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(path.read_text())
-    return data
 
 
 @pytest.fixture
@@ -144,7 +138,7 @@ def test_while_a_checkpoint_is_written_it_is_finished_and_every_metric_is_record
     assert process.returncode == 130
     assert Path("checkpoint").read_text() == "piece 0\npiece 1\npiece 2\n"
     assert read(run_directory() / "result.json")["status"] == "KILLED"
-    assert recorded(run_directory()) == {1: 1.0, 2: 0.5}
+    assert recorded(run_directory(), "loss") == [(1, 1.0), (2, 0.5)]
     assert marked.none_is_left()
 
 
@@ -204,8 +198,8 @@ def test_while_a_job_is_being_submitted_it_is_cancelled(
     soon((tmp_path / "reached").exists)
     process.send_signal(number)
     (tmp_path / "go-on").touch()
-    out, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 130, err
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
     job = read(run_directory() / "handle.json")["job_id"]
     assert slurm.job(job)["JobState"] == "CANCELLED"
     assert read(run_directory() / "result.json")["status"] == "KILLED"
@@ -224,16 +218,6 @@ def test_while_a_job_waits_in_the_queue_it_is_cancelled(
     assert process.returncode == 130
     assert slurm.job(read(run_directory() / "handle.json")["job_id"])["JobState"] == "CANCELLED"
     assert read(run_directory() / "result.json")["status"] == "KILLED"
-
-
-def recorded(run: Path) -> dict[int, float]:
-    """The loss at each step, by MLflow."""
-    from mlflow import MlflowClient
-
-    record = read(run / "record.json")
-    assert record["complete"], record
-    client = MlflowClient(record["tracking_uri"])
-    return {point.step: point.value for point in client.get_metric_history(record["run_id"], "loss")}
 
 
 def _text(path: Path) -> str:
