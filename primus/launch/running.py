@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from primus.launch import living, outcome, rundirectory
+from primus.launch.record.files import node_reports
 from primus.node import clock, guard, process, rundir
 from primus.node.plan import Plan, fill
 
@@ -85,28 +86,16 @@ class Agent:
         if self._output:
             self._output.close()
         message = None
-        if status < 0 and not interrupted:
-            message = f"the node agent was killed by {signal.Signals(-status).name}"
         if status < 0:
-            _end_what_it_left(self.directory)
+            living.end_without_guard(self.directory, self._plan.job.grace_period + _LEEWAY)
+            if not interrupted and "outcome" not in node_reports(self.directory).get(0, {}):
+                message = f"the node agent was killed by {signal.Signals(-status).name}"
         if not (self.directory / rundir.PLAN).is_file():
             message = message or _REMOVED
             rundirectory.write(self._plan, self.directory)
         result = outcome.write_result(self.directory, self.started, interrupted, message)
         rundirectory.log(self.directory, "INFO", f"the node agent ended with {status}; the run is {result['status']}")
         return result
-
-
-def _end_what_it_left(directory: Path) -> None:
-    """End the processes of a run whose agent and guard are killed both: ranks die of that, what they started need not.
-
-    Gives up on those that are stuck in the kernel.
-    """
-    until = time.monotonic() + _LEEWAY
-    while (left := living.ranks(directory)) and time.monotonic() < until:
-        for pid in left:
-            process.end(pid)
-        time.sleep(_TICK)
 
 
 @contextlib.contextmanager

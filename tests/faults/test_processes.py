@@ -57,7 +57,7 @@ def above(pid: int) -> int:
         (("guard",), "the guard of the node agent was killed"),
         (("guard", "agent"), "the node agent was killed by SIGKILL"),
     ],
-    ids="+".join,
+    ids=["rank", "agent", "guard", "guard and agent"],
 )
 def test_a_job_whose_processes_are_killed_says_which_and_leaves_none(
     marked: Marked, rank: Rank, work: Path, run_directory: RunDirectory, victims: tuple[str, ...], said: str
@@ -77,7 +77,7 @@ def test_a_job_whose_processes_are_killed_says_which_and_leaves_none(
 
 @pytest.mark.mlflow
 @pytest.mark.slow
-@pytest.mark.parametrize("victims", [("launcher",), ("launcher", "guard", "agent")], ids="+".join)
+@pytest.mark.parametrize("victims", [("launcher",), ("launcher", "guard", "agent")], ids=" and ".join)
 def test_a_killed_launcher_leaves_no_process_and_a_complete_record(
     marked: Marked, rank: Rank, work: Path, run_directory: RunDirectory, victims: tuple[str, ...]
 ) -> None:
@@ -97,7 +97,7 @@ def test_a_killed_launcher_leaves_no_process_and_a_complete_record(
 
 def test_a_killed_launcher_of_a_sweep_leaves_no_process(marked: Marked, rank: Rank, work: Path) -> None:
     text = DETACHED.replace("os.environ['RANK']", "os.environ['A']")
-    process = marked("-m", *rank(text), OFF, "env.set.A=0,1", "sweep.parallel=2")
+    process = marked("-m", *rank(text), OFF, "env.set.A=0,1", "hydra.launcher.parallel=2")
     ranks(work)
     process.kill()
     process.communicate(timeout=PATIENCE)
