@@ -4,9 +4,7 @@ import os
 import shutil
 import signal
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -147,21 +145,32 @@ def test_a_run_directory_that_is_removed_costs_what_was_in_it_and_not_the_job(
     assert marked.none_is_left()
 
 
+FIFTY = """
+import os, sys
+import primus.cli, primus.launch.app, primus.launch.run  # once, so that fifty start within moments
+
+def begin(n):
+    if pid := os.fork():
+        return pid
+    os.dup2(os.open(f"out-{n}", os.O_WRONLY | os.O_CREAT), 1)
+    try:
+        primus.cli.main()
+    except SystemExit as ended:
+        os._exit(ended.code)
+
+print(*(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in [begin(n) for n in range(50)]))
+"""
+
+
 def test_fifty_runs_that_start_at_once_in_one_output_root_are_fifty_runs(
     marked: Marked, rank: Rank, work: Path
 ) -> None:
-    words = (*rank("import os; print(os.environ['PRIMUS_RUN_ID'])"), OFF)
-    begun = [marked(*words) for _ in range(50)]
-
-    def end(process: Any) -> str:
-        out, err = process.communicate(timeout=5 * PATIENCE)
-        assert process.returncode == 0, err
-        return str(out.splitlines()[0])
-
-    with ThreadPoolExecutor(len(begun)) as waiting:
-        names = list(waiting.map(end, begun))
-    assert len(set(names)) == 50
-    assert {path.name for path in (work / "outputs/default").iterdir()} == set(names)
+    process = marked(*rank("import os; print(os.environ['PRIMUS_RUN_ID'])"), OFF, program=("-c", FIFTY))
+    out, err = process.communicate(timeout=5 * PATIENCE)
+    assert out.split() == ["0"] * 50, err
+    names = {(work / f"out-{n}").read_text().split()[0] for n in range(50)}
+    assert len(names) == 50
+    assert {path.name for path in (work / "outputs/default").iterdir()} == names
     assert all(read(work / f"outputs/default/{name}/result.json")["status"] == "FINISHED" for name in names)
 
 
