@@ -120,6 +120,28 @@ def test_a_launcher_that_is_killed_leaves_its_slurm_job_alone(
     assert marked.none_is_left()
 
 
+@pytest.mark.slurm
+@pytest.mark.mlflow
+@pytest.mark.slow
+def test_a_launcher_of_a_sweep_that_is_killed_leaves_its_slurm_jobs_alone_and_its_record_is_completed_later(
+    slurm: Slurm, marked: Marked, primus: Primus, rank: Rank, work: Path, run_directory: RunDirectory
+) -> None:
+    text = DETACHED.replace("os.environ['RANK']", "os.environ['A']")
+    text = text.replace("time.sleep(600)\n", "while not os.path.exists('go on'): time.sleep(0.05)\n")
+    process = marked("runtime=slurm", "-m", *rank(text), "env.set.A=0,1")
+    ranks(work)
+    process.kill()
+    _, err = process.communicate(timeout=PATIENCE)
+    assert "its jobs are Slurm's and go on" in err, "its recorder does not wait for them"
+    (work / "go on").touch()
+    for index in (0, 1):
+        soon((run_directory() / f"{index}/result.json").exists)
+    assert primus("task=status", f"run={run_directory()}").code == 0
+    for index in (0, 1):
+        assert read(run_directory() / f"{index}/result.json")["status"] == "FINISHED"
+        assert recorded(run_directory() / str(index), "loss") == STEPS
+
+
 @pytest.mark.mlflow
 @pytest.mark.slow
 def test_a_run_directory_that_is_removed_costs_what_was_in_it_and_not_the_job(
