@@ -29,9 +29,11 @@ def open_all() -> None:
     Text that the encoding of the terminal does not have is written as `\\u2192`. Writing to stderr does not fail: what
     went wrong is in the exit code too.
     """
-    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(fd, True)
-    os.close(fd)
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:  # closed: it is the lowest number that is free, so the next file takes it
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     for fd, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(fd, "r" if fd == 0 else "w", closefd=False))  # noqa: SIM115 -- for all of the time
