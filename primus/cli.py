@@ -1,5 +1,6 @@
 """The console scripts. Imports little before it knows what is asked: a misspelt option answers at once."""
 
+import contextlib
 import gc
 import importlib
 import logging
@@ -19,6 +20,9 @@ def primus_cli() -> None:
 
 def _end_with(program: str, module: str) -> None:
     """Hand the command line to `execute` of a module."""
+    from primus.launch import streams
+
+    streams.open_all()
     gc.disable()  # until the config is composed: importing and composing leave no garbage, and 40 ms less is to be felt
     logging.raiseExceptions = False  # `primus --info | head`: Hydra prints through logging
     from primus.launch.problems import BAD_REQUEST, INTERRUPTED, Complaint
@@ -35,6 +39,8 @@ def _end_with(program: str, module: str) -> None:
         code = error.exit_code if isinstance(error, Complaint) else BAD_REQUEST
     except KeyboardInterrupt:
         code = INTERRUPTED
+    with contextlib.suppress(KeyboardInterrupt):
+        streams.settle()
     sys.exit(code)
 
 

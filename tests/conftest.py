@@ -6,7 +6,7 @@ import os
 import select
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,9 +117,9 @@ def start(work: Path) -> Iterator[Start]:
     """Start the command as a process of its own, its output in pipes; killed if the test leaves it running."""
     started: list[subprocess.Popen[str]] = []
 
-    def begin(*words: str, **environ: str) -> "subprocess.Popen[str]":
+    def begin(*words: str, program: Sequence[str] = ("-m", "primus"), **environ: str) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
-            [sys.executable, "-m", "primus", *words],
+            [sys.executable, *program, *words],
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), **environ},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -53,8 +53,13 @@ class Terminal:
             pass
         return self.process.wait(PATIENCE)
 
+    def hang_up(self) -> None:
+        """Take the terminal away from it, as a closed window or a lost connection does."""
+        os.close(self._mine)
+        self._mine = os.open(os.devnull, os.O_RDWR)
+
     def close(self) -> None:
-        """Take the terminal away."""
+        """Take the terminal away, and end it."""
         with suppress(OSError):
             os.close(self._mine)
         with self.process:

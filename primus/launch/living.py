@@ -3,10 +3,15 @@
 import contextlib
 import os
 import signal
+import time
 from pathlib import Path
 
 from primus.launch.handle import Handle
 from primus.node import process, rundir
+
+_TICK = 0.02
+_STUCK = 5.0
+"""Seconds that a process has to end on SIGKILL."""
 
 
 def agents(directory: Path) -> list[int]:
@@ -24,6 +29,26 @@ def ranks(directory: Path) -> list[int]:
 def of(directory: Path) -> list[int]:
     """All processes of a run, of its agents and of its ranks, that can be seen from here."""
     return sorted({*_of_plan(directory), *ranks(directory)})
+
+
+def attended(directory: Path) -> bool:
+    """Whether an agent of a run, or its guard, lives on this host, in a container or not."""
+    return bool(_of_plan(directory))
+
+
+def end_without_guard(directory: Path, seconds: float) -> None:
+    """End what is left of a run on this host whose guard was killed; its agent, if it lives, has that long to do it.
+
+    Ranks die with their agent. What they started need not: that is killed here, but for what is stuck in the kernel.
+    """
+    until = time.monotonic() + seconds
+    while attended(directory) and time.monotonic() < until:
+        time.sleep(_TICK)
+    until = time.monotonic() + _STUCK
+    while (left := of(directory)) and time.monotonic() < until:
+        for pid in left:
+            process.end(pid)
+        time.sleep(_TICK)
 
 
 def ask_to_end(pid: int, still: Handle | None = None) -> bool:

@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from primus.launch.problems import JOB_FAILED
 from primus.launch.record import tail
 from primus.launch.record.files import main_rank, node_reports, rank_files, read_json
 from primus.launch.results import baseline
-from primus.node import rundir
+from primus.node import clock, rundir
 
 _ENDED = {"finished": ("FINISHED", 0), "failed": ("FAILED", 1), "killed": ("KILLED", 130), "unfit": ("FAILED", 3)}
 """Status of a node -> status of the run and exit code of `primus`."""
@@ -28,7 +27,7 @@ def write_result(directory: Path, started: float, interrupted: bool, message: st
     worst node decides. A node of the plan that left no outcome (its agent was killed, or its host went down) makes the
     run FAILED, by name. So does a result that is worse than that of the baseline.
     """
-    return close(directory, summary(directory, started, time.time(), interrupted, message))
+    return close(directory, summary(directory, started, clock.steady(), interrupted, message))
 
 
 def close(directory: Path, result: dict[str, Any]) -> dict[str, Any]:

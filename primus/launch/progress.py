@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,8 +13,8 @@ _PLAIN_INTERVAL = 10.0
 class Display(Protocol):
     """What the launch side needs of a display."""
 
-    def line(self, text: str) -> None:
-        """Show a line of a rank, or of Primus."""
+    def lines(self, texts: Iterable[str]) -> None:
+        """Show lines of a rank, or of Primus."""
 
     def metrics(self, values: dict[str, Any]) -> None:
         """Show the newest metrics of the job."""
@@ -65,8 +66,8 @@ class OnceKnown:
         self._shown: Display = Plain(None)
         self._known = False
 
-    def line(self, text: str) -> None:
-        self._shown.line(text)
+    def lines(self, texts: Iterable[str]) -> None:
+        self._shown.lines(texts)
 
     def metrics(self, values: dict[str, Any]) -> None:
         if not self._known and way(values, None):
@@ -86,8 +87,8 @@ class Plain:
         self._started = time.monotonic()
         self._next = 0.0
 
-    def line(self, text: str) -> None:
-        _write(text + "\n")
+    def lines(self, texts: Iterable[str]) -> None:
+        _write("".join(f"{text}\n" for text in texts))
 
     def metrics(self, values: dict[str, Any]) -> None:
         now, far = time.monotonic(), way(values, self._steps)
@@ -113,8 +114,5 @@ def facts(values: dict[str, Any]) -> str:
 
 
 def _write(text: str) -> None:
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:  # `primus | head`: the job goes on
-        return
+    sys.stdout.write(text)
+    sys.stdout.flush()

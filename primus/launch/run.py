@@ -3,8 +3,8 @@
 import contextlib
 import json
 import os
+import select
 import signal
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +22,9 @@ from primus.node.plan import Code, Plan
 
 _TICK = 0.1
 """Seconds between two looks at the metrics."""
+
+LONGEST_LINE = 1 << 20
+"""Bytes of one line on the console."""
 
 
 @dataclass(frozen=True)
@@ -84,15 +87,14 @@ def _follow(agent: Agent, plan: Plan, request: Request) -> Recorder | None:
     metrics, lines = NewestMetrics(agent.directory), Lines()
     try:
         while (data := agent.read(_TICK)) != b"":
-            for line in lines.feed(data or b""):
-                screen.line(line)
+            if data:
+                screen.lines(lines.feed(data))
             recorder = recorder or (record() if _ranks_started(agent.directory) else None)
             newest = metrics.read()
             if newest:
                 screen.metrics(newest)
     finally:
-        for line in lines.rest():
-            screen.line(line)
+        screen.lines(lines.rest())
         screen.close()
     return recorder or record()
 
@@ -107,20 +109,31 @@ def _ranks_started(directory: Path) -> bool:
 
 
 class Lines:
-    """Whole lines out of pieces of bytes."""
+    """Whole lines out of pieces of bytes; one that is longer than LONGEST_LINE in several, its log has it whole."""
 
     def __init__(self) -> None:
-        self._part = b""
+        self._parts: list[bytes] = []
+        self._size = 0
 
     def feed(self, data: bytes) -> Iterator[str]:
-        *whole, self._part = (self._part + data).split(b"\n")
+        *whole, last = data.split(b"\n")
         for line in whole:
-            yield line.decode("utf-8", "replace").rstrip("\r")
+            self._parts.append(line)
+            yield self._taken().rstrip("\r")
+        self._parts.append(last)
+        self._size += len(last)
+        if self._size > LONGEST_LINE:
+            yield self._taken()
 
     def rest(self) -> Iterator[str]:
-        if self._part:
-            yield self._part.decode("utf-8", "replace")
-        self._part = b""
+        if self._size:
+            yield self._taken()
+
+    def _taken(self) -> str:
+        text = b"".join(self._parts).decode("utf-8", "replace")
+        self._parts.clear()
+        self._size = 0
+        return text
 
 
 class NewestMetrics:
@@ -161,12 +174,19 @@ class Interrupts:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "Interrupts":
-        self._before = {number: signal.signal(number, self._take) for number in self._SIGNALS}
+        under_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        numbers = [number for number in self._SIGNALS if not (under_nohup and number == signal.SIGHUP)]
+        self._before = {number: signal.signal(number, self._take) for number in numbers}
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt where one has come: the last moment at which nothing need be ended."""
+        if self.count:
+            raise KeyboardInterrupt
 
     def forward_to(self, agent: Agent) -> None:
         """From now on this agent gets the signals too; one that came before is handed on at once."""
@@ -178,7 +198,14 @@ class Interrupts:
         self.count += 1
         if self.count == 2:  # another signal: of two alike in quick succession a process may see one
             number = signal.SIGINT if number == signal.SIGTERM else signal.SIGTERM
-        if self.count == 1:
-            os.write(sys.stderr.fileno(), b"\nprimus: ending the job in good order; once more to end it at once\n")
         for agent in self._agents:
             agent.signal(number)
+        if self.count == 1:
+            _tell(b"\nprimus: ending the job in good order; once more to end it at once\n")
+
+
+def _tell(text: bytes) -> None:
+    """Write to stderr from a signal's handler: not through a stream in mid-write, nor to a terminal that is stuck."""
+    with contextlib.suppress(OSError):  # a terminal that is gone
+        if select.select([], [2], [], 0)[1]:
+            os.write(2, text)

@@ -7,16 +7,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from primus.launch import outcome, rundirectory
-from primus.node import process
+from primus.launch import living, outcome, rundirectory
+from primus.launch.record.files import node_reports
+from primus.node import clock, guard, process, rundir
 from primus.node.plan import Plan, fill
 
 _TICK = 0.1
 _LEEWAY = 5.0
 """Seconds for the recorder to end by itself, after the time that it was given."""
+
+_REMOVED = "the run directory was removed while the job ran: its logs, metrics and checkpoints of until then are lost"
 
 
 class Agent:
@@ -35,17 +38,19 @@ class Agent:
         Without `shown` its output goes nowhere but into the logs of the ranks.
         """
         self.directory = directory
-        self.started = time.time()
+        self._plan = plan
+        self.started = clock.steady()
         theirs, self._lifeline = os.pipe()
         argv = [fill(word, {"run_dir": str(directory)}) for word in plan.command]
         argv += ["--lifeline", str(theirs), *placement]
-        self._process = process.start(
-            argv,
-            env={**os.environ, **secrets},
-            cwd=plan.job.directory,
-            stdout=process.PIPE if shown else process.DEVNULL,
-            pass_fds=(theirs,),
-        )
+        with _held_back():
+            self._process = process.start(
+                argv,
+                env={**os.environ, **secrets},
+                cwd=plan.job.directory,
+                stdout=process.PIPE if shown else process.DEVNULL,
+                pass_fds=(theirs,),
+            )
         os.close(theirs)
         rundirectory.log(directory, "INFO", f"started the node agent, pid {self._process.pid}: {' '.join(argv)}")
         self._output = self._process.stdout
@@ -81,11 +86,26 @@ class Agent:
         if self._output:
             self._output.close()
         message = None
-        if status < 0 and not interrupted:
-            message = f"the node agent was killed by {signal.Signals(-status).name}"
+        if status < 0:
+            living.end_without_guard(self.directory, self._plan.job.grace_period + _LEEWAY)
+            if not interrupted and "outcome" not in node_reports(self.directory).get(0, {}):
+                message = f"the node agent was killed by {signal.Signals(-status).name}"
+        if not (self.directory / rundir.PLAN).is_file():
+            message = message or _REMOVED
+            rundirectory.write(self._plan, self.directory)
         result = outcome.write_result(self.directory, self.started, interrupted, message)
         rundirectory.log(self.directory, "INFO", f"the node agent ended with {status}; the run is {result['status']}")
         return result
+
+
+@contextlib.contextmanager
+def _held_back() -> Iterator[None]:
+    """What is started within takes requests to end when it is ready to: until then Python would die of them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, guard.ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Recorder:

@@ -11,7 +11,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from primus.launch import confidential, frozen, place, planning, show
+from primus.launch import confidential, frozen, place, planning, show, streams
 from primus.launch.config import reading
 from primus.launch.config.arguments import key_of
 from primus.launch.config.origin import Origins
@@ -87,6 +87,7 @@ class Session:
         _warn([plan])
         from primus.launch import run
 
+        streams.outlive_readers()
         secrets = confidential.secret_environment(asked.request.env.set)
         runtime = member("runtime", asked.request.runtime["name"])
         single: Callable[..., run.Ended] = getattr(task, "single", getattr(runtime, "single", run.single))
@@ -119,6 +120,7 @@ class Session:
                 print("".join(f"\n{directory / file.path}:\n{file.text}" for file in own), end="")
             return [None] * len(plans)
         _warn(plans)
+        streams.outlive_readers()
         start = getattr(runtime, "sweep", sweep.run)
         ended = start(directory, plans, first, surroundings, secrets, batch.parallel, self._original)
         self._exit_code = max(self._exit_code, ended.exit_code)

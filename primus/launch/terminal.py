@@ -1,5 +1,6 @@
 """The progress line of a job on a terminal."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
@@ -31,8 +32,9 @@ class Terminal:
         self._task = self._progress.add_task("", total=steps, facts="starting", way=f"step 0/{steps}" if steps else "")
         self._progress.start()
 
-    def line(self, text: str) -> None:
-        self._progress.console.print(Text(text))
+    def lines(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            self._progress.console.print(Text(text))
 
     def metrics(self, values: dict[str, Any]) -> None:
         far = way(values, self._steps)

@@ -40,7 +40,7 @@ class Console:
         if self._fd is None:
             return
         if self._size + len(text) > _CAPACITY:
-            self._dropped += text.count(b"\n")
+            self._dropped += text.count(b"\n") or 1  # a piece of a long line
             return
         self._own_up()
         self._pending.append(text)

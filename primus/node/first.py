@@ -2,10 +2,9 @@
 
 import resource
 import socket
-import time
 from typing import Callable, Dict, List, Mapping, Optional, Set
 
-from primus.node import network
+from primus.node import clock, network
 from primus.node.channel import Link, Message, listen
 from primus.node.ending import Requests
 from primus.node.loop import Loop
@@ -122,7 +121,7 @@ class First(Nodes):
         link.on_message = lambda message: self._hear(n, message)
         link.on_end = lambda why: self._lose(n, why)
         self._links[n] = link
-        link.send({"welcome": self._party.allocation.hosts[0], "time": time.time()})
+        link.send({"welcome": self._party.allocation.hosts[0], "time": clock.steady()})
 
     def _wrong(self, message: Message) -> Optional[str]:
         allocation = self._party.allocation

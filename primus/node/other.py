@@ -5,7 +5,7 @@ import socket
 import time
 from typing import Callable, Dict, List, Mapping, Optional, Tuple, Union
 
-from primus.node import network
+from primus.node import clock, network
 from primus.node.channel import Link, Message, reason
 from primus.node.ending import Requests
 from primus.node.loop import Loop
@@ -111,7 +111,7 @@ class Other(Nodes):
         ends: List[str] = []
         link = Link(self._loop, connection, self._party.lost_after, answers.append, ends.append)
         allocation = self._party.allocation
-        sent = time.time()
+        sent = clock.steady()
         link.send({"primus": self._party.run_id, "key": allocation.key, "restart": allocation.restart,
                    "node": allocation.node_rank, "host": allocation.hosts[allocation.node_rank]})  # fmt: skip
         try:
@@ -123,7 +123,7 @@ class Other(Nodes):
         if "welcome" not in answer:
             link.close()
             return str(answer.get("refused") or "what listens there is no agent of Primus")
-        self.offset = float(answer["time"]) - (sent + time.time()) / 2
+        self.offset = float(answer["time"]) - (sent + clock.steady()) / 2
         self._link = link
         link.on_message, link.on_end = self._hear, self._lose
         for message in answers[1:]:

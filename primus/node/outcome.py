@@ -14,7 +14,7 @@ REQUESTS = ("SIGTERM", "SIGINT", "SIGHUP")
 
 @dataclass(frozen=True)
 class RankEnd:
-    """One rank that has ended. Times are seconds since the epoch; `sign` is when its output first told of its end."""
+    """One rank that has ended. Times are seconds of clock.steady; `sign` is when its output first told of its end."""
 
     rank: int
     pid: int

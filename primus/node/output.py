@@ -1,6 +1,7 @@
 """The output of one rank: into whole lines, redacted, stamped, into its log and on to the console."""
 
 import os
+import time
 from typing import Callable, Optional, Sequence
 
 from primus.node import log
@@ -34,7 +35,7 @@ class Output:
         self._log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
     def feed(self, data: bytes, now: float) -> None:
-        """More bytes, as they were read at `now` (seconds since the epoch)."""
+        """More bytes, as they were read at `now` (seconds of clock.steady)."""
         self._idle = False
         text = self._pending + data
         # A carriage return ends a line too (progress bars), unless its newline may be yet to come.
@@ -89,7 +90,7 @@ class Output:
             self._look(text, now)
         elif self.sign and now - self.sign > _SURVIVED:
             self.sign = self.error = None
-        stamped, self._mid_line = log.stamped(text, now, self._source, self._mid_line, not notable)
+        stamped, self._mid_line = log.stamped(text, time.time(), self._source, self._mid_line, not notable)
         self._write(stamped)
         if self._tap:
             self._tap(redacted)

@@ -227,6 +227,12 @@ def end_group(pid: int, signum: int) -> None:
         os.killpg(pid, signum)
 
 
+def end(pid: int) -> None:
+    """SIGKILL to one process; one that is gone already is no error."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
+
+
 def notify(pid: int, signum: int) -> bool:
     """Send a signal to a process that has a handler for it; False, and nothing sent, where it would die of it.
 

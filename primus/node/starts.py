@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 
-from primus.node import host, log, progress, rundir
+from primus.node import clock, host, log, progress, rundir
 from primus.node.ending import Requests
 from primus.node.facts import Facts
 from primus.node.loop import Loop
@@ -56,7 +56,7 @@ class Starts:
         """
         while True:
             sizes = {rank: progress.mend(self._directory, rank) for rank in part.world.ranks}
-            began = time.time()
+            began = clock.steady()
             outcome = self._run(part, beside)
             if not self._job.restarts:
                 return outcome
@@ -88,7 +88,7 @@ class Starts:
     def _told(self, outcome: Outcome, step: Optional[int], clock_offset: float) -> Part:
         """What node 0 is to know of this node's part of a start."""
         cause = outcome.root_cause
-        when = (cause.time if cause else time.time()) + clock_offset
+        when = (cause.time if cause else clock.steady()) + clock_offset
         final = self._requests.asked is not None or not repeatable(outcome, self._workers)
         return Part(outcome.status, outcome.message or outcome.status, when, step, final or self._stop.exists())
 

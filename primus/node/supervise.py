@@ -2,11 +2,10 @@
 
 import os
 import signal
-import time
 from dataclasses import dataclass
 from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-from primus.node import process
+from primus.node import clock, process
 from primus.node.loop import Loop
 from primus.node.outcome import RankEnd, rank_end
 from primus.node.output import Output
@@ -43,7 +42,7 @@ class _Rank:
         self.pid = pid
         self.pipe: Optional[int] = pipe
         self.output = output
-        self.started = time.time()
+        self.started = clock.steady()
         self.stopped: Optional[float] = None
 
 
@@ -114,7 +113,7 @@ class Supervisor:
         if self._running:
             self._say(f"SIGKILL to {_names(self._running.values())}", "WARN")
         for rank in self._running.values():
-            rank.stopped = rank.stopped or time.time()
+            rank.stopped = rank.stopped or clock.steady()
             process.end_group(rank.pid, signal.SIGKILL)
         self._later(_UNKILLABLE, self._give_up)
 
@@ -168,7 +167,7 @@ class Supervisor:
         except BlockingIOError:
             return False
         if data:
-            rank.output.feed(data, time.time())
+            rank.output.feed(data, clock.steady())
         else:
             self._close(rank)
         return bool(data)
@@ -183,10 +182,10 @@ class Supervisor:
             self._loop.forget(rank.pipe)
             os.close(rank.pipe)
             rank.pipe = None
-            rank.output.close(time.time())
+            rank.output.close(clock.steady())
 
     def _end(self, rank: _Rank, exit_code: int, memory_peak: int = 0) -> None:
-        ended = time.time()
+        ended = clock.steady()
         self._drain(rank)  # its last words, for the sign of what went wrong
         del self._running[rank.pid]
         out = rank.output
@@ -220,7 +219,7 @@ class Supervisor:
         self._later(self._grace_period + (_LAST_WORDS if failing else 0.0), self.kill)
 
     def _terminate(self, rank: _Rank) -> None:
-        rank.stopped = rank.stopped or time.time()
+        rank.stopped = rank.stopped or clock.steady()
         process.end_group(rank.pid, signal.SIGTERM)
 
     def _give_up(self) -> None:
@@ -232,7 +231,7 @@ class Supervisor:
     def _tick(self) -> None:
         for rank in self._all.values():
             if rank.pipe is not None:
-                rank.output.tick(time.time())
+                rank.output.tick(clock.steady())
 
 
 def _names(ranks: Iterable[_Rank]) -> str:

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
-from primus.node import plan, rundir, straggler
+from primus.node import clock, plan, rundir, straggler
 from primus.node.channel import Message
 from primus.node.look import PATIENCE, Look
 from primus.node.loop import Loop
@@ -155,7 +155,7 @@ class Watchdog:
             output.note([f"primus: {verdict.message}"], time.time(), "ERROR")
         if self._settings.action != "end" or self._ranks.stopping:
             return
-        self._verdict, self._judged = verdict, time.time()
+        self._verdict, self._judged = verdict, clock.steady()
         self._ranks.stop()
         if not self._node:
             self.end(verdict.message)

@@ -45,7 +45,7 @@ def test_a_benchmark_says_how_far_it_is_of_what(capsys: pytest.CaptureFixture[st
 
 
 def test_lines_of_the_ranks_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
-    Plain(3).line("[red]not markup[/red]")
+    Plain(3).lines(["[red]not markup[/red]"])
     assert capsys.readouterr().out == "[red]not markup[/red]\n"
 
 
@@ -56,7 +56,7 @@ def test_where_there_is_no_terminal_there_is_no_live_line() -> None:
 SHOW = """
 from primus.launch.progress import display
 screen = display(4)
-screen.line("[red]a rank says this[/red]")
+screen.lines(["[red]a rank says this[/red]"])
 for step in range(1, 5):
     screen.metrics({"step": step, "loss": 4.0 / step, "tokens_per_second": 1000.0})
 screen.close()
@@ -79,11 +79,11 @@ def test_a_terminal_has_a_line_with_step_loss_speed_and_time_left(rank: Rank, co
 SHOW_BYTES = """
 from primus.launch.progress import display
 screen = display(None)
-screen.line("before")
+screen.lines(["before"])
 screen.metrics({"step": 1})
 for done in (500_000, 1_500_000, 2_000_000):
     screen.metrics({"step": 1, "bytes": done, "bytes_total": 2_000_000, "megabytes_per_second": 3.5})
-    screen.line("[red]a rank says this[/red]")
+    screen.lines(["[red]a rank says this[/red]"])
 screen.close()
 """
 

@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -15,7 +14,7 @@ from primus.launch.job import agents, requeue
 from primus.launch.problems import JOB_FAILED
 from primus.launch.record.files import read_json
 from primus.launch.running import Recorder
-from primus.node import allocation, guard, part, process, rundir
+from primus.node import allocation, clock, guard, part, process, rundir
 from primus.node.loop import Loop
 from primus.node.plan import Plan, from_json
 
@@ -36,7 +35,7 @@ class FirstProcess:
         self._directory = directory
         self._job_id = allocation.job(os.environ)
         self._restart = int(os.environ.get("SLURM_RESTART_COUNT") or 0)
-        self._started = time.time()
+        self._started = clock.steady()
         self._ended_by: int | None = None
         self._uri = os.environ.pop(TRACKING, None)
         self._loop = Loop()
@@ -85,7 +84,7 @@ class FirstProcess:
 
     def _result(self, report: requeue.Report, told: requeue.Told | None) -> dict[str, Any]:
         message = f"Slurm ended job {self._job_id}: {told.why}" if told else self._message(report)
-        result = outcome.summary(self._directory, self._started, time.time(), told is not None, message)
+        result = outcome.summary(self._directory, self._started, clock.steady(), told is not None, message)
         used_up = requeue.used_up(report, self._settings, self._restart, requeue.steps(self._plan))
         if used_up and not told:
             result["message"] = used_up
@@ -114,7 +113,7 @@ class FirstProcess:
         message = (
             f"not done{at}, this is start {self._restart + 1}: runtime.max_restarts={most} allows no further start"
         )
-        known = {"started": self._started, "ended": time.time(), "step": step, "metrics": metrics}
+        known = {"started": self._started, "ended": clock.steady(), "step": step, "metrics": metrics}
         return self._end({**known, "status": "FAILED", "exit_code": JOB_FAILED, "message": message, "root_cause": None})
 
     def _is_itself_lost(self) -> bool:
@@ -234,7 +233,7 @@ class FirstProcess:
 
     def _report(self) -> requeue.Report:
         told = self._ended_by is not None
-        found = outcome.summary(self._directory, self._started, time.time(), False, None)
+        found = outcome.summary(self._directory, self._started, clock.steady(), False, None)
         stopped = (self._directory / rundir.STOP).exists()
         lost = requeue.node_lost(self._directory, self._plan.job.nodes, told)
         return requeue.Report(found["status"], str(found["message"]), found["step"], lost, stopped, told)

@@ -3,13 +3,12 @@
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 from primus.launch import outcome, state
 from primus.launch.job.first import FirstProcess
 from primus.launch.slurm import array
-from primus.node import allocation, guard, rundir
+from primus.node import allocation, clock, guard, rundir
 
 _BROKEN = 2
 
@@ -59,7 +58,7 @@ def _log_to(path: Path) -> None:
 
 
 def _give_up(waiting: list[Path]) -> None:
-    now, job_id = time.time(), allocation.job(os.environ)
+    now, job_id = clock.steady(), allocation.job(os.environ)
     for directory in waiting:
         if not state.has_result(directory):
             outcome.write_result(directory, now, True, f"job {job_id} of Slurm ended before it came to this one")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from primus.launch import handle
 from primus.launch.record import sweep
 from primus.launch.record.lifeline import Lifeline, end_without_launcher
 from primus.launch.record.recording import Recording
@@ -23,6 +24,8 @@ FLUSH = 1.0
 
 _BACK_OFF = (0.2, 3.0)
 """Seconds before the second and, doubled each time, before any later attempt on a store that is unavailable."""
+
+_GOES_ON = "its jobs are Slurm's and go on, task=status completes the record"
 
 
 class GaveUp(BaseException):
@@ -65,6 +68,9 @@ class Follower:
             self._open_new()
             self._step()
             self._lifeline.wait(LOOK)
+            if self._lifeline.cut and self._is_slurms():
+                self.problems.append(f"{self._directory}: its launcher was killed; {_GOES_ON}")
+                return
             self._after_the_launcher()
         with _deadline(wait):
             self._open_new()
@@ -89,6 +95,11 @@ class Follower:
         if self._is_sweep:
             return "status" in sweep.read(self._directory)
         return (self._directory / rundir.RESULT).exists()
+
+    def _is_slurms(self) -> bool:
+        """Whether the jobs of a sweep are Slurm's: they go on without a launcher, for as long as they like."""
+        owner = handle.of(self._directory) if self._is_sweep else None
+        return owner is not None and owner.job is not None
 
     def _after_the_launcher(self) -> None:
         if self._lifeline.cut:

@@ -4,9 +4,9 @@ import select
 import time
 from pathlib import Path
 
-from primus.launch import outcome
+from primus.launch import handle, living, outcome
 from primus.launch.record import files, sweep
-from primus.node import rundir
+from primus.node import host, rundir
 
 PATIENCE = 20.0
 """Seconds that the agents of a dead launcher get to end their ranks and to say how they ended."""
@@ -42,6 +42,8 @@ def end_without_launcher(directory: Path, since: float) -> None:
         if time.monotonic() - since < PATIENCE and not _agents_are_done(run):
             waiting = True
             continue
+        if _alone(run):
+            living.end_without_guard(run, 0.0)
         outcome.write_result(run, (run / rundir.PLAN).stat().st_mtime, interrupted=True, message=_MESSAGE)
     batch = sweep.read(directory)
     if batch and "status" not in batch and not waiting:
@@ -51,4 +53,11 @@ def end_without_launcher(directory: Path, since: float) -> None:
 def _agents_are_done(run: Path) -> bool:
     nodes = (files.read_json(run / rundir.PLAN).get("job") or {}).get("nodes", 1)
     reports = files.node_reports(run)
-    return len(reports) >= nodes and all(report.get("outcome") for report in reports.values())
+    told = len(reports) >= nodes and all(report.get("outcome") for report in reports.values())
+    return told or (_alone(run) and not living.attended(run))
+
+
+def _alone(run: Path) -> bool:
+    """Whether all of a run is on this host."""
+    owner, nodes = handle.of(run), (files.read_json(run / rundir.PLAN).get("job") or {}).get("nodes", 1)
+    return nodes == 1 and owner is not None and owner.host == host.name() and not owner.job

@@ -25,6 +25,7 @@ class RunRecord(Recording):
 
     def __init__(self, directory: Path, store: Store) -> None:
         self._plan = from_json((directory / rundir.PLAN).read_text(encoding="utf-8"))
+        self._started = (directory / rundir.PLAN).stat().st_mtime
         self._report: dict[str, Any] = {}
         self._revision: dict[str, Any] = {}
         super().__init__(directory, store)
@@ -44,8 +45,8 @@ class RunRecord(Recording):
         self._report = self._report or files.read_json(self.directory / rundir.node_facts(0))
         self._revision = self._revision or files.read_json(self.directory / REVISION)
         traceback = self._traceback(result)
-        started = (self.directory / rundir.PLAN).stat().st_mtime
-        self.create(self._plan.config["experiment"]["name"], self._name(), started, self._tags(result, traceback))
+        name = self._plan.config["experiment"]["name"]
+        self.create(name, self._name(), self._started, self._tags(result, traceback))
         if self._goes_on:
             self.store.reopen(str(self.record.run_id))
             self._goes_on = False

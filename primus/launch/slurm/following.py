@@ -52,8 +52,7 @@ class Following:
             complete = self._recorded(result) if self._request.tracking.enabled else _reported(self._directory)
         finally:
             self._show()
-            for line in self._lines.rest():
-                self._screen.line(line)
+            self._screen.lines(self._lines.rest())
             self._screen.close()
         return result, complete
 
@@ -65,8 +64,8 @@ class Following:
         except OSError:
             data = b""
         self._offset += len(data)
-        for line in self._lines.feed(data):
-            self._screen.line(line)
+        if data:
+            self._screen.lines(self._lines.feed(data))
         newest = self._metrics.read()
         if newest:
             self._screen.metrics(newest)
@@ -97,7 +96,7 @@ class Following:
     def _say(self, text: str) -> None:
         if text != self._told:
             self._told = text
-            self._screen.line(f"primus: {text}")
+            self._screen.lines([f"primus: {text}"])
 
     def _pass_on_interrupts(self) -> None:
         if self._interrupts.count > self._cancelled:

@@ -37,6 +37,34 @@ def single(plan: Plan, request: Request, place: Place, secrets: Mapping[str, str
     if resumes:
         _check_over(Path(plan.directory))
     kept = storing.take(place, planning.output_root(request, place)) if settings.frozen else None
+    with Interrupts() as interrupts:
+        job_id, shown_from = _submitted(plan, request, place, secrets, kept, resumes, interrupts)
+        links = output.link(settings, place.directory, job_id, [(Path(plan.directory), "")], plan.run_id)
+        if settings.detach and not interrupts.count:
+            print(_handle(plan, Path(plan.directory), job_id, links))
+            return Ended(0, None)
+        print(f"job     {job_id}  ({closing.short(Path(plan.directory))})", flush=True)
+        following = Following(plan, request, job_id, shown_from, interrupts)
+        result, complete = following.to_the_end()
+    closing.say(plan, request, result, complete)
+    exit_code = INTERRUPTED if interrupts.count and result["status"] == "KILLED" else int(str(result["exit_code"]))
+    return Ended(exit_code, closing.loss(result))
+
+
+def _submitted(
+    plan: Plan,
+    request: Request,
+    place: Place,
+    secrets: Mapping[str, str],
+    kept: storing.Frozen | None,
+    resumes: bool,
+    interrupts: Interrupts,
+) -> tuple[str, int]:
+    """Write the run directory and submit; the job id, and where in logs/job.log this start begins, in bytes.
+
+    An interrupt that comes before sbatch is called leaves nothing behind; one that comes later finds the job and its
+    handle, never one without the other.
+    """
     with attempts.opened(plan, again=resumes) as directory:
         (directory / rundir.JOB_LOG).parent.mkdir(exist_ok=True)
         snapshot.take(plan.code, directory)
@@ -44,22 +72,12 @@ def single(plan: Plan, request: Request, place: Place, secrets: Mapping[str, str
             storing.link(kept, directory)
         shown_from = size(directory / rundir.JOB_LOG)
         try:
-            job_id = submit(plan, directory, request, place, secrets)
-        except Complaint:
+            interrupts.check()
+            return submit(plan, directory, request, place, secrets), shown_from
+        except (Complaint, KeyboardInterrupt):
             if not resumes:  # nothing is queued: nothing stays behind
                 shutil.rmtree(directory, ignore_errors=True)
             raise
-    links = output.link(settings, place.directory, job_id, [(directory, "")], plan.run_id)
-    if settings.detach:
-        print(_handle(plan, directory, job_id, links))
-        return Ended(0, None)
-    print(f"job     {job_id}  ({closing.short(directory)})", flush=True)
-    with Interrupts() as interrupts:
-        following = Following(plan, request, job_id, shown_from, interrupts)
-        result, complete = following.to_the_end()
-    closing.say(plan, request, result, complete)
-    exit_code = INTERRUPTED if interrupts.count and result["status"] == "KILLED" else int(str(result["exit_code"]))
-    return Ended(exit_code, closing.loss(result))
 
 
 def check(plan: Plan, request: Request, settings: Settings, place: Place) -> None:

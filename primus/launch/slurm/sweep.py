@@ -50,12 +50,15 @@ def run(
     jobs = (*(earlier.jobs if earlier else ()), *(p.overrides for p in plans))
     entry = Journal(where.name, request.experiment.name, jobs)
     waiting = [plan for plan in plans if not journal.finished(Path(plan.directory))]
-    job_id = _submit(where, entry, waiting, request, settings, place, secrets[0]) if waiting else ""
-    if settings.detach and waiting:
-        print(_handle(where, job_id, waiting))
-        return Ended(OK, [None] * len(plans))
+    kept = storing.take(place, planning.output_root(request, place)) if settings.frozen and waiting else None
     places = array.places([int(plan.run_id) for plan in waiting], settings.jobs_per_element)
-    return _follow(where, entry, plans, request, job_id, places, bool(earlier and earlier.status == "FAILED"))
+    failed_before = bool(earlier and earlier.status == "FAILED")
+    with Interrupts() as interrupts:
+        job_id = _submit(where, entry, waiting, settings, place, secrets[0], kept, interrupts) if waiting else ""
+        if settings.detach and waiting and not interrupts.count:
+            print(_handle(where, job_id, waiting))
+            return Ended(OK, [None] * len(plans))
+        return _follow(where, entry, plans, request, job_id, places, failed_before, interrupts)
 
 
 def _check(
@@ -97,14 +100,17 @@ def _submit(
     where: Path,
     entry: Journal,
     plans: Sequence[Plan],
-    request: Request,
     settings: Settings,
     place: Place,
     secrets: Mapping[str, str],
+    kept: storing.Frozen | None,
+    interrupts: Interrupts,
 ) -> str:
-    """Write the sweep and the run directories of these jobs, and submit the array; returns its job id."""
+    """Write the sweep and the run directories of these jobs, and submit the array; returns its job id.
+
+    An interrupt that comes before sbatch is called leaves nothing queued.
+    """
     new = not where.exists()
-    kept = storing.take(place, planning.output_root(request, place)) if settings.frozen else None
     try:
         entry.write(where)
         snapshot.take(plans[0].code, where)
@@ -120,8 +126,9 @@ def _submit(
         file = slurm.array_file(where, plans, settings, place)
         rundir.write_text(where / file.path, file.text)
         environ = script.environment({**os.environ, **secrets}, file.text)
+        interrupts.check()
         job_id = controller.submit(list(plans[0].command), environ)
-    except Complaint:
+    except (Complaint, KeyboardInterrupt):
         if new:
             shutil.rmtree(where, ignore_errors=True)
         raise
@@ -152,22 +159,22 @@ def _follow(
     job_id: str,
     places: Mapping[int, int],
     failed_before: bool,
+    interrupts: Interrupts,
 ) -> Ended:
     if job_id:
         print(f"array   {job_id}  ({closing.short(where)})", flush=True)
-    with Interrupts() as interrupts:
-        recorder = None
-        if request.tracking.enabled:
-            recorder = Recorder(where, tracking_uri(request), request.tracking.wait)
-        elements = Elements(plans, job_id, interrupts, places)
-        try:
-            elements.to_the_end()
-        finally:
-            elements.table.close()
-        before, failed = interrupts.count, elements.failed()
-        status = "KILLED" if before else "FAILED" if failed or failed_before else "FINISHED"
-        Journal(entry.id, entry.experiment, entry.jobs, status).write(where)
-        complete = recorder.finish(lambda: interrupts.count > before) if recorder else sweep.report(where, plans)
+    recorder = None
+    if request.tracking.enabled:
+        recorder = Recorder(where, tracking_uri(request), request.tracking.wait)
+    elements = Elements(plans, job_id, interrupts, places)
+    try:
+        elements.to_the_end()
+    finally:
+        elements.table.close()
+    before, failed = interrupts.count, elements.failed()
+    status = "KILLED" if before else "FAILED" if failed or failed_before else "FINISHED"
+    Journal(entry.id, entry.experiment, entry.jobs, status).write(where)
+    complete = recorder.finish(lambda: interrupts.count > before) if recorder else sweep.report(where, plans)
     sweep.say(where, request, plans, elements.table, elements.results, complete)
     exit_code = INTERRUPTED if before else JOB_FAILED if failed else OK
     return Ended(exit_code, [row.loss for row in elements.table.rows])

@@ -77,7 +77,7 @@ def _stoppable() -> Iterator[None]:
     signums = [signum for signum in guard.handled() if signum in guard.ENDING]
     for signum in signums:
         signal.signal(signum, stop)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, signums)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signums)  # which the launcher holds back until now
     try:
         yield
     finally:

@@ -141,7 +141,7 @@ class Stage:
             if not text.startswith(("env.", "extra.", "artifact.")):
                 lines[:] = [*lines[-9:], shown]
 
-        began = time.time()
+        began = time.monotonic()
         argv = _argv(hook, self._directory)
         directory = fill(self._plan.job.directory, {"run_dir": str(self._directory)})
         program = Program(self._loop, self._children, argv, environ, directory, hook.timeout, line)
@@ -176,8 +176,8 @@ class Stage:
         self._done.append(
             {
                 "name": hook.name, "phase": hook.phase, "patch": hook.patch, "sha256": hook.sha256, "status": status,
-                "exit_code": code, "seconds": round(time.time() - began, 3), "environment": sorted(told.environment),
-                "arguments": sorted(told.arguments), "artifacts": kept,
+                "exit_code": code, "seconds": round(time.monotonic() - began, 3),
+                "environment": sorted(told.environment), "arguments": sorted(told.arguments), "artifacts": kept,
             }
         )  # fmt: skip
         self._facts.add({"hooks": self._done})
