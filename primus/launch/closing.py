@@ -33,7 +33,7 @@ def say(plan: Plan, request: Request, result: Mapping[str, Any], complete: bool)
 
 def incomplete(directory: Path) -> str:
     """What to do when MLflow could not take everything in time."""
-    again = f"python -m primus.launch.record --once --directory {shlex.quote(short(directory))}"
+    again = f"primus task=record/sync run={shlex.quote(short(directory))}"
     return f"primus: the MLflow record is not complete yet; the run directory is. Complete it later with:\n  {again}"
 
 

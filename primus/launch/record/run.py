@@ -97,6 +97,7 @@ class RunRecord(Recording):
     def _finish(self, result: dict[str, Any]) -> None:
         """Close the MLflow run, then add the files: an artifact store that fails must not leave it RUNNING for ever."""
         run_id = str(self.record.run_id)
+        self.alone(self._plan.config["experiment"]["name"])
         self.store.finish(run_id, result["status"], result["ended"])
         if packages := content.packages_text(self._report):
             self.store.upload_text(run_id, packages, _PACKAGES)
