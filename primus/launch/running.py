@@ -128,7 +128,6 @@ class Recorder:
         finally:
             os.close(self._lifeline)
 
-
     def _successor(self) -> "subprocess.Popen[bytes]":
         argv = [*_recorder(self._directory, self._wait), "--once"]
         return process.start(argv, env=_recorders_environment(self._uri), stdout=process.DEVNULL)

@@ -94,7 +94,7 @@ class Follower:
     def give_up(self) -> None:
         """Say in each record that is not complete that its time was up."""
         for path, record in self._open.items():
-            said = record.record.errors[-1:] or ("the store was too slow",)
+            said = record.record.errors[-1:] or ("MLflow did not answer in time",)
             self.problems.append(f"{path}: {said[0]}")
             record.fail(said[0])
 

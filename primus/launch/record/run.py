@@ -1,13 +1,15 @@
 """The record of one run directory, brought up to date step by step. Every step can be repeated."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from primus.launch.record import content, files, metrics
 from primus.launch.record.recording import Recording, common_tags
-from primus.launch.record.store import Store
+from primus.launch.record.state import Record
+from primus.launch.record.store import Metric, Store
 from primus.launch.report import writing
 from primus.launch.results import Columns, task
 from primus.launch.snapshot import REVISION
@@ -54,6 +56,12 @@ class RunRecord(Recording):
         if result:
             self._finish(result)
         return self.record.complete
+
+    def points(self) -> Iterator[Metric]:
+        """Every point of the metric files, by its name in MLflow; what has been recorded of them too."""
+        known = Record(loss_rank=self.record.loss_rank)
+        for batch in metrics.new(self.directory, known, self._plan.job.nodes, self._columns()):
+            yield from batch.metrics
 
     def _name(self) -> str:
         return f"{self._plan.sweep}/{self._plan.run_id}" if self._plan.sweep else self._plan.run_id
