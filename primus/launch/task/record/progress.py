@@ -27,7 +27,7 @@ class Bar:
         if sys.stdout.isatty():
             from rich import progress  # takes 40 ms to import
 
-            self._progress = progress.Progress(expand=True)
+            self._progress = progress.Progress(expand=True, transient=True)
             self._task = self._progress.add_task("", total=sum(self._sizes.values()) or 1)
             self._progress.start()
         return self

@@ -97,9 +97,7 @@ def _told(run: State, done: Done) -> Sequence[str]:
     text = f"{where}  complete" + (f": {' and '.join(added)} added" if added else ", nothing to add")
     if done.compared:
         text += f"; {done.compared.points:,} points compared with MLflow's"
-        text += (
-            f", {done.compared.added:,} of them were missing and are added" if done.compared.added else ", all there"
-        )
+        text += f", {done.compared.added:,} of them missing until now" if done.compared.added else ", all there"
     told = completing.record(run.directory)
     left_out = [f"  left out: {said}" for said in told.get("errors", ())]
     return [*(f"{where}  {said}: recorded anew" for said in done.anew), text, *left_out]
