@@ -14,6 +14,9 @@ def well(method: str, path: str) -> str:
     return "pass"
 
 
+_OF_THE_CONNECTION = ("Host", "Connection", "Content-Length", "Transfer-Encoding")
+
+
 class Proxy:
     """Listens on a free port of this host and hands requests on to another; `mood` says how well it is."""
 
@@ -39,9 +42,20 @@ class Proxy:
             protocol_version = "HTTP/1.1"
 
             def _take(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                body = self._chunks() if self.headers.get("Transfer-Encoding") else self._whole()
                 self.close_connection = True
                 proxy._answer(self, body)
+
+            def _whole(self) -> bytes:
+                return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+            def _chunks(self) -> bytes:
+                body = b""
+                while size := int(self.rfile.readline(), 16):
+                    body += self.rfile.read(size)
+                    self.rfile.readline()
+                self.rfile.readline()
+                return body
 
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _take
 
@@ -76,8 +90,8 @@ class Proxy:
     def _forward(self, request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, bytes]:
         server = http.client.HTTPConnection("127.0.0.1", self._port)
         try:
-            kept = {name: value for name, value in request.headers.items() if name != "Host"}
-            server.request(request.command, request.path, body, {**kept, "Host": f"127.0.0.1:{self._port}"})
+            kept = {name: value for name, value in request.headers.items() if name not in _OF_THE_CONNECTION}
+            server.request(request.command, request.path, body, kept)
             answer = server.getresponse()
             return answer.status, answer.read()
         finally:
