@@ -165,6 +165,7 @@ class Follower:
 
     def _advance(self, path: Path, record: Recording) -> bool:
         """Advance one record; False when the store is unavailable, or a disk."""
+        before = record.record
         try:
             if record.advance():
                 self._close(path)
@@ -172,6 +173,8 @@ class Follower:
             if not (path / rundir.PLAN).exists() and not (path / sweep.SWEEP).exists():
                 self._drop(path, "its directory was removed")
                 return True
+            if record.record != before:  # it has come further: a server that fails now and then, not one that is down
+                self._pause = _BACK_OFF[0]
             record.fail(str(error))
             self._retry_at = time.monotonic() + self._pause
             self._pause = min(2 * self._pause, _BACK_OFF[1])
