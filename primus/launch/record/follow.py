@@ -74,8 +74,8 @@ class Follower:
         """Record until all is over; from then on for `wait` seconds at most."""
         self._wait = wait
         while not self._over():
-            if not self._directory.is_dir():
-                self.problems.append(f"{self._directory}: it was removed")
+            if (self._open or self._closed) and not _is_there(self._directory):
+                self.problems = self.problems or [f"{self._directory}: it was removed"]
                 return
             if self._lifeline.cut and not self._is_sweep and not self._open:
                 return  # the launcher went before it wrote a plan
@@ -170,8 +170,8 @@ class Follower:
             if record.advance():
                 self._close(path)
         except (Unavailable, OSError) as error:
-            if not (path / rundir.PLAN).exists() and not (path / sweep.SWEEP).exists():
-                self._drop(path, "its directory was removed")
+            if not _is_there(path):
+                self._drop(path, "it was removed")
                 return True
             if record.record != before:  # it has come further: a server that fails now and then, not one that is down
                 self._pause = _BACK_OFF[0]
@@ -198,6 +198,11 @@ class Follower:
     def _close(self, path: Path) -> None:
         self._open.pop(path).close()
         self._closed.add(path)
+
+
+def _is_there(directory: Path) -> bool:
+    """Whether a run or a sweep is still there; of one that was removed, its launcher may make a log anew."""
+    return (directory / rundir.PLAN).exists() or (directory / sweep.SWEEP).exists()
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from primus.launch.results import Columns, rows
 from primus.node import rundir
 
 NO_COLUMNS: Columns = {}
-_AT_ONCE = 16 << 20
+_AT_ONCE = 4 << 20
 """Bytes of all metric files that are read at a time: a job of 512 ranks can leave a recorder that comes late much."""
 
 

@@ -77,7 +77,8 @@ def load(directory: Path, tracking_uri: str) -> Record:
 
 
 def save(directory: Path, record: Record) -> None:
-    """Write record.json, whole or not at all."""
+    """Write record.json, whole or not at all. Raises OSError, also where the directory was removed."""
+    directory.stat()
     rundir.write_json(directory / rundir.RECORD, plain(record))
 
 
