@@ -37,7 +37,11 @@ def say(plan: Plan, request: Request, result: Mapping[str, Any], complete: bool)
 
 def incomplete(directory: Path) -> str:
     """What to do when MLflow could not take everything in time."""
-    again = f"python -m primus.launch.record --once --directory {shlex.quote(short(directory))}"
+    from primus.launch import completing  # what it imports a job that is recorded in time needs not
+
+    elsewhere = "" if os.environ.get("MLFLOW_TRACKING_URI") else completing.begun_elsewhere(directory)
+    again = f"primus task=record/sync run={shlex.quote(short(directory))}"
+    again += f" tracking.uri={shlex.quote(elsewhere)}" if elsewhere else ""
     return f"primus: the MLflow record is not complete yet; the run directory is. Complete it later with:\n  {again}"
 
 

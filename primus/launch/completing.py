@@ -1,16 +1,19 @@
 """Complete what a run that is over left incomplete: its result, where its owner is gone, and its record."""
 
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
 from primus.launch import outcome, rundirectory, state
 from primus.launch.config.request import Request
-from primus.launch.record.files import node_reports, read_json
+from primus.launch.problems import BadRequest
+from primus.launch.record.files import node_reports, output_root, read_json
 from primus.launch.running import record_once
 from primus.launch.slurm import ending
 from primus.launch.state import State
 from primus.node import rundir
+from primus.node.secrets import redact_url
 
 _OWN = "the launcher was killed"  # as the recorder says it: either may come first
 
@@ -20,6 +23,12 @@ def complete(found: State, request: Request) -> tuple[State, str]:
 
     The text says what is still missing of the record; empty for nothing.
     """
+    found = with_result(found)
+    return found, _record(found, request) if found.over else ""
+
+
+def with_result(found: State) -> State:
+    """Write the results that nobody else will write any more; returns the state then."""
     lost = [run for run in found.jobs or (found,) if run.name == "LOST"]
     for run in lost:
         write_result(run)
@@ -27,7 +36,7 @@ def complete(found: State, request: Request) -> tuple[State, str]:
         found = state.read(found.directory)
     if found.jobs and found.over:
         end_sweep(found, found.name)
-    return found, _record(found, request) if found.over else ""
+    return found
 
 
 def end_sweep(found: State, status: str) -> None:
@@ -64,15 +73,60 @@ def _told(directory: Path) -> bool:
 
 def _record(found: State, request: Request) -> str:
     """Complete the MLflow record, unless it is complete or was not wanted; what is missing, in words."""
-    runs = [run for run in found.jobs or (found,) if (run.directory / rundir.PLAN).is_file()]
-    if not runs:
+    if not wanted(found.directory) or is_recorded(found):
         return ""
-    tracking = read_json(runs[0].directory / rundir.PLAN).get("config", {}).get("tracking") or {}
-    recorded = {found.directory, *(run.directory for run in runs)}
-    if not tracking.get("enabled", True) or all(record(directory).get("complete") for directory in recorded):
-        return ""
-    uri = request.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or tracking.get("uri")
-    return record_once(found.directory, uri, request.tracking.wait)
+    try:
+        return record_once(found.directory, address(found.directory, request), request.tracking.wait)
+    except BadRequest as error:
+        return str(error)
+
+
+def wanted(directory: Path) -> bool:
+    """Whether a run or a sweep is to be recorded: there is a plan, and it does not say tracking.enabled=false."""
+    plan = _plan(directory)
+    return bool(plan) and bool(_tracking(plan).get("enabled", True))
+
+
+def is_recorded(found: State) -> bool:
+    """Whether the record of a run, or of a sweep and those of its jobs that have started, is complete."""
+    begun = [job.directory for job in found.jobs if (job.directory / rundir.PLAN).is_file()]
+    return all(record(directory).get("complete") for directory in (found.directory, *begun))
+
+
+def address(directory: Path, request: Request) -> str:
+    """The tracking URI at which a record is to be completed: that of the user, else sqlite under the output root.
+
+    A run says where its record was begun, and is data all the same, maybe a stranger's: nothing is sent to a server,
+    with what credentials for MLflow there are here, that it alone names. Raises BadRequest for such a run.
+    """
+    given = request.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI")
+    begun = begun_elsewhere(directory)
+    if given or not begun:
+        return given or _own(directory)
+    raise BadRequest(
+        f"its record is at {begun}; to complete it there, say so: "
+        f"tracking.uri={shlex.quote(begun)}" + (" with the credentials" if "***" in begun else "")
+    )
+
+
+def begun_elsewhere(directory: Path) -> str:
+    """Where a record was begun, or was to be, without credentials; empty for sqlite under its output root."""
+    begun = str(record(directory).get("tracking_uri") or redact_url(str(_tracking(_plan(directory)).get("uri") or "")))
+    return "" if begun == _own(directory) else begun
+
+
+def _own(directory: Path) -> str:
+    return f"sqlite:///{output_root(directory.resolve())}/mlflow.db"
+
+
+def _plan(directory: Path) -> dict[str, Any]:
+    """The plan of a run, or of the first job of a sweep that has started; empty for none."""
+    folders = (directory, *(job for job in state.jobs(directory)))
+    return next(filter(None, (read_json(folder / rundir.PLAN) for folder in folders)), {})
+
+
+def _tracking(plan: dict[str, Any]) -> dict[str, Any]:
+    return (plan.get("config") or {}).get("tracking") or {}
 
 
 def record(directory: Path) -> dict[str, Any]:

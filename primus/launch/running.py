@@ -114,6 +114,7 @@ class Recorder:
     def __init__(self, directory: Path, uri: str | None, wait: float) -> None:
         """Start it on a run or sweep directory. `wait`: seconds that it goes on trying after the end."""
         theirs, self._lifeline = os.pipe()
+        self._directory, self._uri, self._wait = directory, uri, wait
         self._process = process.start(
             [*_recorder(directory, wait), "--lifeline", str(theirs)],
             env=_recorders_environment(uri),
@@ -121,7 +122,6 @@ class Recorder:
             pass_fds=(theirs,),
         )
         os.close(theirs)
-        self._wait = wait
 
     def abandon(self) -> None:
         """End it at once, as it is: another goes on from there."""
@@ -132,16 +132,25 @@ class Recorder:
     def finish(self, impatient: Callable[[], bool]) -> bool:
         """Wait until the record is complete; False when it is not in the user's time, or the user is `impatient`.
 
-        What is not complete by then the recorder goes on with by itself.
+        What is not complete by then the recorder goes on with by itself. One that was killed (by the OOM killer, say)
+        has one successor.
         """
-        deadline = time.monotonic() + self._wait + _LEEWAY
+        deadline, killed = time.monotonic() + self._wait + _LEEWAY, False
         try:
             while time.monotonic() < deadline and not impatient():
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    return self._process.wait(_TICK) == 0
+                    status = self._process.wait(_TICK)
+                    if status >= 0 or killed:
+                        return status == 0
+                    killed = True
+                    self._process = self._successor()
             return False
         finally:
             os.close(self._lifeline)
+
+    def _successor(self) -> "subprocess.Popen[bytes]":
+        argv = [*_recorder(self._directory, self._wait), "--once"]
+        return process.start(argv, env=_recorders_environment(self._uri), stdout=process.DEVNULL)
 
 
 def record_once(directory: Path, uri: str | None, wait: float) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from primus.launch import closing
+from primus.node import rundir
 
 HEAD = "2026-11-21T09:30:12.123 INFO  host r1 | "
 
@@ -114,7 +115,11 @@ def test_a_path_is_shown_as_it_would_be_typed_here(tmp_path: Path, monkeypatch: 
 
 def test_how_to_complete_the_record_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert closing.incomplete(tmp_path / "a b").endswith("python -m primus.launch.record --once --directory 'a b'")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert closing.incomplete(tmp_path / "a b").endswith("  primus task=record/sync run='a b'")
+    rundir.write_json(tmp_path / "a b" / rundir.PLAN, {"config": {"tracking": {"uri": "http://me:pw@mlflow/?a=b"}}})
+    said = closing.incomplete(tmp_path / "a b")
+    assert said.endswith("  primus task=record/sync run='a b' tracking.uri='http://***@mlflow/?a=b'")
 
 
 @pytest.mark.parametrize(

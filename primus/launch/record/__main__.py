@@ -11,12 +11,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from primus.launch.record import sweep
-from primus.launch.record.files import read_json
+from primus.launch.record.files import output_root
 from primus.launch.record.follow import Follower, GaveUp
 from primus.launch.record.lifeline import Lifeline
 from primus.launch.record.store import Store, tracking_uri
-from primus.node import rundir
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,12 +48,6 @@ def stand_back() -> None:
         signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(OSError):
         os.nice(5)
-
-
-def output_root(directory: Path) -> Path:
-    """`output.root` of the run or sweep in `directory`: <root>/<experiment>/<run or sweep>[/<job>]."""
-    in_sweep = not sweep.read(directory) and read_json(directory / rundir.PLAN).get("sweep")
-    return directory.parents[2] if in_sweep else directory.parents[1]
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ TAG_LENGTH = 5000
 CUT = "…[cut]"
 RUN_DIRECTORY = "primus.run_directory"
 PARENT = "mlflow.parentRunId"
+TOKEN = "primus.record"
+"""Tag that says which record.json an MLflow run belongs to."""
 _PACKAGES = {"megatron": "megatron-core"}
 """Distribution that says a backend's version, where it is not named like the backend."""
 

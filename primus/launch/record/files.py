@@ -27,6 +27,11 @@ def read_json(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def output_root(directory: Path) -> Path:
+    """`output.root` of the run or sweep in `directory`: <root>/<experiment>/<run or sweep>[/<job>]."""
+    return directory.parents[2 if read_json(directory / rundir.PLAN).get("sweep") else 1]
+
+
 def node_reports(directory: Path) -> dict[int, dict[str, Any]]:
     """nodes/<n>.json by node rank."""
     paths = (directory / "nodes").glob("[0-9]*.json")

@@ -2,18 +2,19 @@
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
 from primus.launch import handle
 from primus.launch.record import sweep
-from primus.launch.record.lifeline import Lifeline, end_without_launcher
+from primus.launch.record.lifeline import PATIENCE, Lifeline, end_without_launcher
 from primus.launch.record.recording import Recording
 from primus.launch.record.run import RunRecord
-from primus.launch.record.state import Busy
+from primus.launch.record.state import Busy, Record
 from primus.launch.record.store import Refused, Store, Unavailable
+from primus.launch.report import writing
 from primus.node import rundir
 
 LOOK = 0.05
@@ -33,9 +34,18 @@ class GaveUp(BaseException):
 
 
 class Follower:
-    """The records of one directory. `problems` are the reasons for which a record stays incomplete."""
+    """The records of one directory. `problems` are the reasons for which a record stays incomplete.
 
-    def __init__(self, directory: Path, store: Store, lifeline: Lifeline) -> None:
+    `told` hears of each part that the store has taken; `once` then counts its time from the last of them.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        store: Store,
+        lifeline: Lifeline,
+        told: Callable[[Path, Record], None] | None = None,
+    ) -> None:
         self._directory = directory
         self._store = store
         self._lifeline = lifeline
@@ -46,10 +56,13 @@ class Follower:
         self._retry_at = 0.0
         self._pause = _BACK_OFF[0]
         self._cut_at: float | None = None
+        self._told = told
+        self._wait = 0.0
         self.problems: list[str] = []
 
     def once(self, wait: float) -> None:
         """Complete the records of what is over, trying for `wait` seconds at most."""
+        self._wait = wait
         with _deadline(wait):
             self._open_new()
             self._step()
@@ -62,7 +75,11 @@ class Follower:
 
     def until_over(self, wait: float) -> None:
         """Record until all is over; from then on for `wait` seconds at most."""
+        self._wait = wait
         while not self._over():
+            if (self._open or self._closed) and not _is_there(self._directory):
+                self.problems = self.problems or [f"{self._directory}: it was removed"]
+                return
             if self._lifeline.cut and not self._is_sweep and not self._open:
                 return  # the launcher went before it wrote a plan
             self._open_new()
@@ -74,6 +91,7 @@ class Follower:
             self._after_the_launcher()
         with _deadline(wait):
             self._open_new()
+            self._report()
             self._step()
             while self._open:
                 self._lifeline.wait(LOOK)
@@ -82,7 +100,7 @@ class Follower:
     def give_up(self) -> None:
         """Say in each record that is not complete that its time was up."""
         for path, record in self._open.items():
-            said = record.record.errors[-1:] or ("the store was too slow",)
+            said = record.record.errors[-1:] or ("MLflow did not answer in time",)
             self.problems.append(f"{path}: {said[0]}")
             record.fail(said[0])
 
@@ -102,9 +120,24 @@ class Follower:
         return owner is not None and owner.job is not None
 
     def _after_the_launcher(self) -> None:
-        if self._lifeline.cut:
-            self._cut_at = self._cut_at or time.monotonic()
+        """Raises GaveUp where the result could not be written in its time: no recorder is to stay for ever."""
+        if not self._lifeline.cut:
+            return
+        self._cut_at = self._cut_at or time.monotonic()
+        try:
             end_without_launcher(self._directory, self._cut_at)
+        except OSError as error:
+            if time.monotonic() - self._cut_at > PATIENCE + self._wait:
+                self.problems.append(f"{self._directory}: {rundir.RESULT} cannot be written: {error.strerror}")
+                raise GaveUp from None
+
+    def _report(self) -> None:
+        """The reports of what has no record here, which would write them: the store has refused it."""
+        for path in self._closed:
+            if (path / rundir.RESULT).exists():
+                writing.of_run(path)
+            elif path == self._directory and self._is_sweep:
+                writing.of_sweep(path)
 
     def _open_new(self) -> None:
         """Open records of what has appeared: the sweep first, which its jobs name as their parent."""
@@ -119,8 +152,9 @@ class Follower:
             return
         kind = sweep.SweepRecord if self._is_sweep and path == self._directory else RunRecord
         try:
-            self._open[path] = kind(path, self._store)
-        except (Busy, ValueError) as error:
+            self._open[path] = record = kind(path, self._store)
+            record.told = self._heard
+        except (Busy, ValueError, OSError) as error:
             self._closed.add(path)
             self.problems.append(f"{path}: {error}")
 
@@ -141,36 +175,59 @@ class Follower:
         return sorted(self._open.items(), key=lambda item: item[0] == own and bool(item[1].record.run_id))
 
     def _advance(self, path: Path, record: Recording) -> bool:
-        """Advance one record; False when the store is unavailable."""
+        """Advance one record; False when the store is unavailable, or a disk."""
+        before = record.record
         try:
             if record.advance():
                 self._close(path)
-        except Unavailable as error:
+        except (Unavailable, OSError) as error:
+            if not _is_there(path):
+                self._drop(path, "it was removed")
+                return True
+            if record.record != before:  # it has come further: a server that fails now and then, not one that is down
+                self._pause = _BACK_OFF[0]
             record.fail(str(error))
             self._retry_at = time.monotonic() + self._pause
             self._pause = min(2 * self._pause, _BACK_OFF[1])
             return False
         except Refused as error:
             record.fail(str(error))
-            self.problems.append(f"{path}: {error}")
-            self._close(path)
+            self._drop(path, str(error))
         self._pause = _BACK_OFF[0]
         return True
+
+    def _heard(self, path: Path, record: Record) -> None:
+        if self._told:
+            self._told(path, record)
+        if self._told and signal.getitimer(signal.ITIMER_REAL)[0]:  # not once it is up
+            signal.setitimer(signal.ITIMER_REAL, max(self._wait, 0.001), 1.0)
+
+    def _drop(self, path: Path, why: str) -> None:
+        self.problems.append(f"{path}: {why}")
+        self._close(path)
 
     def _close(self, path: Path) -> None:
         self._open.pop(path).close()
         self._closed.add(path)
 
 
+def _is_there(directory: Path) -> bool:
+    """Whether a run or a sweep is still there; of one that was removed, its launcher may make a log anew."""
+    return (directory / rundir.PLAN).exists() or (directory / sweep.SWEEP).exists()
+
+
 @contextmanager
 def _deadline(seconds: float) -> Iterator[None]:
-    """Raise GaveUp in the main thread after `seconds`, whatever it does: a request to a slow server can take long."""
+    """Raise GaveUp in the main thread after `seconds`, whatever it does: a request to a slow server can take long.
+
+    Again each second: raised where Python only reports exceptions, in a finalizer, it is lost.
+    """
 
     def give_up(number: int, frame: FrameType | None) -> None:
         raise GaveUp
 
     before = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001), 1.0)
     try:
         yield
     finally:

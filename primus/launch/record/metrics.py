@@ -14,6 +14,8 @@ from primus.node import rundir
 NO_COLUMNS: Columns = {}
 _OF_THE_JOB = ("restarts",)
 """Metrics that the agent of node 0 writes for the whole job."""
+_AT_ONCE = 4 << 20
+"""Bytes of all metric files that are read at a time: a job of 512 ranks can leave a recorder that comes late much."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ def left_out(directory: Path, record: Record) -> list[str]:
 
 def _read(directory: Path, record: Record, nodes: int, columns: Columns) -> tuple[Record, list[_Item]]:
     ranks, hosts = files.rank_files(directory), files.host_files(directory)
-    new = {rank: tail.read(path, record.position(f"metrics/{path.name}")) for rank, path in ranks.items()}
+    most = max(1 << 12, min(tail.PIECE, _AT_ONCE // (len(ranks) + len(hosts) + 1)))
+    new = {rank: tail.read(path, record.position(f"metrics/{path.name}"), most) for rank, path in ranks.items()}
     objects = {rank: [line.value for line in lines if line.value] for rank, lines in new.items()}
     if record.loss_rank is None and any("loss" in value for values in objects.values() for value in values):
         record = replace(record, loss_rank=files.main_rank(objects))
@@ -75,8 +78,8 @@ def _read(directory: Path, record: Record, nodes: int, columns: Columns) -> tupl
     for node, path in hosts.items():
         prefix = "system/" if nodes == 1 else f"system/node{node}/"
         name = f"metrics/{path.name}"
-        items += [_item(name, line, prefix) for line in tail.read(path, record.position(name))]
-    for line in tail.read(directory / rundir.RESULTS, record.position(rundir.RESULTS)):
+        items += [_item(name, line, prefix) for line in tail.read(path, record.position(name), most)]
+    for line in tail.read(directory / rundir.RESULTS, record.position(rundir.RESULTS), most):
         items += [_Item(rundir.RESULTS, line, _result(line.value or {}, columns))]
     return record, items
 

@@ -1,13 +1,15 @@
 """The record of one run directory, brought up to date step by step. Every step can be repeated."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from primus.launch.record import content, files, metrics
 from primus.launch.record.recording import Recording, common_tags
-from primus.launch.record.store import Store
+from primus.launch.record.state import Record
+from primus.launch.record.store import Metric, Store
 from primus.launch.report import writing
 from primus.launch.results import Columns, task
 from primus.launch.snapshot import REVISION
@@ -56,6 +58,12 @@ class RunRecord(Recording):
             self._finish(result)
         return self.record.complete
 
+    def points(self) -> Iterator[Metric]:
+        """Every point of the metric files, by its name in MLflow; what has been recorded of them too."""
+        known = Record(loss_rank=self.record.loss_rank)
+        for batch in metrics.new(self.directory, known, self._plan.job.nodes, self._columns()):
+            yield from batch.metrics
+
     def _name(self) -> str:
         return f"{self._plan.sweep}/{self._plan.run_id}" if self._plan.sweep else self._plan.run_id
 
@@ -98,6 +106,7 @@ class RunRecord(Recording):
     def _finish(self, result: dict[str, Any]) -> None:
         """Close the MLflow run, then add the files: an artifact store that fails must not leave it RUNNING for ever."""
         run_id = str(self.record.run_id)
+        self.alone(self._plan.config["experiment"]["name"])
         self.store.finish(run_id, result["status"], result["ended"])
         if packages := content.packages_text(self._report):
             self.store.upload_text(run_id, packages, _PACKAGES)

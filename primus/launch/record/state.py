@@ -22,9 +22,10 @@ class Record:
     """State of a record; `tracking_uri` is without credentials.
 
     `attempted` is set before the MLflow run is created: a recorder that finds it without a run id looks for the run
-    before it creates one. `described`: the parameters are there. `offsets` and `lines` say how far each metric file has
-    been accepted by the store; `artifacts` are the files that it has; `loss_rank` is the rank whose metrics stand under
-    plain names. `errors` says why the record is not complete; in a complete one, what was left out.
+    with the tag `token` before it creates one. `doubtful`: a call that creates a run went unanswered, so that there may
+    be two of that tag. `described`: the parameters are there. `offsets`, `lines` and `marks` say how far each metric
+    file has been accepted by the store; `artifacts` are the files that it has; `loss_rank` is the rank whose metrics
+    stand under plain names. `errors` says why the record is not complete; in a complete one, what was left out.
     """
 
     tracking_uri: str = ""
@@ -32,10 +33,13 @@ class Record:
     run_id: str | None = None
     artifact_uri: str | None = None
     attempted: bool = False
+    token: str = ""
+    doubtful: bool = False
     described: bool = False
     loss_rank: int | None = None
     offsets: dict[str, int] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
+    marks: dict[str, int] = field(default_factory=dict)
     artifacts: tuple[str, ...] = ()
     broken_lines: int = 0
     complete: bool = False
@@ -43,14 +47,16 @@ class Record:
 
     def position(self, name: str) -> Position:
         """How far the metric file `name` has been recorded."""
-        return Position(self.offsets.get(name, 0), self.lines.get(name, 0))
+        return Position(self.offsets.get(name, 0), self.lines.get(name, 0), self.marks.get(name))
 
     def moved(self, positions: dict[str, Position], broken: int = 0) -> "Record":
         """The record with metric files accepted up to `positions`."""
+        marks = {name: mark for name, mark in self.marks.items() if name not in positions}
         return replace(
             self,
             offsets={**self.offsets, **{name: p.bytes for name, p in positions.items()}},
             lines={**self.lines, **{name: p.lines for name, p in positions.items()}},
+            marks={**marks, **{name: p.mark for name, p in positions.items() if p.mark is not None}},
             broken_lines=self.broken_lines + broken,
         )
 
@@ -71,7 +77,8 @@ def load(directory: Path, tracking_uri: str) -> Record:
 
 
 def save(directory: Path, record: Record) -> None:
-    """Write record.json, whole or not at all."""
+    """Write record.json, whole or not at all. Raises OSError, also where the directory was removed."""
+    directory.stat()
     rundir.write_json(directory / rundir.RECORD, plain(record))
 
 

@@ -46,6 +46,13 @@ _REFUSALS = (
     "RESOURCE_DOES_NOT_EXIST",
     "UNAUTHENTICATED",
 )
+_HOPELESS = (
+    ("file is not a database", "move it away, then record anew"),  # sqlite3's own words, as the next
+    ("disk image is malformed", "save what can be with `sqlite3 <file> .recover`, or move it away"),
+    ("out-of-date database schema", "back it up, then `mlflow db upgrade <uri>`"),  # mlflow/store/db/utils.py, 3.17
+    ("Can't locate revision", "a newer MLflow made it: record with that, or in another store"),  # alembic/script
+)
+"""What a database says that no retry can mend, and what can."""
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 
@@ -55,6 +62,10 @@ class Unavailable(Exception):
 
 class Refused(Exception):
     """The store will never take it: access denied, a deleted run, a wrong address."""
+
+
+class Missing(Refused):
+    """The store does not have what was asked for: another database has taken its place."""
 
 
 @dataclass(frozen=True)
@@ -103,16 +114,21 @@ class Store:
             )
             return Ids(run.info.experiment_id, run.info.run_id, run.info.artifact_uri)
 
-    def find(self, experiment: str, tag: str, value: str) -> Ids | None:
-        """The newest run of an experiment with this tag."""
+    def find(self, experiment: str, tag: str, value: str) -> list[Ids]:
+        """The runs of an experiment with this tag, the newest first; at most 100."""
         with self._translated():
             quoted = value.replace("'", "''")
             runs = self._client().search_runs(
                 [self._experiment(experiment)],
                 f"tags.`{tag}` = '{quoted}'",
-                max_results=1,
+                max_results=100,
             )
-            return Ids(runs[0].info.experiment_id, runs[0].info.run_id, runs[0].info.artifact_uri) if runs else None
+            return [Ids(run.info.experiment_id, run.info.run_id, run.info.artifact_uri) for run in runs]
+
+    def delete(self, run_id: str) -> None:
+        """Delete a run; MLflow keeps it for `mlflow gc` to remove."""
+        with self._translated():
+            self._client().delete_run(run_id)
 
     def log(
         self,
@@ -155,6 +171,12 @@ class Store:
         """Close a run as FINISHED, FAILED or KILLED; `ended` in seconds since the epoch."""
         with self._translated():
             self._client().set_terminated(run_id, status, round(ended * 1000))
+
+    def points(self, run_id: str, name: str) -> Iterator[Metric]:
+        """Every value of a metric of a run."""
+        with self._translated():
+            for point in self._client().get_metric_history(run_id, name):
+                yield Metric(name, point.value, point.timestamp / 1000, point.step)
 
     def tags(self, run_id: str) -> dict[str, str]:
         """The tags of a run."""
@@ -243,9 +265,19 @@ class Store:
         except (Unavailable, Refused):
             raise
         except Exception as error:
-            hopeless = getattr(error, "error_code", "") in _REFUSALS or isinstance(error, ImportError)
-            text = redact_url(f"{self.shown}: {_plain(error)}")
-            raise (Refused if hopeless else Unavailable)(text) from None
+            raise _translation(error, self.shown) from None
+
+
+def _translation(error: Exception, shown: str) -> Exception:
+    text, code = redact_url(f"{shown}: {_plain(error)}"), getattr(error, "error_code", "")
+    for words, advice in _HOPELESS:
+        if words in text:
+            return Refused(f"{text}; {advice}")
+    if code == "RESOURCE_DOES_NOT_EXIST":
+        return Missing(text)
+    if code in _REFUSALS or isinstance(error, ImportError):
+        return Refused(text)
+    return Unavailable(text)
 
 
 def _plain(error: Exception) -> str:

@@ -70,6 +70,7 @@ class SweepRecord(Recording):
 
     def _finish(self, sweep: dict[str, Any]) -> None:
         run_id = str(self.record.run_id)
+        self.alone(sweep["experiment"])
         self.store.log(run_id, self._losses(sweep), tags=self.new(self._tags(sweep)))
         self.store.finish(run_id, sweep["status"], (self.directory / SWEEP).stat().st_mtime)
         self.upload([SWEEP, *([rundir.REPORT] if (self.directory / rundir.REPORT).is_file() else [])])

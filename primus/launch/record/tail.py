@@ -1,6 +1,7 @@
 """Read files of JSON lines while they grow: whole lines only, each once, from a remembered position."""
 
 import json
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,20 @@ from typing import Any
 PIECE = 1 << 20
 """Bytes read at a time: bounds the memory of a recorder that comes late to a long run."""
 
+_MARK = 64
+"""Bytes before a position by which a file that was written anew is told from one that has grown."""
+
 
 @dataclass(frozen=True)
 class Position:
-    """How far a file has been read: bytes (always the start of a line) and lines."""
+    """How far a file has been read: bytes (always the start of a line) and lines.
+
+    `mark` is a checksum of the last bytes before it, None where it is not known.
+    """
 
     bytes: int = 0
     lines: int = 0
+    mark: int | None = None
 
 
 @dataclass(frozen=True)
@@ -25,24 +33,28 @@ class Line:
     after: Position
 
 
-def read(path: Path, start: Position) -> list[Line]:
-    """The whole lines from `start` on, up to about PIECE bytes; none when there is nothing new or no such file.
+def read(path: Path, start: Position, most: int = PIECE) -> list[Line]:
+    """The whole lines from `start` on, up to about `most` bytes; none when there is nothing new or no such file.
 
-    A last line without its newline is left for the next time. A file shorter than the position (a network file system
-    can show an old size for a while) has nothing new.
+    A last line without its newline is left for the next time. A file that was truncated or written anew since is read
+    from its beginning: what is recorded twice is one point in MLflow, what is passed over would be lost.
     """
+    known = min(start.bytes, _MARK)
     try:
         with path.open("rb") as file:
-            file.seek(start.bytes)
-            data = file.read(PIECE)
+            file.seek(start.bytes - known)
+            before, data = file.read(known), file.read(most)
             if data and b"\n" not in data:
                 data += file.readline()
     except FileNotFoundError:
         return []
-    lines, position = [], start
-    for text in data[: data.rfind(b"\n") + 1].splitlines(keepends=True):
-        position = Position(position.bytes + len(text), position.lines + 1)
-        lines.append(Line(_object(text), position))
+    if len(before) < known or (start.mark is not None and zlib.crc32(before) != start.mark):
+        return read(path, Position(), most)
+    lines, at, whole = [], known, before + data[: data.rfind(b"\n") + 1]
+    for number, text in enumerate(whole[known:].split(b"\n")[:-1], start.lines + 1):
+        at += len(text) + 1
+        mark = zlib.crc32(whole[max(0, at - _MARK) : at])
+        lines.append(Line(_object(text), Position(start.bytes - known + at, number, mark)))
     return lines
 
 

@@ -55,6 +55,7 @@ def test_a_finished_run_is_recorded_whole(root: Path, store: Store, mlflow: Mlfl
     assert mlflow.history(run, "loss") == [(n, round((START + n / 2) * 1000), 4.0 - n / 1000) for n in range(20)]
     assert [value for _, _, value in mlflow.history(run, "system/cpu_percent")] == [50.0, 51.0]
     tags = {name: value for name, value in run.data.tags.items() if name.startswith("primus.")}
+    assert tags.pop("primus.record") == state["token"]
     assert tags == {
         "primus.run_id": directory.name,
         "primus.status": "FINISHED",

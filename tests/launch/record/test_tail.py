@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from primus.launch.record import tail
 from primus.launch.record.tail import Position
 
@@ -33,7 +35,7 @@ def test_a_line_is_read_once_and_only_when_it_is_whole(tmp_path: Path) -> None:
     path.write_text(line(step=1) + line(step=2))
     second = tail.read(path, first[-1].after)
     assert [found.value for found in second] == [{"time": 1.0, "step": 2}]
-    assert second[-1].after == Position(path.stat().st_size, 2)
+    assert (second[-1].after.bytes, second[-1].after.lines) == (path.stat().st_size, 2)
     assert tail.rest(path, second[-1].after) == 0
 
 
@@ -60,10 +62,35 @@ def test_a_long_file_is_read_in_pieces_without_loss(tmp_path: Path) -> None:
     assert [found.value["step"] for found in read_all(path) if found.value] == list(range(60_000))
 
 
-def test_a_file_that_looks_shorter_than_before_has_nothing_new(tmp_path: Path) -> None:
+@pytest.mark.parametrize("steps", [1, 40, 60])
+def test_a_file_that_is_written_anew_is_read_from_its_beginning(steps: int, tmp_path: Path) -> None:
     path = tmp_path / "rank-0.jsonl"
-    path.write_text(line(step=1))
+    path.write_text("".join(line(step=n, loss=1) for n in range(50)))
+    position = read_all(path)[-1].after
+    path.write_text("".join(line(step=n, loss=2) for n in range(steps)))
+    again = tail.read(path, position)
+    assert [found.value["step"] for found in again if found.value] == list(range(steps))
+    assert (again[-1].after.bytes, again[-1].after.lines) == (path.stat().st_size, steps)
+
+
+def test_a_file_that_is_emptied_has_nothing_new_until_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "rank-0.jsonl"
+    path.touch()
     assert tail.read(path, Position(10_000, 9)) == []
+
+
+def test_a_position_without_a_mark_of_an_earlier_primus_is_good_enough(tmp_path: Path) -> None:
+    path = tmp_path / "rank-0.jsonl"
+    path.write_text(line(step=1) + line(step=2))
+    assert len(tail.read(path, Position(len(line(step=1)), 1))) == 1
+
+
+def test_carriage_returns_end_no_line(tmp_path: Path) -> None:
+    path = tmp_path / "rank-0.jsonl"
+    path.write_bytes(b'{"time": 1}\r\n50%\r100%\n{"time": 2}\n')
+    lines = read_all(path)
+    assert [found.value for found in lines] == [{"time": 1}, None, {"time": 2}]
+    assert lines[-1].after.bytes == path.stat().st_size
 
 
 def test_the_end_of_a_file_is_read_without_its_start(tmp_path: Path) -> None:
