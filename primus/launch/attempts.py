@@ -42,7 +42,7 @@ def opened(plan: Plan, again: bool) -> Iterator[Path]:
     the directory cannot be written, or the run is running already.
     """
     directory = Path(plan.directory) if again else rundirectory.create(plan)
-    with _running(directory):
+    with running(directory):
         if again:
             _set_aside(directory)
             _reopen_record(directory)
@@ -52,7 +52,8 @@ def opened(plan: Plan, again: bool) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _running(directory: Path) -> Iterator[None]:
+def running(directory: Path) -> Iterator[None]:
+    """Hold the directory of a run or a sweep open and locked. Raises BadRequest where another process does."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

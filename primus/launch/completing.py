@@ -4,13 +4,14 @@ import os
 from pathlib import Path
 from typing import Any
 
-from primus.launch import outcome, rundirectory, state
+from primus.launch import handle, outcome, rundirectory, state
 from primus.launch.config.request import Request
 from primus.launch.record.files import node_reports, read_json
 from primus.launch.running import record_once
 from primus.launch.slurm import ending
 from primus.launch.state import State
 from primus.node import rundir
+from primus.node.secrets import redact_url
 
 _OWN = "the launcher was killed"  # as the recorder says it: either may come first
 
@@ -71,8 +72,11 @@ def _record(found: State, request: Request) -> str:
     recorded = {found.directory, *(run.directory for run in runs)}
     if not tracking.get("enabled", True) or all(record(directory).get("complete") for directory in recorded):
         return ""
-    uri = request.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or tracking.get("uri")
-    return record_once(found.directory, uri, request.tracking.wait)
+    uri = request.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI")
+    theirs = tracking.get("uri")
+    if not uri and theirs and not handle.made_here(found.directory):  # a stranger's word sends nothing anywhere
+        return f"the run was not begun here: to send it where it says, give tracking.uri={redact_url(str(theirs))}"
+    return record_once(found.directory, uri or theirs, request.tracking.wait)
 
 
 def record(directory: Path) -> dict[str, Any]:

@@ -26,6 +26,7 @@ class Handle:
     `host`, `user` and `pid` are those of the launcher; `started` is when that process began, in clock ticks since the
     host's boot, so that another process with the same number is not taken for it. `job_id` is Slurm's, of a whole array
     too; `array_index` that of the run in it; `cluster` is the cluster's name. `submitted`: seconds since the epoch.
+    `inode` is that of the directory that it was written into: a copy that somebody hands on has another.
     """
 
     runtime: str
@@ -37,6 +38,7 @@ class Handle:
     job_id: str | None = None
     array_index: int | None = None
     cluster: str | None = None
+    inode: int | None = None
 
     @property
     def job(self) -> str | None:
@@ -62,7 +64,18 @@ def ours(runtime: str, job_id: str | None = None, array_index: int | None = None
 
 def write(directory: Path, handle: Handle) -> None:
     """Keep it, whole or not at all. Raises OSError."""
-    rundir.write_json(directory / rundir.HANDLE, plain(handle))
+    rundir.write_json(directory / rundir.HANDLE, plain(replace(handle, inode=directory.stat().st_ino)))
+
+
+def made_here(directory: Path) -> bool:
+    """Whether this user began the run that is in this directory, in it: not one that was copied, unpacked or sent."""
+    for folder in (directory, directory.parent):
+        own, found = _read(folder), folder.stat()
+        if own and own.inode == found.st_ino and found.st_uid == os.geteuid():
+            return True
+        if not (directory.parent / "sweep.json").is_file():
+            break
+    return False
 
 
 def of(directory: Path) -> Handle | None:
@@ -128,9 +141,11 @@ def _by_job_id(word: str, every: list[Path]) -> list[Path]:
 def _read(directory: Path) -> Handle | None:
     data = read_json(directory / rundir.HANDLE)
     try:
-        return read(Handle, data) if data else None
+        found = read(Handle, data) if data else None
     except DataError:
         return None
+    # Slurm's commands get the job as an argument, and `--user=me` would be one too.
+    return found if found and found.pid > 1 and re.fullmatch(r"\d+", found.job_id or "0") else None
 
 
 def user_name() -> str:

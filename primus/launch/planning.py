@@ -27,6 +27,7 @@ OF_THE_COMMAND = (
     "debug",
     "replay",
     "replay_strict",
+    "replay_trust",
     "resume",
     "sweep",
     "run",

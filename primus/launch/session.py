@@ -84,6 +84,7 @@ class Session:
         if asked.request.dry_run:
             self._show(plan, asked.request)
             return None
+        self._ask([plan], asked.request)
         _warn([plan])
         from primus.launch import run
 
@@ -118,6 +119,7 @@ class Session:
             if first.dry_run != "json":
                 print("".join(f"\n{directory / file.path}:\n{file.text}" for file in own), end="")
             return [None] * len(plans)
+        self._ask(plans, first)
         _warn(plans)
         start = getattr(runtime, "sweep", sweep.run)
         ended = start(directory, plans, first, surroundings, secrets, batch.parallel, self._original)
@@ -158,6 +160,13 @@ class Session:
         if original is None or original.purpose == "evaluate" or keys & {"hooks", "patches", "task", "backend"}:
             return None
         return finding.of_plan(original.run.plan)
+
+    def _ask(self, plans: Sequence[Plan], request: Request) -> None:
+        """Let the user agree to programs of a recorded run that are not those of this machine. Raises BadRequest."""
+        if self._original and any(plan.hooks or plan.patches for plan in plans):
+            from primus.launch.replaying import consent
+
+            consent.ask(self._original, plans, request.replay_trust, Path.cwd())
 
     def _here(self, request: Request) -> place.Place:
         """This place; what belongs to an earlier run is looked for where that was started."""

@@ -2,6 +2,7 @@
 
 import json
 import re
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,10 @@ _FOLDERS = (rundir.CODE, "nodes", "logs", "metrics", "profile", "preflight", "sm
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; empty when there is no such file or no object in it."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for without an end
+            return {}
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
@@ -53,15 +56,21 @@ def main_rank(lines: Mapping[int, Sequence[Mapping[str, Any]]]) -> int:
 
 def early_artifacts(directory: Path) -> list[str]:
     """What a replay needs, there as soon as the run starts."""
-    return [name for name in (rundir.PLAN, rundir.CONFIG, rundir.OVERRIDES) if (directory / name).is_file()]
+    return [name for name in (rundir.PLAN, rundir.CONFIG, rundir.OVERRIDES) if _is_own(directory / name)]
+
+
+def _is_own(path: Path) -> bool:
+    """Whether it is a file itself: what a link leads to may be anything of this machine."""
+    return path.is_file() and not path.is_symlink()
 
 
 def artifacts(directory: Path) -> list[str]:
     """All files of a finished run that belong in its record, as relative paths; links are not followed."""
     names = early_artifacts(directory)
-    names += [name for name in _FILES if (directory / name).is_file()]
+    names += [name for name in _FILES if _is_own(directory / name)]
     for folder in _FOLDERS:
-        found = [p for p in sorted((directory / folder).rglob("*")) if p.is_file() and not p.is_symlink()]
+        inside = [] if (directory / folder).is_symlink() else sorted((directory / folder).rglob("*"))
+        found = [p for p in inside if _is_own(p)]
         names += [str(p.relative_to(directory)) for p in found if not p.name.startswith(".")]
     return names
 

@@ -140,6 +140,15 @@ def states(job_ids: Iterable[str], environ: Mapping[str, str] | None = None) -> 
     return {job: state for job, state in found.items() if job in asked or job.partition("_")[0] in whole}
 
 
+def directory(job_id: str, environ: Mapping[str, str] | None = None) -> str | None:
+    """The working directory of a job or an array that waits or runs; None for one that does not. Raises Unfit."""
+    argv = ["squeue", "--noheader", f"--jobs={job_id}", "--Format=WorkDir:4096"]
+    answer = call(argv, _SECONDS, environ)
+    if answer.code != 0 and "nvalid job id" not in answer.err:
+        raise Unfit(_unreachable(answer, "squeue"))
+    return next((line.strip() for line in answer.out.splitlines() if line.strip()), None)
+
+
 def cancel(job_ids: Iterable[str], environ: Mapping[str, str] | None = None) -> None:
     """Cancel jobs or elements; those that are over already are no error. Raises Unfit."""
     asked = list(job_ids)
