@@ -56,12 +56,17 @@ def ask(original: Original | None, plans: Sequence[Plan], trusted: bool, directo
 
 
 def differing(original: Original | None, plans: Sequence[Plan], directory: Path) -> list[Foreign]:
-    """Every hook and patch of a recorded run that some plan has, and that is not one of this machine."""
+    """Every hook and patch of a recorded run that some plan has, and that is not one of this machine.
+
+    A run of the user's own that goes on (`resume=`) goes on with what it began with.
+    """
     if original is None:
         return []
     recorded = original.run.plan
     texts = {f.path: f.text for f in recorded.files}
     ours = handle.made_here(original.run.directory) if original.run.directory else False
+    if ours and original.purpose == "resume":
+        return []
     local, found = _Local(directory, ours), {}
     for hook in dict.fromkeys(hook for plan in plans for hook in plan.hooks if hook in recorded.hooks):
         if not local.has(hook):

@@ -43,12 +43,32 @@ def document(text: str) -> Any:
     return value
 
 
+def plan(value: Any) -> dict[str, Any]:
+    """The plan of a run of any age, as far as its state goes by it. Raises ValueError."""
+    told = _mapping("it", value)
+    config, job = _mapping("config", told.get("config") or {}), _mapping("job", told.get("job") or {})
+    for key in ("model", "tracking", "experiment"):
+        _mapping(f"config.{key}", config.get(key) or {})
+    if not isinstance(job.get("command") or [], list):
+        raise ValueError(f"job.command: {job['command']!r:.80} is no command")
+    for key in ("nodes", "grace_period"):
+        _number(f"job.{key}", job.get(key, 1))
+    return told
+
+
 def node(value: Any) -> dict[str, Any]:
     """What a node said of itself. Raises ValueError where its parts are not of the kind that nodes write."""
     facts = _mapping("it", value)
     for key in ("devices", "cpu", "interpreter", "container", "packages", "outcome"):
         _mapping(key, facts.get(key) or {})
-    for variable in facts.get("environment") or []:
+    for key in ("time", "clock_offset", "world_size", "node_rank"):
+        _number(key, facts.get(key) or 0)
+    _number("devices.count", (facts.get("devices") or {}).get("count") or 0)
+    outcome = facts.get("outcome") or {}
+    _cause(outcome.get("root_cause"))
+    if not isinstance(outcome.get("lost") or [], list) or not isinstance(outcome.get("exit_code") or 0, int):
+        raise ValueError(f"outcome: {outcome!r:.80} is no outcome")
+    for variable in _list("environment", facts.get("environment")):
         if not all(isinstance(_mapping("environment", variable).get(key), str) for key in ("name", "value")):
             raise ValueError(f"environment: {variable!r:.80} is no variable")
     return facts
@@ -110,6 +130,12 @@ def _mapping(key: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"{key}: {value!r:.80} is no mapping")
     return value
+
+
+def _list(key: str, value: Any) -> list[Any]:
+    if not isinstance(value or [], list):
+        raise ValueError(f"{key}: {value!r:.80} is no list")
+    return value or []
 
 
 def _number(key: str, value: Any) -> None:

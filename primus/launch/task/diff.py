@@ -31,7 +31,7 @@ def describe(task: Settings, request: Request) -> str:
 def act(task: Settings, request: Request) -> int:
     """Print the differences. Raises BadRequest for a run that is not there."""
     a, b = _run("run_a", request.run_a, request), _run("run_b", request.run_b, request)
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     for title, rows in differences(a, b):
         if rows:
             console.print(_table(title, a, b, rows))
