@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from primus.launch import confidential, frozen, place, planning, show
-from primus.launch.config import reading
+from primus.launch.config import carried, reading
 from primus.launch.config.arguments import key_of
 from primus.launch.config.origin import Origins
 from primus.launch.config.request import Request
@@ -128,6 +128,7 @@ class Session:
 
     def _read(self, config: DictConfig, overrides: Sequence[str]) -> Asked:
         data = reading.resolve(config)
+        carried.check_config(data)
         files = () if self._original else self._directories  # the values of a replayed run are not those of the files
         source = reading.origins(config, overrides, files)
         return Asked(data, reading.request(data, source), source)
