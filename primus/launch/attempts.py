@@ -14,6 +14,7 @@ from primus.launch.record import state
 from primus.launch.record.files import read_json
 from primus.launch.record.tail import Position
 from primus.node import rundir
+from primus.node.digits import whole
 from primus.node.plan import Plan
 
 ATTEMPTS = "attempts"
@@ -93,7 +94,7 @@ def _set_aside(directory: Path) -> Path:
 def count(directory: Path) -> int:
     """How many earlier starts the run has had."""
     folder = directory / ATTEMPTS
-    return sum(1 for path in folder.iterdir() if path.name.isdigit()) if folder.is_dir() else 0
+    return sum(1 for path in folder.iterdir() if whole(path.name)) if folder.is_dir() else 0
 
 
 def _reopen_record(directory: Path) -> None:

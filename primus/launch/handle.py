@@ -14,6 +14,7 @@ from pathlib import Path
 from primus.launch.problems import BadRequest
 from primus.launch.record.files import read_json
 from primus.node import host, process, rundir
+from primus.node.digits import whole
 from primus.node.typed import DataError, plain, read
 
 _JOB_ID = re.compile(r"\d+(_\d+)?")
@@ -87,7 +88,7 @@ def of(directory: Path) -> Handle | None:
     if own or not (directory.parent / "sweep.json").is_file():
         return own
     above = _read(directory.parent)
-    if above and above.job_id and directory.name.isdigit():
+    if above and above.job_id and whole(directory.name):
         return replace(above, array_index=int(directory.name))
     return above
 
@@ -126,7 +127,7 @@ def directories(root: Path) -> Iterator[Path]:
     for directory in sorted(root.glob("[!.]*/[!.]*"), key=lambda d: d.name):
         if (directory / "sweep.json").is_file():
             yield directory
-            yield from sorted((d for d in directory.iterdir() if d.name.isdigit()), key=lambda d: int(d.name))
+            yield from sorted((d for d in directory.iterdir() if whole(d.name)), key=lambda d: int(d.name))
         elif (directory / rundir.PLAN).is_file():
             yield directory
 

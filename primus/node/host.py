@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, List, Optional, Tuple
 
+from primus.node.digits import whole
+
 
 @dataclass(frozen=True)
 class Cpu:
@@ -37,19 +39,20 @@ def memory(root: Path = Path("/")) -> int:
     """Bytes of memory: of the host, or less where a cgroup limits it. 0 where it cannot be told."""
     total = 0
     for line in _read(root / "proc/meminfo").splitlines():
-        if line.startswith("MemTotal:"):
-            total = int(line.split()[1]) * 1024
-    limits = [int(text) for text in _limits(root, "memory.max", "memory/memory.limit_in_bytes") if text.isdigit()]
+        words = line.split()
+        if len(words) > 1 and words[0] == "MemTotal:" and whole(words[1]):
+            total = int(words[1]) * 1024
+    limits = [int(text) for text in _limits(root, "memory.max", "memory/memory.limit_in_bytes") if whole(text)]
     return min([total, *limits]) if total else min(limits, default=0)
 
 
 def _quotas(root: Path) -> Iterator[float]:
     for text in _limits(root, "cpu.max", ""):  # cgroup 2: "200000 100000", or "max 100000"
         quota, _, period = text.partition(" ")
-        if quota.isdigit() and period.isdigit() and int(period):
+        if whole(quota) and whole(period) and int(period):
             yield int(quota) / int(period)
     quota, period = (_read(root / f"sys/fs/cgroup/cpu/cpu.cfs_{part}_us") for part in ("quota", "period"))
-    if quota.isdigit() and period.isdigit() and int(period):  # cgroup 1: -1 is none
+    if whole(quota) and whole(period) and int(period):  # cgroup 1: -1 is none
         yield int(quota) / int(period)
 
 
@@ -74,7 +77,7 @@ def _model(root: Path) -> str:
         return ""
     for line in head.decode(errors="replace").splitlines():
         if line.startswith(("model name", "Hardware", "cpu model")):
-            return line.split(":", 1)[1].strip()
+            return line.partition(":")[2].strip()
     return ""
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from primus.node import rundir
+from primus.node.digits import whole
 
 LARGEST = 256 << 20
 """Bytes; a larger file stays in the run directory alone and is named in record.json."""
@@ -33,7 +34,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def node_reports(directory: Path) -> dict[int, dict[str, Any]]:
     """nodes/<n>.json by node rank."""
     paths = (directory / "nodes").glob("[0-9]*.json")
-    return {int(path.stem): read_json(path) for path in sorted(paths) if path.stem.isdigit()}
+    return {int(path.stem): read_json(path) for path in sorted(paths) if whole(path.stem)}
 
 
 def rank_files(directory: Path) -> dict[int, Path]:
