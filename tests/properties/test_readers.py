@@ -91,17 +91,12 @@ def test_a_line_of_a_hook_gives_its_value_byte_for_byte_or_nothing_or_is_refused
         told = Told(0, "a hook").line(line)
     except ValueError:
         return
-    found = [(f"{kind}.{name}", given) for kind, values in (
-        ("env", told.environment), ("extra", told.arguments), ("artifact", told.artifacts)
-    ) for name, given in values.items()]  # fmt: skip
-    assert len(found) <= 1
-    for name, given in found:
-        assert f"{name}={given}" == line
-        assert name.partition(".")[2] not in protocol._DEFINED
-    shown = protocol.masked(line)
-    assert shown == line or (
-        found and all(secret not in shown for secret in protocol.secrets([told]) if len(secret) > 3)
-    )
+    kinds = {"env": told.environment, "extra": told.arguments, "artifact": told.artifacts}
+    found = [(kind, name, taken) for kind, values in kinds.items() for name, taken in values.items()]
+    assert [f"{kind}.{name}={taken}" for kind, name, taken in found] in ([], [line])
+    assert not {name for _, name, _ in found}.intersection(protocol._DEFINED)
+    secrets = protocol.secrets([told])
+    assert protocol.masked(line) == (f"env.{found[0][1]}=***" if secrets else line)
 
 
 # What goes into a container.
