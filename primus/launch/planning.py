@@ -128,7 +128,7 @@ def experiment_directory(request: Request, place: Place) -> Path:
     name = request.experiment.name
     if not re.fullmatch(r"[\w][\w.+@=-]{0,99}", name):
         raise BadRequest(
-            f"experiment.name: {name!r} must be a plain folder name: letters, digits and . _ + - @ = alone"
+            f"experiment.name: {name[:100]!r} must be a plain folder name: letters, digits and . _ + - @ = alone"
         )
     return output_root(request, place) / name
 

@@ -231,10 +231,8 @@ def test_text_in_a_run_is_no_markup_of_a_page_or_a_terminal(primus: Primus, reco
     other = work / "other"
     shutil.copytree(recorded, other)
     change(other, "config.yaml", env={"set": {"KEPT": "[/i]"}, "forward": []})
-    for text in (
-        page.html(job.page(reading.run(recorded))),
-        page.html(comparison.page(evil, evil, [reading.run(recorded)])),
-    ):
+    read = reading.run(recorded)
+    for text in (page.html(job.page(read)), page.html(comparison.page(evil, evil, [read]))):
         assert "alert(1)" in text
         assert "<script>alert" not in text
     said = primus("task=diff", f"run_a={recorded}", f"run_b={other}")

@@ -21,63 +21,14 @@ from ..cluster.slurm import Slurm
 from ..conftest import PATIENCE, Primus, Start
 
 SHELL = [
-    *(
-        "$(touch evil)",
-        "`touch evil`",
-        ";touch evil",
-        "&& touch evil",
-        "| touch evil",
-        "> evil",
-        "a\ntouch evil\n",
-        "\n",
-    ),
-    *(
-        "'",
-        '"',
-        "'; touch evil; '",
-        '"; touch evil; "',
-        "\\",
-        "\\\\",
-        "a\\",
-        "$HOME",
-        "${HOME}",
-        "~",
-        "*",
-        "!x",
-        "#",
-        "",
-    ),
+    *("$(touch evil)", "`touch evil`", ";touch evil", "&& touch evil", "| touch evil", "> evil", "a\ntouch evil\n"),
+    *("'", '"', "'; touch evil; '", '"; touch evil; "', "\\", "\\\\", "a\\", "$HOME", "${HOME}", "~", "*", "!x", "#"),
+    *("", "\n", "\\n", "\\x00"),
 ]
-HYDRA = [
-    "a,b",
-    "[1,2]",
-    "{a: b}",
-    "a=b",
-    "???",
-    "null",
-    "1e3",
-    "true",
-    "${oc.env:HOME}",
-    "${env.set}",
-    "\\${x}",
-    "'a,b'",
-]
+HYDRA = ["a,b", "[1,2]", "{a: b}", "a=b", "null", "1e3", "true", "${oc.env:HOME}", "${env.set}", "\\${x}", "'a,b'"]
 OTHERS = [
-    *(
-        "--help",
-        "-rf /",
-        "-",
-        "--",
-        "../../evil",
-        "/etc/passwd",
-        "%j",
-        "%a%A",
-        "{primus.evil}",
-        "{}",
-        "{0}",
-        "a\tb\r\x7f",
-    ),
-    *("\x1b[2J", "é🜁\u202e", " lead and trail ", "a" * 100_000, "#SBATCH --uid=0", "\\n", "a:b:ro", "a//../b", "\\x00"),
+    *("--help", "-rf /", "-", "--", "../../evil", "/etc/passwd", "%j", "%a%A", "{primus.evil}", "{}", "{0}"),
+    *("\x1b[2J", "a\tb\r\x7f", "é🜁\u202e", " lead and trail ", "a" * 100_000, "#SBATCH --uid=0", "a:b:ro", "a//../b"),
 ]
 WORDS = [*SHELL, *HYDRA, *OTHERS]
 TELLS = """
@@ -174,7 +125,7 @@ HALF = "\ud800"
     [
         ({"env": {"set": {"A": "a\0b"}}}, "env.set.A: it holds a zero byte"),
         ({"env": {"set": {"A": HALF}}}, "env.set.A: its text is no valid UTF-8"),
-        ({"env": {"set": {"A": "x" * (1 << 20)}}}, "env.set.A: it has 1048578 bytes, and the kernel takes at most 131071"),
+        ({"env": {"set": {"A": "x" * (1 << 20)}}}, "env.set.A: it has 1048578 bytes, and the kernel takes"),
         ({"env": {"set": {"A": "x" * (MOST - 2)}}}, "env.set.A: it has 131072 bytes"),
         ({"env": {"set": {"A=B": "x"}}}, "env.set: 'A=B' is no name of a variable"),
         ({"env": {"set": {"": "x"}}}, "env.set: '' is no name of a variable"),
@@ -200,46 +151,43 @@ def test_what_no_rank_can_be_given_is_refused_by_its_key_and_nothing_is_written(
     words = of_a_file(work, **{"task": {"command": RANK}, **config})
     said = primus("task=command", *words)
     assert (said.code, said.err[: len("primus: " + key)]) == (2, "primus: " + key)
-    assert len(said.err) < 1500 or "x" * 5000 in said.err or key == "experiment.name: "
+    assert len(said.err) < 6000
     assert not (work / "outputs").exists()
 
 
-CONTAINER = ("runtime=container", "container=docker", "container.image=i")
-SLURM = ("runtime=slurm",)
+OFF = f"task=command task.command=[{sys.executable}] tracking.enabled=false".split()
+CONTAINER = (*OFF, "runtime=container", "container=docker")
+IMAGE = (*CONTAINER, "container.image=i")
+SLURM = (*OFF, "runtime=slurm")
 
 
 @pytest.mark.parametrize(
     ("where", "word", "key"),
     [
         (CONTAINER, "container.image='--privileged'", "container.image: "),
-        (CONTAINER, "container.python='-c'", "container.python: "),
-        (CONTAINER, "container.user='--privileged'", "container.user: "),
-        (CONTAINER, "container.options=['--name=x']", "container.options: --name is Primus's own"),
-        (CONTAINER, "container.options=['--entrypoint','sh']", "container.options: --entrypoint"),
-        (CONTAINER, "container.mounts=['/a:b:c:d']", "container.mounts: "),
-        (CONTAINER, "container.mounts=['']", "container.mounts: "),
-        (CONTAINER, "container.environment=['A=a\nB=b']", "container.environment: "),
-        (CONTAINER, "container.environment=['--privileged']", "container.environment: "),
+        (IMAGE, "container.python='-c'", "container.python: "),
+        (IMAGE, "container.user='--privileged'", "container.user: "),
+        (IMAGE, "container.options=['--name=x']", "container.options: --name is Primus's own"),
+        (IMAGE, "container.options=['--entrypoint','sh']", "container.options: --entrypoint"),
+        (IMAGE, "container.mounts=['/a:b:c:d']", "container.mounts: "),
+        (IMAGE, "container.mounts=['']", "container.mounts: "),
+        (IMAGE, "container.environment=['A=a\nB=b']", "container.environment: "),
         (SLURM, "runtime.job_name='a\nb'", "runtime.options.job-name: "),
         (SLURM, "runtime.options.comment='a\n#SBATCH --uid=0'", "runtime.options.comment: "),
         (SLURM, "runtime.partition='a\nb'", "runtime.partition: "),
-        (SLURM, "runtime.options.-x=1", "runtime.options.-x: "),
+        (SLURM, "runtime.options={'-x':1}", "runtime.options.-x: "),
         (SLURM, "runtime.options.wrap=id", "runtime.options.wrap: Primus sets --wrap itself"),
         (SLURM, "runtime.setup=[['a\nb']]", "runtime.setup: "),
         (SLURM, "output.root='a\nb'", ""),
         (SLURM, "output.root='a\\\\b'", "output.root: Slurm takes a backslash out"),
-        ((), "data.files='-rf $(id)' task=train/pretrain", "data.files: no file matches '-rf $(id)'"),
-        ((), "output.root='a?b' tracking.enabled=true", "output.root: "),
+        ((), "data.files='-rf $(id)'", "data.files: no file matches '-rf $(id)'"),
+        (OFF[:2], "output.root='a?b'", "output.root: "),
     ],
-)  # fmt: skip
+)
 def test_what_would_be_more_than_a_word_to_the_next_program_is_refused(
     primus: Primus, work: Path, where: tuple[str, ...], word: str, key: str
 ) -> None:
-    head, _, more = word.partition("' ")
-    own = [head + "'", more] if more else [word]
-    said = primus(
-        "task=command", f"task.command=[{sys.executable}]", "tracking.enabled=false", *where, *own, "dry_run=true"
-    )
+    said = primus(*where, word, "dry_run=true")
     assert (said.code, said.err[: len("primus: " + key)]) == (2, "primus: " + key), said.err
     assert "Traceback" not in said.err
 
@@ -267,9 +215,7 @@ def test_a_folder_whose_name_is_no_text_is_refused(primus: Primus, work: Path, m
     monkeypatch.chdir(os.fsdecode(odd))
     said = primus("task=command", f"task.command=[{sys.executable}]", "tracking.enabled=false")
     assert said.code == 2
-    assert said.err.endswith(r"\udcff' is no valid UTF-8: rename it, or work from another folder" + "\n") or (
-        "is no valid UTF-8" in said.err
-    )
+    assert "is no valid UTF-8: rename it, or work from another folder" in said.err
 
 
 # Overrides, translated.

@@ -1,7 +1,6 @@
 """What a stranger's run directory may hold: plain data of a sane size. Checked before anything else looks at it."""
 
 import json
-import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +12,8 @@ LARGEST = 64 << 20
 _MOST = 200_000
 """Values in one config. YAML's aliases make a billion of a few lines; a config has some hundreds."""
 _DEEPEST = 60
+_LATEST = 1e11
+"""Seconds since the epoch: some 3,000 years. Beyond, a date is none."""
 
 
 def config(text: str) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def node(value: Any) -> dict[str, Any]:
     for key in ("devices", "cpu", "interpreter", "container", "packages", "outcome"):
         _mapping(key, facts.get(key) or {})
     for key in ("time", "clock_offset", "world_size", "node_rank"):
-        _number(key, facts.get(key) or 0)
+        _number(key, facts.get(key) or 0, _LATEST)
     _number("devices.count", (facts.get("devices") or {}).get("count") or 0)
     outcome = facts.get("outcome") or {}
     _cause(outcome.get("root_cause"))
@@ -82,7 +83,7 @@ def result(value: Any) -> dict[str, Any] | None:
     if told.get("status") not in ("FINISHED", "FAILED", "KILLED"):
         raise ValueError(f"status: {told.get('status')!r:.80} is no status of a run")
     for key in ("started", "ended", "exit_code"):
-        _number(key, told.get(key))
+        _number(key, told.get(key), _LATEST)
     for name, number in _mapping("metrics", told.get("metrics") or {}).items():
         if isinstance(number, bool) or not isinstance(number, int | float):  # a loss that is NaN is a loss
             raise ValueError(f"metrics.{name}: {number!r:.80} is no number")
@@ -138,6 +139,6 @@ def _list(key: str, value: Any) -> list[Any]:
     return value or []
 
 
-def _number(key: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+def _number(key: str, value: Any, most: float = 2.0**63) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= most:  # NaN neither
         raise ValueError(f"{key}: {value!r:.80} is no number")

@@ -54,8 +54,8 @@ def test_a_hook_that_is_not_here_is_shown_and_refused_where_nobody_can_be_asked(
     assert {"  +echo env.A=theirs", "  +echo $(id)"} <= set(shown)
     assert refused == (
         f"primus: replay of {sent}: it would run 1 hook or patch that this machine has not so, shown above. Nothing "
-        "was started. To run them as recorded: replay_trust=true; to run those of this machine: hooks.enabled=true; to run "
-        "none: hooks.enabled=false patches=[]"
+        "was started. To run them as recorded: replay_trust=true; to run those of this machine: hooks.enabled=true; "
+        "to run none: hooks.enabled=false patches=[]"
     )
     assert printed() == []
 
