@@ -59,11 +59,14 @@ def docker_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
 
 
 @pytest.fixture
-def docker(docker_engine: Docker, monkeypatch: pytest.MonkeyPatch) -> Docker:
-    """The engine, and this process its user; it has no container at the start."""
+def docker(docker_engine: Docker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docker]:
+    """The engine, and this process its user; the test leaves no container."""
     monkeypatch.setenv("DOCKER_HOST", docker_engine.host)
-    assert docker_engine.empty()
-    return docker_engine
+    yield docker_engine
+    try:
+        assert docker_engine.empty()
+    finally:  # the next test is not to fail of what this one left
+        docker_engine.clear()
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ import subprocess
 import sys
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Dict, Iterator, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, Mapping, Sequence, Tuple
 
-from primus.node import container, process, rundir
+from primus.node import container, guard, process, rundir
 from primus.node.arguments import Arguments
 from primus.node.devices import NoDevices
 from primus.node.outcome import BAD_REQUEST, UNFIT
@@ -24,6 +25,8 @@ from primus.node.rendezvous import alone
 
 _SHELLS = ("/bin/bash", "/bin/sh")
 _FIFO = "handover"
+PATIENCE = 5.0
+"""Seconds that a program has to end in once its terminal is gone: a shell may ignore that."""
 _ROOM = 1 << 20
 """Bytes that the FIFO holds before anybody reads it: the most that a user may ask of Linux (pipe-max-size)."""
 
@@ -68,9 +71,12 @@ def program(plan: Plan, argv: Sequence[str]) -> Tuple[str, ...]:
     return (next((shell for shell in _SHELLS if Path(shell).is_file()), argv[0]),)
 
 
-def attend(child: "subprocess.Popen[bytes]") -> int:
-    """Wait for a program that has the terminal; its exit code as a shell gives it."""
-    with _signals(child), child:
+def attend(child: "subprocess.Popen[bytes]", patience: float, end: Callable[[], object]) -> int:
+    """Wait for a program that has the terminal; its exit code as a shell gives it.
+
+    `end` is called when it has not ended `patience` seconds after it was told to.
+    """
+    with _signals(child, patience, end), child:
         code = child.wait()
     return 128 - code if code < 0 else code
 
@@ -90,13 +96,15 @@ def _hold(plan: Plan, arguments: Arguments) -> int:
         return _refuse(str(error), UNFIT)
     begun = replace(begun, command=(*begun.command, "--shell"), interactive=sys.stdin.isatty())
     fifo = _fifo(arguments.plan.parent, handover.line(plan, environ, {**what, "name": begun.name}))
+    remove = partial(engine.endings, plan.container, begun.name, 0.0, environ)
     try:
-        return attend(process.start(engine.argv(begun), stdin=None, new_session=False))
+        return attend(process.start(engine.argv(begun), stdin=None, new_session=False), PATIENCE, remove)
     except OSError as error:
         return _refuse(f"{plan.container.engine} cannot be started: {error}", UNFIT)
     finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, guard.ENDING)  # who told this to end may be gone too, and says so
         os.close(fifo)
-        engine.endings(plan.container, begun.name, 0.0, environ)
+        remove()
 
 
 def _fifo(directory: Path, line: bytes) -> int:
@@ -124,12 +132,15 @@ def _receive(directory: Path) -> None:
 
 
 @contextmanager
-def _signals(child: "subprocess.Popen[bytes]") -> Iterator[None]:
+def _signals(child: "subprocess.Popen[bytes]", patience: float, end: Callable[[], object]) -> Iterator[None]:
     """The terminal sends its keys to both: here they are nothing. An end from outside is told as a terminal would."""
 
     def pass_on(number: int, frame: Any) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(child.pid, signal.SIGHUP)  # an interactive shell ignores SIGTERM
+        child.send_signal(signal.SIGHUP)  # an interactive shell ignores SIGTERM
+        signal.setitimer(signal.ITIMER_REAL, patience)
+
+    def too_long(number: int, frame: Any) -> None:
+        end()
 
     def nothing(number: int, frame: Any) -> None:
         return
@@ -139,11 +150,13 @@ def _signals(child: "subprocess.Popen[bytes]") -> Iterator[None]:
         signal.SIGQUIT: nothing,
         signal.SIGTERM: pass_on,
         signal.SIGHUP: pass_on,
+        signal.SIGALRM: too_long,
     }
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
         for number, handler in before.items():
             signal.signal(number, handler)
 

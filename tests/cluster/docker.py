@@ -40,6 +40,11 @@ class Docker:
         """Whether every container is removed, waiting for it."""
         return bool(self._until(lambda: "none" if not self.containers() else ""))
 
+    def clear(self) -> None:
+        """Remove every container."""
+        for name in self.containers():
+            self.ask("rm", "--force", name)
+
     def _until(self, look: Callable[[], str], seconds: float = 30.0) -> str:
         until = time.monotonic() + seconds
         while not (found := look()):

@@ -27,13 +27,15 @@ from primus.launch.slurm.options import Settings as Slurm
 from primus.launch.task import Work
 from primus.node import process
 from primus.node.plan import Plan, fill
-from primus.node.shell import attend
+from primus.node.shell import PATIENCE, attend
 from primus.node.typed import read
 
 if TYPE_CHECKING:
     from primus.launch.run import Ended
 
 _FOLDER = ".shell"
+_HELD = 60.0
+"""Seconds after which what holds a container, or an allocation, is ended although it has not let go of it."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def single(
         if not at_terminal and terminal.PTY in argv:
             argv.remove(terminal.PTY)
         child = process.start(argv, env={**environ, **secrets}, cwd=str(place.directory), stdin=None, new_session=False)
-        return Ended(attend(child), None)
+        return Ended(attend(child, _HELD if plan.container or _in_slurm(plan) else PATIENCE, child.kill), None)
     except OSError as error:
         raise Unfit(f"task=shell: cannot start {plan.command[0]}: {error.strerror}") from None
     finally:

@@ -69,6 +69,16 @@ def test_a_terminal_that_goes_away_takes_the_shell_with_it(work: Path) -> None:
     assert [*(work / "outputs").iterdir()] == []
 
 
+def test_a_shell_that_ignores_the_end_of_its_terminal_is_killed(work: Path) -> None:
+    with primus_at_a_terminal("task=shell", SHELL="/bin/sh") as terminal:
+        terminal.type("trap '' HUP TERM; echo $$ > pid; echo writ''ten\n")
+        terminal.until("written")
+        pid = int((work / "pid").read_text())
+        terminal.process.send_signal(signal.SIGTERM)
+        assert terminal.wait() == 128 + signal.SIGKILL
+        assert gone(pid)
+
+
 def test_a_shell_that_the_node_has_not_is_replaced(work: Path) -> None:
     with primus_at_a_terminal("task=shell", SHELL="/nowhere/zsh") as terminal:
         terminal.type("echo it-is-$0; exit\n")
@@ -120,10 +130,11 @@ def test_in_a_container_it_is_at_a_terminal_too_and_gets_the_secrets(work: Path,
 
 
 @pytest.mark.docker
-def test_its_container_goes_with_the_terminal(work: Path, docker: Docker) -> None:
+@pytest.mark.parametrize("shell", ["", "trap '' HUP TERM; "])
+def test_its_container_goes_with_the_terminal(work: Path, docker: Docker, shell: str) -> None:
     words = ("runtime=container", "container=docker", f"container.image={docker.image}")
     with primus_at_a_terminal("task=shell", *words) as terminal:
-        terminal.type("echo writ''ten\n")
+        terminal.type(f"{shell}echo writ''ten\n")
         terminal.until("written")
         terminal.process.send_signal(signal.SIGTERM)
         terminal.wait()
