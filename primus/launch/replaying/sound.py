@@ -83,7 +83,7 @@ def result(value: Any) -> dict[str, Any] | None:
     if told.get("status") not in ("FINISHED", "FAILED", "KILLED"):
         raise ValueError(f"status: {told.get('status')!r:.80} is no status of a run")
     for key in ("started", "ended", "exit_code"):
-        _number(key, told.get(key), _LATEST)
+        _number(key, told.get(key) or 0, _LATEST)
     for name, number in _mapping("metrics", told.get("metrics") or {}).items():
         if isinstance(number, bool) or not isinstance(number, int | float):  # a loss that is NaN is a loss
             raise ValueError(f"metrics.{name}: {number!r:.80} is no number")

@@ -71,7 +71,8 @@ class Run:
     @property
     def seconds(self) -> float | None:
         """How long the whole job took."""
-        return self.result["ended"] - self.result["started"] if self.result else None
+        started, ended = self.result.get("started"), self.result.get("ended")
+        return ended - started if started and ended else None
 
     @property
     def start_up(self) -> float | None:

@@ -61,7 +61,8 @@ def leaves(value: Any, key: str = "") -> dict[str, str]:
 def _outcome(run: SavedRun) -> dict[str, str]:
     result = run.result or {}
     numbers = {k: f"{v:.6g}" for k, v in (result.get("metrics") or {}).items()}
-    seconds = {"duration": f"{result['ended'] - result['started']:.1f} s"} if result else {}
+    began, ended = result.get("started"), result.get("ended")
+    seconds = {"duration": f"{ended - began:.1f} s"} if began and ended else {}
     return {"status": str(result.get("status", "RUNNING")), "step": str(result.get("step")), **numbers, **seconds}
 
 
