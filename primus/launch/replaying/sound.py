@@ -63,7 +63,7 @@ def node(value: Any) -> dict[str, Any]:
     for key in ("devices", "cpu", "interpreter", "container", "packages", "outcome"):
         _mapping(key, facts.get(key) or {})
     for key in ("time", "clock_offset", "world_size", "node_rank"):
-        _number(key, facts.get(key) or 0, _LATEST)
+        _number(key, _or(facts.get(key), 0), _LATEST)
     _number("devices.count", (facts.get("devices") or {}).get("count") or 0)
     outcome = facts.get("outcome") or {}
     _cause(outcome.get("root_cause"))
@@ -83,7 +83,7 @@ def result(value: Any) -> dict[str, Any] | None:
     if told.get("status") not in ("FINISHED", "FAILED", "KILLED"):
         raise ValueError(f"status: {told.get('status')!r:.80} is no status of a run")
     for key in ("started", "ended", "exit_code"):
-        _number(key, told.get(key) or 0, _LATEST)
+        _number(key, _or(told.get(key), 0), _LATEST)
     for name, number in _mapping("metrics", told.get("metrics") or {}).items():
         if isinstance(number, bool) or not isinstance(number, int | float):  # a loss that is NaN is a loss
             raise ValueError(f"metrics.{name}: {number!r:.80} is no number")
@@ -131,6 +131,11 @@ def _mapping(key: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"{key}: {value!r:.80} is no mapping")
     return value
+
+
+def _or(value: Any, otherwise: Any) -> Any:
+    """The value where there is one: an empty mapping is one, and no number."""
+    return otherwise if value is None else value
 
 
 def _list(key: str, value: Any) -> list[Any]:
