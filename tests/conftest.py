@@ -11,10 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from . import backends
 from .cluster.docker import Docker, engine
 from .cluster.slurm import Slurm, cluster
+
+# The same examples each time: what fails in CI fails here, and a slow machine is no failure.
+settings.register_profile("primus", derandomize=True, deadline=None, database=None)
+settings.load_profile("primus")
 
 PATIENCE = 60.0
 """Seconds to wait for something that happens soon, before a test fails instead of hanging."""

@@ -14,6 +14,7 @@ from primus.launch.record import state
 from primus.launch.record.files import read_json
 from primus.launch.record.tail import Position
 from primus.node import rundir
+from primus.node.digits import whole
 from primus.node.plan import Plan
 
 ATTEMPTS = "attempts"
@@ -42,7 +43,7 @@ def opened(plan: Plan, again: bool) -> Iterator[Path]:
     the directory cannot be written, or the run is running already.
     """
     directory = Path(plan.directory) if again else rundirectory.create(plan)
-    with _running(directory):
+    with running(directory):
         if again:
             _set_aside(directory)
             _reopen_record(directory)
@@ -52,7 +53,8 @@ def opened(plan: Plan, again: bool) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _running(directory: Path) -> Iterator[None]:
+def running(directory: Path) -> Iterator[None]:
+    """Hold the directory of a run or a sweep open and locked. Raises BadRequest where another process does."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -92,7 +94,7 @@ def _set_aside(directory: Path) -> Path:
 def count(directory: Path) -> int:
     """How many earlier starts the run has had."""
     folder = directory / ATTEMPTS
-    return sum(1 for path in folder.iterdir() if path.name.isdigit()) if folder.is_dir() else 0
+    return sum(1 for path in folder.iterdir() if whole(path.name)) if folder.is_dir() else 0
 
 
 def _reopen_record(directory: Path) -> None:

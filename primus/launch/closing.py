@@ -135,6 +135,8 @@ def first_to_fail(cause: Mapping[str, Any]) -> str:
 
 def last_words(log: Path) -> list[str]:
     """The last traceback of a rank's log, else its last lines, without the columns that Primus put before them."""
+    if not log.is_file():  # a pipe would be waited for
+        return []
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - (1 << 16)))

@@ -14,6 +14,7 @@ from pathlib import Path
 from primus.launch.problems import BadRequest
 from primus.launch.record.files import read_json
 from primus.node import host, process, rundir
+from primus.node.digits import whole
 from primus.node.typed import DataError, plain, read
 
 _JOB_ID = re.compile(r"\d+(_\d+)?")
@@ -26,6 +27,7 @@ class Handle:
     `host`, `user` and `pid` are those of the launcher; `started` is when that process began, in clock ticks since the
     host's boot, so that another process with the same number is not taken for it. `job_id` is Slurm's, of a whole array
     too; `array_index` that of the run in it; `cluster` is the cluster's name. `submitted`: seconds since the epoch.
+    `inode` is that of the directory that it was written into: a copy that somebody hands on has another.
     """
 
     runtime: str
@@ -37,6 +39,7 @@ class Handle:
     job_id: str | None = None
     array_index: int | None = None
     cluster: str | None = None
+    inode: int | None = None
 
     @property
     def job(self) -> str | None:
@@ -66,7 +69,18 @@ def ours(runtime: str, job_id: str | None = None, array_index: int | None = None
 
 def write(directory: Path, handle: Handle) -> None:
     """Keep it, whole or not at all. Raises OSError."""
-    rundir.write_json(directory / rundir.HANDLE, plain(handle))
+    rundir.write_json(directory / rundir.HANDLE, plain(replace(handle, inode=directory.stat().st_ino)))
+
+
+def made_here(directory: Path) -> bool:
+    """Whether this user began the run that is in this directory, in it: not one that was copied, unpacked or sent."""
+    for folder in (directory, directory.parent):
+        own, found = _read(folder), folder.stat()
+        if own and own.inode == found.st_ino and found.st_uid == os.geteuid():
+            return True
+        if not (directory.parent / "sweep.json").is_file():
+            break
+    return False
 
 
 def of(directory: Path) -> Handle | None:
@@ -78,7 +92,7 @@ def of(directory: Path) -> Handle | None:
     if own or not (directory.parent / "sweep.json").is_file():
         return own
     above = _read(directory.parent)
-    if above and above.job_id and directory.name.isdigit():
+    if above and above.job_id and whole(directory.name):
         return replace(above, array_index=int(directory.name))
     return above
 
@@ -117,7 +131,7 @@ def directories(root: Path) -> Iterator[Path]:
     for directory in sorted(root.glob("[!.]*/[!.]*"), key=lambda d: d.name):
         if (directory / "sweep.json").is_file():
             yield directory
-            yield from sorted((d for d in directory.iterdir() if d.name.isdigit()), key=lambda d: int(d.name))
+            yield from sorted((d for d in directory.iterdir() if whole(d.name)), key=lambda d: int(d.name))
         elif (directory / rundir.PLAN).is_file():
             yield directory
 
@@ -132,9 +146,11 @@ def _by_job_id(word: str, every: list[Path]) -> list[Path]:
 def _read(directory: Path) -> Handle | None:
     data = read_json(directory / rundir.HANDLE)
     try:
-        return read(Handle, data) if data else None
+        found = read(Handle, data) if data else None
     except DataError:
         return None
+    # Slurm's commands get the job as an argument, and `--user=me` would be one too.
+    return found if found and found.pid > 1 and re.fullmatch(r"\d+", found.job_id or "0") else None
 
 
 def user_name() -> str:

@@ -1,6 +1,7 @@
 """The processes of a run on this host, found by /proc: whoever started them may be gone."""
 
 import contextlib
+import itertools
 import os
 import signal
 import time
@@ -70,9 +71,27 @@ def ask_to_end(pid: int, still: Handle | None = None) -> bool:
         os.close(fd)
 
 
+def holds(pid: int, directory: Path) -> bool:
+    """Whether a process has a directory open, as the launcher of a run has: a handle alone proves nothing.
+
+    Raises PermissionError for a process of another user.
+    """
+    folder = os.stat(directory)
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ends
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.stat(f"/proc/{pid}/fd/{name}"), folder):
+                    return True
+    return False
+
+
 def _of_plan(directory: Path) -> list[int]:
     plan = os.fsencode(directory / rundir.PLAN)
-    return [pid for pid in _pids() if {plan, b"--plan=" + plan}.intersection(_words(pid, "cmdline")[1:])]
+
+    def runs(words: list[bytes]) -> bool:  # and not an editor that has the file open
+        return b"--plan=" + plan in words or (b"--plan", plan) in itertools.pairwise(words)
+
+    return [pid for pid in _pids() if runs(_words(pid, "cmdline"))]
 
 
 def _pids() -> list[int]:

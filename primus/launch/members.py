@@ -4,6 +4,7 @@ Of an installed plugin it is `<its package>.task.train.pretrain`.
 """
 
 import importlib
+import re
 from types import ModuleType
 
 from primus.launch import plugins
@@ -15,6 +16,8 @@ def member(group: str, name: str) -> ModuleType:
 
     Raises BadRequest when there is a YAML file of that name and no module to serve it.
     """
+    if not re.fullmatch(r"\w[\w/-]*", name):
+        raise BadRequest(f"{group}.name: {name!r} is no name of a {group}")
     inside = f"{group}.{name.replace('/', '.').replace('-', '_')}"
     paths = [f"{package}.{inside}" for package in ("primus.launch", *(p.package for p in plugins.installed()))]
     for path in paths:

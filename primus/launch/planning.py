@@ -8,6 +8,7 @@ from typing import Any
 
 from primus.launch import container, frozen, gpus, preflight, watching
 from primus.launch.confidential import is_confidential, redacted_config, redacted_override
+from primus.launch.config import carried
 from primus.launch.config.arguments import key_of
 from primus.launch.config.origin import Origins
 from primus.launch.config.reading import typed
@@ -27,6 +28,7 @@ OF_THE_COMMAND = (
     "debug",
     "replay",
     "replay_strict",
+    "replay_trust",
     "resume",
     "sweep",
     "run",
@@ -65,6 +67,10 @@ def build(
     runtime = member("runtime", request.runtime["name"])
     settings = typed(runtime.Settings, request.runtime, "runtime", source)
     directory = (inside or experiment_directory(request, place)) / run_id
+    carried.check_command(work.command)
+    carried.check_path(directory, "output.root")
+    carried.check_path(Path(place.code.directory), "the source tree")
+    carried.check_store(directory, request.tracking.enabled, request.tracking.uri, place.environ)
     freezes = getattr(settings, "frozen", False)
     there = frozen.as_the_job_sees(place, directory) if freezes else place
     job = Job(
@@ -127,7 +133,7 @@ def experiment_directory(request: Request, place: Place) -> Path:
     name = request.experiment.name
     if not re.fullmatch(r"[\w][\w.+@=-]{0,99}", name):
         raise BadRequest(
-            f"experiment.name: {name!r} must be a plain folder name: letters, digits and . _ + - @ = alone"
+            f"experiment.name: {name[:100]!r} must be a plain folder name: letters, digits and . _ + - @ = alone"
         )
     return output_root(request, place) / name
 

@@ -157,7 +157,7 @@ class NewestMetrics:
         if not newline:
             return None
         self._offsets[path] = self._offsets.get(path, 0) + len(whole) + 1
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             line = json.loads(whole.rpartition(b"\n")[2])
             return line if isinstance(line, dict) else None
         return None

@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from primus.launch import confidential, frozen, place, planning, show, streams
-from primus.launch.config import reading
+from primus.launch.config import carried, reading
 from primus.launch.config.arguments import key_of
 from primus.launch.config.origin import Origins
 from primus.launch.config.request import Request
@@ -84,6 +84,7 @@ class Session:
         if asked.request.dry_run:
             self._show(plan, asked.request)
             return None
+        self._ask([plan], asked.request)
         _warn([plan])
         from primus.launch import run
 
@@ -119,6 +120,7 @@ class Session:
             if first.dry_run != "json":
                 print("".join(f"\n{directory / file.path}:\n{file.text}" for file in own), end="")
             return [None] * len(plans)
+        self._ask(plans, first)
         _warn(plans)
         streams.outlive_readers()
         start = getattr(runtime, "sweep", sweep.run)
@@ -128,6 +130,7 @@ class Session:
 
     def _read(self, config: DictConfig, overrides: Sequence[str]) -> Asked:
         data = reading.resolve(config)
+        carried.check_config(data)
         files = () if self._original else self._directories  # the values of a replayed run are not those of the files
         source = reading.origins(config, overrides, files)
         return Asked(data, reading.request(data, source), source)
@@ -160,6 +163,13 @@ class Session:
         if original is None or original.purpose == "evaluate" or keys & {"hooks", "patches", "task", "backend"}:
             return None
         return finding.of_plan(original.run.plan)
+
+    def _ask(self, plans: Sequence[Plan], request: Request) -> None:
+        """Let the user agree to programs of a recorded run that are not those of this machine. Raises BadRequest."""
+        if self._original and any(plan.hooks or plan.patches for plan in plans):
+            from primus.launch.replaying import consent
+
+            consent.ask(self._original, plans, request.replay_trust, Path.cwd())
 
     def _here(self, request: Request) -> place.Place:
         """This place; what belongs to an earlier run is looked for where that was started."""

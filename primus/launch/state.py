@@ -11,6 +11,7 @@ from primus.launch import handle, living, outcome
 from primus.launch.handle import Handle
 from primus.launch.problems import Unfit
 from primus.launch.record.files import node_reports, read_json
+from primus.launch.replaying import sound
 from primus.launch.slurm import controller
 from primus.launch.slurm.controller import State as Job
 from primus.node import rundir
@@ -93,7 +94,9 @@ def is_sweep(directory: Path) -> bool:
 
 def jobs(directory: Path) -> list[Path]:
     """The directories of the jobs of a sweep, whether or not they are there yet; none for a run."""
-    return [directory / str(job["index"]) for job in read_json(directory / SWEEP).get("jobs", ())]
+    told = read_json(directory / SWEEP).get("jobs")
+    indices = [job.get("index") for job in told if isinstance(job, dict)] if isinstance(told, list) else []
+    return [directory / str(index) for index in indices if type(index) is int and index >= 0]
 
 
 def has_result(directory: Path) -> bool:
@@ -120,9 +123,14 @@ def ended(directory: Path) -> bool:
     return not (owner and owner.job) or read_json(directory / rundir.RESULT).get("status") != "KILLED"
 
 
-def _run(directory: Path, known: Mapping[str, Job] | None) -> State:
-    plan, result, owner = read_json(directory / rundir.PLAN), read_json(directory / rundir.RESULT), handle.of(directory)
-    reports = node_reports(directory)
+def _run(directory: Path, known: Mapping[str, Job] | None, again: bool = False) -> State:
+    try:
+        plan = sound.plan(read_json(directory / rundir.PLAN))
+        result = sound.result(read_json(directory / rundir.RESULT) or None) or {}
+        reports = {n: sound.node(report) for n, report in node_reports(directory).items()}
+    except ValueError as error:
+        return State(directory, directory.name, "UNKNOWN", f"its files are none of Primus's: {error}")
+    owner = handle.of(directory)
     job = (known or {}).get(owner.job) if owner and owner.job else None
     shares = owner is not None and owner.shares(directory)
     if job and not job.over and not shares and result.get("status") == "KILLED":
@@ -136,7 +144,9 @@ def _run(directory: Path, known: Mapping[str, Job] | None) -> State:
     else:
         name, reason = _here(directory, owner, bool(plan))
     if name == "LOST" and not result and has_result(directory):  # it ended between the two looks
-        return _run(directory, known)
+        if not again:
+            return _run(directory, known, again=True)
+        name, reason = "UNKNOWN", f"its {rundir.RESULT} cannot be read"
     step, metrics = outcome.last_metrics(directory) if not result else (result.get("step"), result.get("metrics"))
     began = min((report["time"] for report in reports.values() if "time" in report), default=None)
     return State(

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Iterator, List, Mapping, Tuple
 
+from primus.node.digits import whole
+
 # More than Slurm itself can hold (MAX_SLURM_NODES is 65,536): a list that expands to more is a slip.
 _MOST = 65536
 _RANGE = r"([0-9]+)(?:-([0-9]+))?"
@@ -41,7 +43,7 @@ def of_slurm(environ: Mapping[str, str], nodes: int) -> Allocation:
 def number(environ: Mapping[str, str], name: str) -> int:
     """A whole number that Slurm sets; raises ValueError when it is missing or none."""
     text = _need(environ, name)
-    if not text.isdigit():
+    if not whole(text):
         raise ValueError(f"{name}={text} is not a number")
     return int(text)
 

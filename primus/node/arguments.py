@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Mapping, Optional, Sequence, Tuple
 
+from primus.node.digits import whole
+
 USAGE = (
     "usage: python <primus>/node --plan FILE --node-rank N|slurm "
     "[--devices 0,1] [--cores 0,1] [--lifeline FD] [--inside] [--shell]"
@@ -76,6 +78,6 @@ def _slurm_rank(environ: Mapping[str, str]) -> int:
 
 
 def _number(option: str, text: str) -> int:
-    if not text.isdigit():
+    if not whole(text):
         raise ValueError(f"{option}: {text!r} is not a number")
     return int(text)

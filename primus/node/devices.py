@@ -6,6 +6,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
+from primus.node.digits import whole
+
 CUDA, HIP, ROCR = "CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"
 VISIBILITY = (CUDA, HIP, ROCR)
 
@@ -95,7 +97,7 @@ def addresses(devices: Devices, environ: Mapping[str, str], root: Path = Path("/
 
 
 def _named(name: str, gpus: Sequence[Installed]) -> Sequence[Installed]:
-    if name.isdigit():
+    if whole(name):
         return gpus[int(name) : int(name) + 1]
     return [gpu for gpu in gpus if gpu.uuid.startswith(name)]
 
@@ -167,7 +169,7 @@ def _narrow(wanted: Optional[str], indices: Sequence[str], gpus: Sequence[Instal
 
 def _nvidia(root: Path) -> List[Installed]:
     """From /proc/driver/nvidia; a container may see all of those but the device files of only some."""
-    nodes = {path.name[6:] for path in _glob(root / "dev", "nvidia[0-9]*") if path.name[6:].isdigit()}
+    nodes = {path.name[6:] for path in _glob(root / "dev", "nvidia[0-9]*") if whole(path.name[6:])}
     gpus = []
     for path in _glob(root / "proc/driver/nvidia/gpus", "*/information"):
         fields = _fields(_read(path), ":")
@@ -194,7 +196,7 @@ def _amd(root: Path) -> List[Installed]:
     rendering = {path.name for path in _glob(root / "dev/dri", "renderD*")}
     gpus = []
     nodes = _glob(root / "sys/class/kfd/kfd/topology/nodes", "*/properties")
-    for path in sorted(nodes, key=lambda p: int(p.parent.name) if p.parent.name.isdigit() else 0):
+    for path in sorted(nodes, key=lambda p: int(p.parent.name) if whole(p.parent.name) else 0):
         fields = _fields(_read(path), " ")  # empty for a GPU that this container may not use
         usable = not rendering or f"renderD{fields.get('drm_render_minor')}" in rendering
         if _number(fields, "simd_count") > 0 and usable:
@@ -234,7 +236,7 @@ def _fields(text: str, separator: str) -> Dict[str, str]:
 
 def _number(fields: Mapping[str, str], name: str) -> int:
     text = fields.get(name, "")
-    return int(text) if text.isdigit() else 0
+    return int(text) if whole(text) else 0
 
 
 def _glob(directory: Path, pattern: str) -> List[Path]:

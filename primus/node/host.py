@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, List, Optional, Tuple
 
+from primus.node.digits import whole
+
 _NO_LIMIT = 1 << 60  # bytes: cgroup 1 says the largest number of pages for none
 
 
@@ -63,21 +65,22 @@ def memory_now(root: Path = Path("/")) -> Memory:
     sizes = {"MemTotal": 0, "MemAvailable": 0}
     for line in _read(root / "proc/meminfo").splitlines():
         name, _, value = line.partition(":")
-        if name in sizes:
-            sizes[name] = int(value.split()[0]) * 1024
+        words = value.split()
+        if name in sizes and words and whole(words[0]):
+            sizes[name] = int(words[0]) * 1024
     limited = [(limit, group) for group in _groups(root, "memory") if (limit := _memory_limit(group))]
     limit, group = min(limited, default=(0, root), key=lambda one: one[0])
     if limit >= _NO_LIMIT:
         limit = 0
     peaks = (_read(group / name) for name in ("memory.peak", "memory.max_usage_in_bytes")) if limit else ()
-    peak = next((int(text) for text in peaks if text.isdigit()), 0)
+    peak = next((int(text) for text in peaks if whole(text)), 0)
     return Memory(sizes["MemTotal"], sizes["MemAvailable"], limit, peak)
 
 
 def _memory_limit(group: Path) -> int:
     for name in ("memory.max", "memory.limit_in_bytes"):  # cgroup 2: "max" for none; cgroup 1
         text = _read(group / name)
-        if text.isdigit():
+        if whole(text):
             return int(text)
     return 0
 
@@ -85,10 +88,10 @@ def _memory_limit(group: Path) -> int:
 def _quotas(root: Path) -> Iterator[float]:
     for group in _groups(root, None):  # cgroup 2: "200000 100000", or "max 100000"
         quota, _, period = _read(group / "cpu.max").partition(" ")
-        if quota.isdigit() and period.isdigit() and int(period):
+        if whole(quota) and whole(period) and int(period):
             yield int(quota) / int(period)
     quota, period = (_read(root / f"sys/fs/cgroup/cpu/cpu.cfs_{part}_us") for part in ("quota", "period"))
-    if quota.isdigit() and period.isdigit() and int(period):  # cgroup 1: -1 is none
+    if whole(quota) and whole(period) and int(period):  # cgroup 1: -1 is none
         yield int(quota) / int(period)
 
 
@@ -117,7 +120,7 @@ def _model(root: Path) -> str:
         return ""
     for line in head.decode(errors="replace").splitlines():
         if line.startswith(("model name", "Hardware", "cpu model")):
-            return line.split(":", 1)[1].strip()
+            return line.partition(":")[2].strip()
     return ""
 
 

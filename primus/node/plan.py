@@ -222,7 +222,10 @@ def to_json(plan: Plan) -> str:
 
 def from_json(text: str) -> Plan:
     """The plan back from its JSON; raises ValueError (DataError names the keys) when it is not one of this schema."""
-    data = json.loads(text)
+    try:
+        data = json.loads(text)
+    except RecursionError:
+        raise ValueError("the plan is nested too deeply") from None
     if isinstance(data, dict) and data.get("schema") != SCHEMA:
         raise ValueError(f"plan schema {data.get('schema')!r}, this Primus reads {SCHEMA}")
     return read(Plan, data)

@@ -166,7 +166,7 @@ def every(root: Path = Path("/")) -> List[Port]:
     paths = (root / "sys/class/infiniband").glob("*/ports/*")
     for path in sorted(paths, key=lambda p: [int(t) if t.isdigit() else t for t in re.split(r"(\d+)", str(p))]):
         device = path.parents[1]
-        rate = re.match(r"[\d.]+", _read(path / "rate"))  # 400 Gb/sec (4X NDR)
+        rate = re.match(r"[0-9]+(\.[0-9]+)?", _read(path / "rate"))  # 400 Gb/sec (4X NDR)
         interface = _interface(path)
         found.append(
             Port(

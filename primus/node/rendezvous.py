@@ -6,6 +6,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Callable, List, Optional, Tuple
 
+from primus.node.digits import whole
 from primus.node.plan import PlanError
 
 # Below Linux's ephemeral range (net.ipv4.ip_local_port_range, 32768 up), so that no outgoing connection takes the port
@@ -65,7 +66,7 @@ def _ports(key: str, count: int) -> Tuple[int, ...]:
 
 
 def _asked(text: str) -> int:
-    if not text.isdigit() or not 0 < int(text) < 65536:
+    if not whole(text) or not 0 < int(text) < 65536:
         raise PlanError(f"MASTER_PORT={text} is no port: a number from 1 to 65535")
     if not _free(int(text)):
         raise PlanError(f"MASTER_PORT={text} is taken on this host: give another, or none and Primus finds a free one")

@@ -206,6 +206,7 @@ class Request:
     profile: Profile
     replay: str | None
     replay_strict: bool
+    replay_trust: bool
     resume: str | None
     checkpoint: str | None
     run: str | None

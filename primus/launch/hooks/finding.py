@@ -55,10 +55,21 @@ def of_request(request: Request, task: str, backend: str, framework: bool, place
 
 
 def of_plan(plan: Plan) -> Found:
-    """Those of a recorded run, by its own copies."""
-    folders = (f"{rundir.HOOKS}/", f"{rundir.PATCHES}/")
-    files = tuple(f for f in plan.files if f.path.startswith(folders) or f.path == rundir.PATCH_LIST)
-    return Found(plan.hooks, plan.patches, files)
+    """Those of a recorded run, by its own copies and no other files.
+
+    Raises BadRequest where the record names a file that is none of them, or whose text is another than it says.
+    """
+    texts = {file.path: file.text for file in plan.files}
+    copies = [("hook", h.name, rundir.HOOKS, h.file, h.sha256) for h in plan.hooks]
+    copies += [("patch", p.name, rundir.PATCHES, p.file, p.sha256) for p in plan.patches if p.file is not None]
+    for kind, name, folder, path, digest in copies:
+        plain = re.fullmatch(rf"{folder}/[^/.\0][^/\0]*", path)
+        if not plain or path not in texts or hashlib.sha256(texts[path].encode()).hexdigest() != digest:
+            raise BadRequest(
+                f"{plan.run_id}: {rundir.PLAN}: {kind} {name}: {path!r} is no file of the plan with its text"
+            )
+    files = tuple(File(path, texts[path]) for path in dict.fromkeys(path for *_, path, _ in copies))
+    return Found(plan.hooks, plan.patches, (*files, *named.listed(plan.patches)))
 
 
 def _entries(script: _Script, file: str, how: Ways, timeout: float) -> Iterator[Hook]:

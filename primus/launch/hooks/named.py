@@ -74,9 +74,13 @@ def of_request(words: Sequence[str], backend: str, framework: bool) -> Named:
             Patch(name, entry.package, entry.versions, entry.reason, entry.until, digest, entry.applied, copy)
         )
         files += [File(copy, text)] if copy else []
+    return Named(tuple(patches), (*files, *listed(patches)))
+
+
+def listed(patches: Sequence[Patch]) -> tuple[File, ...]:
+    """The file that tells ranks which patches to apply; none where there are none to be applied from the run."""
     asked = [plain(patch) for patch in patches if patch.file]
-    listed = [File(rundir.PATCH_LIST, json.dumps(asked, indent=2) + "\n")] if asked else []
-    return Named(tuple(patches), (*files, *listed))
+    return (File(rundir.PATCH_LIST, json.dumps(asked, indent=2) + "\n"),) if asked else ()
 
 
 def _check(name: str, every: dict[str, tuple[Path, Declared]], backend: str, framework: bool) -> None:

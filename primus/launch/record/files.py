@@ -2,11 +2,13 @@
 
 import json
 import re
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from primus.node import rundir
+from primus.node.digits import whole
 
 LARGEST = 256 << 20
 """Bytes; a larger file stays in the run directory alone and is named in record.json."""
@@ -21,8 +23,10 @@ _FOLDERS = (rundir.CODE, "nodes", "logs", "stacks", "metrics", "profile", "prefl
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; empty when there is no such file or no object in it."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for without an end
+            return {}
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
@@ -35,7 +39,7 @@ def output_root(directory: Path) -> Path:
 def node_reports(directory: Path) -> dict[int, dict[str, Any]]:
     """nodes/<n>.json by node rank."""
     paths = (directory / "nodes").glob("[0-9]*.json")
-    return {int(path.stem): read_json(path) for path in sorted(paths) if path.stem.isdigit()}
+    return {int(path.stem): read_json(path) for path in sorted(paths) if whole(path.stem)}
 
 
 def rank_files(directory: Path) -> dict[int, Path]:
@@ -58,15 +62,21 @@ def main_rank(lines: Mapping[int, Sequence[Mapping[str, Any]]]) -> int:
 
 def early_artifacts(directory: Path) -> list[str]:
     """What a replay needs, there as soon as the run starts."""
-    return [name for name in (rundir.PLAN, rundir.CONFIG, rundir.OVERRIDES) if (directory / name).is_file()]
+    return [name for name in (rundir.PLAN, rundir.CONFIG, rundir.OVERRIDES) if _is_own(directory / name)]
+
+
+def _is_own(path: Path) -> bool:
+    """Whether it is a file itself: what a link leads to may be anything of this machine."""
+    return path.is_file() and not path.is_symlink()
 
 
 def artifacts(directory: Path) -> list[str]:
     """All files of a finished run that belong in its record, as relative paths; links are not followed."""
     names = early_artifacts(directory)
-    names += [name for name in _FILES if (directory / name).is_file()]
+    names += [name for name in _FILES if _is_own(directory / name)]
     for folder in _FOLDERS:
-        found = [p for p in sorted((directory / folder).rglob("*")) if p.is_file() and not p.is_symlink()]
+        inside = [] if (directory / folder).is_symlink() else sorted((directory / folder).rglob("*"))
+        found = [p for p in inside if _is_own(p)]
         names += [str(p.relative_to(directory)) for p in found if not p.name.startswith(".")]
     return names
 

@@ -86,14 +86,17 @@ def numbers(value: dict[str, Any]) -> dict[str, float]:
     return {
         name: float(number)
         for name, number in value.items()
-        if name not in ("time", "step", "of") and isinstance(number, (int, float)) and not isinstance(number, bool)
+        if name not in ("time", "step", "of")
+        and isinstance(number, (int, float))
+        and not isinstance(number, bool)
+        and (isinstance(number, float) or abs(number) < 1 << 1000)  # Python reads whole numbers of any length
     }
 
 
 def _object(text: bytes) -> dict[str, Any] | None:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(value, dict) or not _in(value.get("time"), 1e11) or not _in(value.get("step", 0), 2**62):
         return None

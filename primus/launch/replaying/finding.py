@@ -1,7 +1,6 @@
 """Find a recorded run: by directory, by exported file, by run id, or by MLflow run id."""
 
 import contextlib
-import json
 import tarfile
 import tempfile
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import yaml
 
 from primus.launch.problems import BadRequest
 from primus.launch.record.files import read_json
+from primus.launch.replaying import sound
 from primus.node import rundir
 from primus.node.plan import Plan, from_json
 from primus.node.secrets import redact_url
@@ -64,6 +64,8 @@ def from_directory(directory: Path) -> SavedRun:
 
     def text(name: str) -> str | None:
         file = directory / name
+        if file.is_file() and file.stat().st_size > sound.LARGEST:
+            raise ValueError(f"it has {file.stat().st_size} bytes")
         return file.read_text(encoding="utf-8") if file.is_file() else None
 
     nodes = sorted(p.relative_to(directory).as_posix() for p in (directory / "nodes").glob("*.json"))
@@ -85,16 +87,15 @@ def from_archive(file: Path) -> SavedRun:
 def _read(where: str, directory: Path | None, text: Callable[[str], str | None], nodes: list[str]) -> SavedRun:
     name = rundir.PLAN
     try:
+        sound.document(_need(text, name))
         plan = from_json(_need(text, name))
         name = rundir.CONFIG
-        config = yaml.safe_load(_need(text, name))
-        if not isinstance(config, dict):
-            raise ValueError("not a mapping")
+        config = sound.config(_need(text, name))
         facts = []
         for name in nodes:
-            facts.append(json.loads(_need(text, name)))
+            facts.append(sound.node(sound.document(_need(text, name))))
         name = rundir.RESULT
-        result = json.loads(text(name) or "null")
+        result = sound.result(sound.document(text(name) or "null"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise BadRequest(f"{where} is no run that can be read: {name}: {error}") from None
     return SavedRun(where, directory, plan, config, tuple(facts), result)

@@ -21,8 +21,10 @@ from primus.launch.problems import BadRequest
 from primus.launch.replaying import finding, younger
 from primus.launch.replaying.finding import SavedRun
 from primus.node import rundir
+from primus.node.typed import closest
 
 _NAME = "primus_replay"
+_HYDRAS = ("hydra", "defaults")
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,12 @@ def _check_resumable(run: SavedRun, arguments: Arguments) -> None:
         )
     if {"-m", "--multirun"} & set(arguments.options):
         raise BadRequest("resume= goes on with one run: leave out --multirun")
+    plan, directory = run.plan, run.directory
+    if plan.run_id != directory.name or plan.sweep not in (None, directory.parent.name):
+        raise BadRequest(
+            f"resume={run.where}: by its plan.json this is {run.run_id!r}, which goes on in a folder of that name: "
+            "give it back its name; replay= runs it again from any folder"
+        )
     if arguments.value("task.checkpoint.directory") is None:
         checkpoints.check_resumable(run)
 
@@ -93,6 +101,7 @@ def register(original: Original, arguments: Arguments) -> str:
     """
     run = original.run
     base = yaml.safe_load((catalog.conf_dir() / "config.yaml").read_text(encoding="utf-8"))
+    _check_keys(run, base)
     chosen_anew = {key_of(o) for o in own_overrides(original, arguments).overrides} & set(catalog.GROUPS)
     saved = {k: _literal(v) for k, v in run.config.items() if k not in chosen_anew and k not in OF_THE_COMMAND}
     if "***@" in str(saved.get("tracking", {}).get("uri")):  # its password was not kept
@@ -107,6 +116,20 @@ def register(original: Original, arguments: Arguments) -> str:
     node = OmegaConf.create({"defaults": [*files, *groups, *overrides], **base, **saved})
     ConfigStore.instance().store(name=_NAME, node=node, provider="replay")
     return _NAME
+
+
+def _check_keys(run: SavedRun, base: Mapping[str, Any]) -> None:
+    """Raise BadRequest for a key that no config has. Above all `hydra` and `defaults`: they would tell Hydra what to
+    import, to call and to read. And for a group that does not say which choice it is.
+    """
+    known = [*catalog.GROUPS, *(key for key in base if key not in _HYDRAS)]
+    for key in run.config:
+        if key not in known and key not in OF_THE_COMMAND:
+            raise BadRequest(f"{run.where}: {rundir.CONFIG}: {key}: no such key.{closest(str(key), known)}")
+    for group in catalog.GROUPS:
+        value = run.config.get(group, {"name": ""})
+        if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+            raise BadRequest(f"{run.where}: {rundir.CONFIG}: {group}: it has no name that says which {group} it is")
 
 
 def own_overrides(original: Original | None, arguments: Arguments) -> Arguments:

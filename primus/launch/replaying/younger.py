@@ -49,7 +49,7 @@ def _with(saved: Mapping[str, Any], defaults: Mapping[str, Any], deep: bool) -> 
 def _defaults(group: str, name: str) -> dict[str, Any]:
     """What the YAML file of a choice says; nothing where there is no such choice any more, or it is the user's own."""
     path: Path = catalog.conf_dir() / group / f"{name}.yaml"
-    if not path.is_file():
+    if ".." in name.split("/") or name.startswith("/") or not path.is_file():
         return {}
     content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     given = content.pop("defaults", [])

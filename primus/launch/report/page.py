@@ -115,7 +115,8 @@ def html(page: Page) -> str:
     charts = [chart for section in page.sections if isinstance(section, Charts) for chart in section.charts]
     numbers = iter(range(len(charts)))
     sections = "\n".join(_section(section, [next(numbers) for _ in _charts(section)]) for section in page.sections)
-    pill = f'<span class="status {page.status.lower()}">{page.status.lower()}</span>' if page.status else ""
+    status = escape(page.status.lower())
+    pill = f'<span class="status {status}">{status}</span>' if page.status else ""
     return _PAGE.substitute(
         title=escape(page.title),
         style=_file("page.css"),
@@ -157,7 +158,7 @@ def _table(table: Table) -> str:
 
 def _cells(row: Sequence[Cell]) -> str:
     first, *rest = row
-    kinds = (f' class="{cell.kind}"' if cell.kind else "" for cell in rest)
+    kinds = (f' class="{escape(cell.kind)}"' if cell.kind else "" for cell in rest)
     marked = "".join(f"<td{kind}>{escape(cell.text)}</td>" for kind, cell in zip(kinds, rest, strict=True))
     return f'<th scope="row">{escape(first.text)}</th>{marked}'
 

@@ -9,6 +9,7 @@ from typing import Any
 from primus.launch import closing
 from primus.launch.config.terms.model import Model
 from primus.launch.record import files, tail
+from primus.launch.replaying import sound
 from primus.launch.report.curves import Curve, curves
 from primus.launch.results import Row, baseline, rows
 from primus.launch.results.baseline import Baseline
@@ -70,7 +71,8 @@ class Run:
     @property
     def seconds(self) -> float | None:
         """How long the whole job took."""
-        return self.result["ended"] - self.result["started"] if self.result else None
+        started, ended = self.result.get("started"), self.result.get("ended")
+        return ended - started if started and ended else None
 
     @property
     def start_up(self) -> float | None:
@@ -82,14 +84,14 @@ class Run:
 
 def run(directory: Path) -> Run:
     """Read a run directory. Raises OSError and ValueError for one without a plan that can be read."""
-    result = files.read_json(directory / rundir.RESULT)
+    result = sound.result(files.read_json(directory / rundir.RESULT) or None) or {}
     log = (result.get("root_cause") or {}).get("log")
     config = directory / rundir.CONFIG
     return Run(
         directory=directory,
         plan=from_json((directory / rundir.PLAN).read_text(encoding="utf-8")),
         config=config.read_text(encoding="utf-8") if config.is_file() else "",
-        nodes=files.node_reports(directory),
+        nodes={node: sound.node(report) for node, report in files.node_reports(directory).items()},
         revision=files.read_json(directory / REVISION),
         result=result,
         metrics=_rank_metrics(directory),

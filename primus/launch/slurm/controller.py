@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from primus.launch.problems import BadRequest, Unfit
 from primus.node import process
+from primus.node.digits import whole
 
 INTERVAL = 2.0
 """Least seconds between two calls while a command waits, however many jobs it waits for: a controller serves many."""
@@ -140,6 +141,15 @@ def states(job_ids: Iterable[str], environ: Mapping[str, str] | None = None) -> 
     return {job: state for job, state in found.items() if job in asked or job.partition("_")[0] in whole}
 
 
+def directory(job_id: str, environ: Mapping[str, str] | None = None) -> str | None:
+    """The working directory of a job or an array that waits or runs; None for one that does not. Raises Unfit."""
+    argv = ["squeue", "--noheader", f"--jobs={job_id}", "--Format=WorkDir:4096"]
+    answer = call(argv, _SECONDS, environ)
+    if answer.code != 0 and "nvalid job id" not in answer.err:
+        raise Unfit(_unreachable(answer, "squeue"))
+    return next((line.strip() for line in answer.out.splitlines() if line.strip()), None)
+
+
 def cancel(job_ids: Iterable[str], environ: Mapping[str, str] | None = None) -> None:
     """Cancel jobs or elements; those that are over already are no error. Raises Unfit."""
     asked = list(job_ids)
@@ -187,20 +197,20 @@ def call(
 
 def _squeue_line(line: str) -> tuple[str, State]:
     job, array, element, name, code, restarts, nodes, reason = (f.strip() for f in line.split("|")[: len(_FIELDS)])
-    key = f"{array}_{element}" if element.isdigit() else job
+    key = f"{array}_{element}" if whole(element) else job
     told = "" if reason in ("None", "N/A") else reason
-    return key, State(name, told, _exit_code(code), nodes, int(restarts) if restarts.isdigit() else 0)
+    return key, State(name, told, _exit_code(code), nodes, int(restarts) if whole(restarts) else 0)
 
 
 def _exit_code(text: str) -> int:
     """From the status that squeue gives as of waitpid (768), or as `3:0`, code and signal, as sacct does."""
-    if text.isdigit():
+    if whole(text):
         status = int(text)
         return 128 + (status & 127) if status & 127 else status >> 8
     code, _, signum = text.partition(":")
-    if signum.isdigit() and int(signum):
+    if whole(signum) and int(signum):
         return 128 + int(signum)
-    return int(code) if code.isdigit() else 0
+    return int(code) if whole(code) else 0
 
 
 def _accounting(jobs: Sequence[str], environ: Mapping[str, str] | None) -> Iterator[tuple[str, State]]:

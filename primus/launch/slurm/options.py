@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from primus.launch.problems import BadRequest
+from primus.node.digits import whole
 from primus.node.typed import bounded, closest
 
 
@@ -157,13 +158,13 @@ def partitions(text: str) -> list[Partition]:
         fields = dict(word.split("=", 1) for word in line.split() if "=" in word)
         if "PartitionName" in fields:
             all_nodes, most = fields.get("TotalNodes", "0"), fields.get("MaxNodes", "")
-            count = int(all_nodes) if all_nodes.isdigit() else 0
+            count = int(all_nodes) if whole(all_nodes) else 0
             found.append(
                 Partition(
                     fields["PartitionName"],
                     fields.get("Default") == "YES",
                     fields.get("State", "UP") == "UP",
-                    min(count, int(most)) if most.isdigit() else count,
+                    min(count, int(most)) if whole(most) else count,
                     minutes(fields.get("MaxTime", "")),
                 )
             )
@@ -174,7 +175,7 @@ def minutes(text: str) -> float | None:
     """A time limit of Slurm's in minutes: `30`, `30:00`, `4:00:00`, `2-12`, `2-12:30:00`; None for any other word."""
     days, dash, rest = text.rpartition("-")
     parts = rest.split(":")
-    if not all(part.isdigit() for part in parts) or (dash and not days.isdigit()) or len(parts) > 3:
+    if not all(whole(part) for part in parts) or (dash and not whole(days)) or len(parts) > 3:
         return None
     numbers = [int(part) for part in parts]
     if dash:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from primus.launch import closing, handle, readiness, rundirectory, snapshot
+from primus.launch import attempts, closing, handle, readiness, rundirectory, snapshot
 from primus.launch.config.request import Request
 from primus.launch.place import Place, new_run_id
 from primus.launch.planning import experiment_directory
@@ -78,7 +78,7 @@ def run(
     entry.write(where)
     handle.write(where, handle.ours(request.runtime["name"]))
     snapshot.take(plans[0].code, where)
-    with Interrupts() as interrupts:
+    with Interrupts() as interrupts, attempts.running(where):
         recorder = None
         if request.tracking.enabled:
             recorder = Recorder(where, tracking_uri(request), request.tracking.wait)

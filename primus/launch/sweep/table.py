@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 _STYLES = {"running": "cyan", "finished": "green", "failed": "bold red", "killed": "yellow", "done before": "dim"}
 
@@ -68,7 +69,7 @@ class JobTable:
     def _table(self, everything: bool = False) -> Table:
         counts = {s: sum(r.state == s for r in self.rows) for s in ("waiting", "running", "finished", "failed")}
         title = "  ".join([*(f"{n} {s}" for s, n in counts.items()), *([self._told] if self._told else [])])
-        table = Table(title=title, title_justify="left", expand=True)
+        table = Table(title=Text(title), title_justify="left", expand=True)
         for name, justify in (("job", "right"), ("overrides", "left"), ("state", "left"), ("step", "right")):
             table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]  # rich's Literal
         table.add_column("loss", justify="right")
@@ -77,7 +78,7 @@ class JobTable:
             row = self.rows[index]
             table.add_row(
                 str(self._first + index),
-                row.name,
+                Text(row.name),  # an override: no markup of rich's
                 f"[{_STYLES.get(row.state, 'default')}]{row.state}",
                 "" if row.step is None else str(row.step),
                 "" if row.loss is None else f"{row.loss:.4f}",

@@ -1,11 +1,14 @@
 """`task=cancel run=<run>`: end every process of a run or a sweep, on every node; the record then says KILLED."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from primus.launch import completing, handle, living, state
 from primus.launch.config.request import Request
+from primus.launch.handle import Handle
 from primus.launch.problems import JOB_FAILED, OK, BadRequest, Unfit
 from primus.launch.record.files import read_json
 from primus.launch.slurm import controller
@@ -83,6 +86,12 @@ def _job(found: State) -> str | None:
 
 def _cancel_slurm(found: State) -> bool:
     job, pace = str(_job(found)), controller.Pace()
+    theirs = controller.directory(job)
+    if theirs is not None and Path(os.path.realpath(theirs)) not in (found.directory, found.directory.parent):
+        raise BadRequest(
+            f"{found.id}: its {rundir.HANDLE} names Slurm job {job}, which is not of this run but of {theirs}: "
+            "nothing is cancelled"
+        )
     controller.cancel([job])
 
     def over() -> bool:
@@ -105,7 +114,7 @@ def _cancel_here(found: State) -> bool:
 
     try:
         of_a_sweep = not found.jobs and state.is_sweep(found.directory.parent)  # whose other jobs go on
-        if not (owner and not of_a_sweep and living.ask_to_end(owner.pid, owner)):
+        if not (_is_its(owner, found) and owner and not of_a_sweep and living.ask_to_end(owner.pid, owner)):
             for directory in directories:
                 for pid in living.agents(directory)[:1]:  # the guard, which passes it on
                     living.ask_to_end(pid)
@@ -119,9 +128,14 @@ def _cancel_here(found: State) -> bool:
             return False
         if of_a_sweep and owner and owner.alive():
             return state.has_result(found.directory)
-        return not (owner and owner.alive())
+        return not _is_its(owner, found)
 
     return _wait(found, over, lambda: f"processes that do not end: {left() or (owner and owner.pid)}")
+
+
+def _is_its(owner: Handle | None, found: State) -> bool:
+    """Whether the process that a handle names lives, and is the launcher of this run indeed."""
+    return bool(owner and owner.alive() and living.holds(owner.pid, found.directory))
 
 
 def _wait(found: State, over: Callable[[], bool], what_is_left: Callable[[], str]) -> bool:

@@ -31,7 +31,7 @@ def describe(task: Settings, request: Request) -> str:
 def act(task: Settings, request: Request) -> int:
     """Print the differences. Raises BadRequest for a run that is not there."""
     a, b = _run("run_a", request.run_a, request), _run("run_b", request.run_b, request)
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     for title, rows in differences(a, b):
         if rows:
             console.print(_table(title, a, b, rows))
@@ -61,7 +61,8 @@ def leaves(value: Any, key: str = "") -> dict[str, str]:
 def _outcome(run: SavedRun) -> dict[str, str]:
     result = run.result or {}
     numbers = {k: f"{v:.6g}" for k, v in (result.get("metrics") or {}).items()}
-    seconds = {"duration": f"{result['ended'] - result['started']:.1f} s"} if result else {}
+    began, ended = result.get("started"), result.get("ended")
+    seconds = {"duration": f"{ended - began:.1f} s"} if began and ended else {}
     return {"status": str(result.get("status", "RUNNING")), "step": str(result.get("step")), **numbers, **seconds}
 
 

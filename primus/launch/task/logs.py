@@ -94,7 +94,8 @@ class Logs:
         return came
 
     def _files(self) -> list[Path]:
-        found = {int(p.stem[5:]): p for p in (self._directory / "logs").glob("node-*/rank-*.log")}
+        every = (self._directory / "logs").glob("node-*/rank-*.log")
+        found = {int(p.stem[5:]): p for p in every if p.stem[5:].isdecimal() and p.is_file()}
         if self._rank is not None:
             return [found[self._rank]] if self._rank in found else []
         chosen = [rank for rank in sorted(found) if self._shown == "none" or console.shows(self._shown, rank)]

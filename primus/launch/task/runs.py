@@ -44,7 +44,7 @@ def act(task: Settings, request: Request) -> int:
         json.dump([as_data(run) for run in found], sys.stdout, indent=2, ensure_ascii=False)
         print()
     elif found:
-        console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+        console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _WIDE)
         console.print(table(found, root.resolve()))
     else:
         print(f"no runs under {root}/")

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Dict, List, Optional
 
+from primus.node.digits import whole
+
 
 def text(path: Path) -> str:
     """The content without space around it; empty where it cannot be read."""
@@ -34,6 +36,6 @@ def meminfo(root: Path) -> Dict[str, int]:
     for line in text(root / "proc/meminfo").splitlines():
         name, _, rest = line.partition(":")
         words = rest.split()
-        if words and words[0].isdigit():
+        if words and whole(words[0]):
             found[name] = int(words[0]) * (1024 if words[1:] == ["kB"] else 1)
     return found

@@ -7,6 +7,7 @@ from pathlib import Path
 from primus.node import host
 from primus.node.checks.files import below, meminfo, number, text
 from primus.node.checks.finding import WARN, Notes
+from primus.node.digits import whole
 
 GIB = 1 << 30
 _FILES = 65536  # open files: each rank has some for every peer, worker of its data loader and library
@@ -72,7 +73,7 @@ def _count(ranges: str) -> int:
     total = 0
     for part in filter(None, ranges.split(",")):
         first, _, last = part.partition("-")
-        if first.isdigit() and (last or first).isdigit():
+        if whole(first) and whole(last or first):
             total += int(last or first) - int(first) + 1
     return total
 

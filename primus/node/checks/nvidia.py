@@ -1,5 +1,6 @@
 """NVIDIA GPUs, by nvidia-smi: what it says is read here, and may be broken or not come at all."""
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional
@@ -118,6 +119,7 @@ def _table(text: str, columns: "tuple[str, ...]") -> List[Dict[str, str]]:
 def _number(text: str) -> Optional[float]:
     """`[N/A]` and the like: None."""
     try:
-        return float(int(text, 16)) if text.startswith("0x") else float(text)
-    except ValueError:
+        found = float(int(text, 16)) if text.startswith("0x") else float(text)
+    except (ValueError, OverflowError):
         return None
+    return found if math.isfinite(found) else None

@@ -8,6 +8,7 @@ from typing import Any, Dict, Optional
 
 from primus.node import devices, process
 from primus.node.checks.finding import FAIL, WARN, Notes, Settings
+from primus.node.digits import whole
 
 _RANK = Path(__file__).resolve().parents[2] / "rank"
 # Least driver for each CUDA major version: docs.nvidia.com/deploy/cuda-compatibility, minor version compatibility.
@@ -84,7 +85,7 @@ def _driver(settings: Settings, told: Dict[str, Any], notes: Notes) -> None:
         notes.fail(told["framework"], built, f"built for {found.model}", "install the build for these GPUs")
         return
     least = _DRIVERS.get(str(cuda).split(".")[0]) if cuda else None
-    driver = tuple(int(part) for part in found.driver.split(".") if part.isdigit())
+    driver = tuple(int(part) for part in found.driver.split(".") if whole(part))
     if least and driver and driver < least:
         right = ".".join(map(str, least))
         mend = "update the driver, or take a build of the framework for an older CUDA"

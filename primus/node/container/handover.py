@@ -44,7 +44,10 @@ def receive(fd: int, environ: MutableMapping[str, str]) -> None:
         if not byte:
             raise ValueError("--inside: the input ended before its first line: what started this container is gone")
         text += byte
-    told = json.loads(text)
+    try:
+        told = json.loads(text)
+    except RecursionError:
+        told = None
     if not isinstance(told, dict) or not isinstance(told.get("environment"), dict):
         raise ValueError("--inside: the first line of the input is none of Primus's")
     environ.update({str(name): str(value) for name, value in told["environment"].items()})

@@ -62,7 +62,7 @@ def nvidia_links(text: str) -> Dict[str, NvLinks]:
         if of:
             gpu = f"GPU{of.group(1)}"
             speeds[gpu], down[gpu] = [], 0
-        link = re.match(r"\s+Link \d+: (?:([\d.]+) GB/s|<?(inactive)>?)", line, flags=re.IGNORECASE)
+        link = re.match(r"\s+Link \d+: (?:([0-9]+(?:\.[0-9]+)?) GB/s|<?(inactive)>?)", line, flags=re.IGNORECASE)
         if link and gpu:
             if link.group(1):
                 speeds[gpu].append(float(link.group(1)))
@@ -116,5 +116,5 @@ def _json(text: str, tool: str) -> Any:
     begins = [place for place in (text.find("{"), text.find("[\n"), text.find("[{")) if place >= 0]
     try:
         return json.loads(text[min(begins) :] if begins else text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Unread(f"{tool} prints no JSON: {error}") from None

@@ -10,10 +10,13 @@ from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 from primus.node import devices, host
 from primus.node.checks.finding import Finding, Notes
+from primus.node.digits import whole
 from primus.node.topology import AREA, Gpu, Link, Nic, Numa, Pci, Topology, distance
 
 _ADDRESS = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 _XGMI = 11  # CRAT_IOLINK_TYPE_XGMI of the kernel's drivers/gpu/drm/amd/amdkfd/kfd_crat.h
+
+_MOST_CORES = 1 << 16  # the kernel's own most is 8,192 (NR_CPUS of x86_64)
 
 
 def survey(root: Path = Path("/")) -> Topology:
@@ -46,7 +49,7 @@ def numa(root: Path = Path("/")) -> Tuple[Numa, ...]:
         total = re.search(r"MemTotal:\s+(\d+) kB", _read(path / "meminfo"))
         memory = int(total.group(1)) << 10 if total else 0
         cores = listed(_read(path / "cpulist"))
-        distances = tuple(int(word) for word in _read(path / "distance").split() if word.isdigit())
+        distances = tuple(int(word) for word in _read(path / "distance").split() if whole(word))
         if cores or memory:
             found.append(Numa(int(path.name[4:]), cores, memory, distances))
     return tuple(found) or (Numa(0, listed(_read(root / "sys/devices/system/cpu/online")), host.memory(root), (10,)),)
@@ -72,7 +75,7 @@ def pci(address: str, root: Path = Path("/")) -> Pci:
     return Pci(
         address.lower(),
         path if here.exists() else (),
-        int(near) if near.isdigit() else None,  # -1: not known
+        int(near) if whole(near) else None,  # -1: not known
         _read(here / "current_link_speed"),
         _number(_read(here / "current_link_width")),
         _read(here / "max_link_speed"),
@@ -98,8 +101,8 @@ def listed(text: str) -> Tuple[int, ...]:
     """`0-3,8` as the numbers that it stands for; none for text that is no list."""
     found: List[int] = []
     for part in text.strip().split(","):
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
-        if match:
+        match = re.fullmatch(r"([0-9]{1,7})(?:-([0-9]{1,7}))?", part.strip())
+        if match and int(match.group(2) or 0) < _MOST_CORES:
             found += range(int(match.group(1)), int(match.group(2) or match.group(1)) + 1)
     return tuple(found)
 
@@ -167,12 +170,12 @@ def _address(device: Path) -> Optional[str]:
 
 
 def _natural(name: str) -> List[Tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+    return [(int(part), "") if whole(part) else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def _number(text: str) -> int:
     digits = text.strip()
-    return int(digits) if digits.isdigit() else 0
+    return int(digits) if whole(digits) else 0
 
 
 def _read(path: Path) -> str:

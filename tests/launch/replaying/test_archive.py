@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import tarfile
 from pathlib import Path
 
@@ -91,30 +92,70 @@ def test_an_archive_of_something_else_is_refused_by_what_it_lacks(work: Path) ->
     assert refusal(file) == "x.tar.gz is no run that can be read: plan.json: missing"
 
 
+def entry(name: str, kind: bytes = tarfile.REGTYPE, to: str = "") -> tuple[tarfile.TarInfo, bytes]:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, to
+    return info, b""
+
+
 @pytest.mark.parametrize(
-    "name", ["../../escaped", "/tmp/primus-escaped", "run/../../escaped", "run/nodes/../../../escaped"]
+    "name", ["../../escaped", "/tmp/primus-escaped", "run/../../escaped", "run/nodes/../../../escaped", ".."]
 )
-def test_nothing_in_an_archive_is_written_anywhere(work: Path, tmp_path: Path, name: str) -> None:
-    file = tar_of(Path("x.tar.gz"), (tarfile.TarInfo(name), b"x"))
+def test_a_name_that_leads_out_of_the_run_is_refused_and_nothing_is_written(
+    work: Path, tmp_path: Path, name: str
+) -> None:
+    file = tar_of(Path("x.tar.gz"), entry(name))
     before = everything(tmp_path)
-    archive.texts(file)
+    assert (
+        refusal(file) == f"x.tar.gz is no exported run: {name!r} would lie outside of the folder that it is unpacked in"
+    )
     assert everything(tmp_path) == before
     assert not Path("/tmp/primus-escaped").exists()
 
 
-def test_links_in_an_archive_are_not_followed(work: Path) -> None:
-    link = tarfile.TarInfo("run/plan.json")
-    link.type, link.linkname = tarfile.SYMTYPE, "/etc/hostname"
-    assert archive.texts(tar_of(Path("x.tar.gz"), (link, b""))) == {}
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+@pytest.mark.parametrize("to", ["/etc/hostname", "../../etc/hostname", "run/../../x"])
+def test_links_that_lead_out_of_the_run_are_refused(work: Path, kind: bytes, to: str) -> None:
+    file = tar_of(Path("x.tar.gz"), entry("run/plan.json", kind, f"../{to}" if kind == tarfile.SYMTYPE else to))
+    assert "outside of the run" in refusal(file)
 
 
-def test_a_member_that_is_too_large_for_a_plan_is_not_read(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "_LARGEST_TEXT", 1000)
-    file = tar_of(Path("x.tar.gz"), (tarfile.TarInfo("run/plan.json"), b"x" * 1001))
-    assert refusal(file) == "x.tar.gz is no exported run: run/plan.json claims 1001 bytes"
+@pytest.mark.parametrize("kind", [tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
+def test_devices_and_pipes_are_refused(work: Path, kind: bytes) -> None:
+    said = refusal(tar_of(Path("x.tar.gz"), entry("run/plan.json", kind)))
+    assert said == "x.tar.gz is no exported run: 'run/plan.json' is neither a file nor a folder nor a link"
+
+
+def test_links_inside_of_a_frozen_source_are_not_followed_and_no_hindrance(work: Path) -> None:
+    links = [entry("run/code/source/a", tarfile.SYMTYPE, "../source/b"), entry("run/plan.json", tarfile.SYMTYPE, "b")]
+    assert archive.texts(tar_of(Path("x.tar.gz"), *links)) == {}
+
+
+def test_links_that_lead_out_of_a_run_are_not_packed(recorded: Path) -> None:
+    (recorded / "logs/stolen.log").symlink_to("/etc/hostname")
+    archive.pack(recorded, Path("x.tar.gz"), everything=False)
+    with archive._reading(Path("x.tar.gz")) as tar:
+        assert not [name for name in tar.getnames() if "stolen" in name]
+
+
+def test_members_that_are_too_large_for_a_plan_are_not_read(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive.sound, "LARGEST", 1000)
+    nodes = [(tarfile.TarInfo(f"run/nodes/{n}.json"), b"x" * 600) for n in range(2)]
+    assert refusal(tar_of(Path("x.tar.gz"), *nodes)) == "x.tar.gz is no exported run: 'run/nodes/1.json' is too large"
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive.sound, "LARGEST", 1000)
+    file = tar_of(Path("x.tar.gz"), (tarfile.TarInfo("run/metrics/rank-0.jsonl"), b"\0" * (1 << 20)))
+    assert "more than 200 times as large" in refusal(file)
+
+
+def test_a_second_plan_is_no_way_past_the_first(work: Path) -> None:
+    said = refusal(tar_of(Path("x.tar.gz"), entry("run/plan.json"), entry("run/plan.json")))
+    assert said == "x.tar.gz is no exported run: 'run/plan.json' is there twice"
 
 
 def test_long_metrics_are_no_hindrance(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "_LARGEST_TEXT", 1000)
-    file = tar_of(Path("x.tar.gz"), (tarfile.TarInfo("run/metrics/rank-0.jsonl"), b"x" * 1001))
+    monkeypatch.setattr(archive.sound, "LARGEST", 100_000)
+    file = tar_of(Path("x.tar.gz"), (tarfile.TarInfo("run/metrics/rank-0.jsonl"), os.urandom(100_001)))
     assert archive.texts(file) == {}

@@ -115,7 +115,7 @@ def test_a_run_that_has_not_ended_can_be_read(recorded: Path) -> None:
         ("config.yaml", "a: [", "while parsing"),
         ("config.yaml", "- a", "not a mapping"),
         ("nodes/0.json", "{", "Expecting property name"),
-        ("nodes/0.json", "[" * 100_000, "recursion"),
+        ("nodes/0.json", "[" * 100_000, "nested too deeply"),
         ("result.json", "{'", "Expecting property name"),
         ("result.json", b"\xff\xfe", "can't decode"),
     ],
