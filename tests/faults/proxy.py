@@ -1,6 +1,7 @@
 """A proxy before a real MLflow server that misbehaves as it is told to."""
 
 import http.client
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -74,12 +75,12 @@ class Proxy:
         elif what == "empty":  # success, by its status: MLflow's client takes an empty answer for `{}`
             self._send(request, 200, b"")
         elif what == "late":  # the client has given up by the time that the server hears of it
-            request.connection.close()
+            request.connection.shutdown(socket.SHUT_RDWR)
             self.released.wait()
             self._forward(request, body)
         elif what != "drop":
             if what == "slow":
-                self.released.wait(0.3)
+                self.released.wait(0.1)
             status, answer = self._forward(request, body)
             if what == "half":
                 request.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(answer))

@@ -187,13 +187,14 @@ with open(os.environ["PRIMUS_METRICS"], "a") as file:
     wait_until(lambda: any("log-batch" in line for line in proxy.seen))
     proxy.mood = lambda *_: "hang"
     (work / "go").touch()
-    _, err = job.communicate()
-    assert job.returncode == 0
+    assert job.stderr
+    command = next(line.strip() for line in job.stderr if "task=record/sync" in line)
+    assert job.wait() == 0
     (directory,) = (work / "outputs/default").iterdir()
     assert not recorded(directory)
-    (command,) = (line.strip() for line in err.splitlines() if "task=record/sync" in line)
     assert command == f"primus task=record/sync run=outputs/default/{directory.name} {at}"
     proxy.released.set()
+    wait_until(lambda: not recorders(directory))
     proxy.mood = lambda *_: "pass"
     said = primus(*shlex.split(command)[1:])
     assert said.code == 0, said.out + said.err
