@@ -30,7 +30,15 @@ pathlib.Path(os.environ["PRIMUS_RUN_DIR"], name).write_text(json.dumps(dict(os.e
 sys.exit(int(os.environ["CODE"]) if os.environ["RANK"] == "1" else 0)
 """
 
-OF_THE_RUN = {"PRIMUS_RUN_DIR", "PRIMUS_RUN_ID", "PRIMUS_METRICS", "PRIMUS_STOP_FILE", "MASTER_ADDR", "MASTER_PORT"}
+OF_THE_RUN = {
+    "PRIMUS_RUN_DIR",
+    "PRIMUS_RUN_ID",
+    "PRIMUS_METRICS",
+    "PRIMUS_HEARTBEAT",
+    "PRIMUS_STOP_FILE",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+}
 """Differ between any two runs."""
 OF_A_NODE = {"GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "NODE_RANK"}
 """Of ranks on several nodes: where each is, and how it reaches the others."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from primus.node import manifest
 from tests.conftest import Primus
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
@@ -36,6 +37,9 @@ def test_an_example_of_use_can_be_planned(use: str, primus: Primus, work: Path, 
     (work / "docs").mkdir()
     (work / "docs/a.md").write_text("text")
     (work / "saved/step-1").mkdir(parents=True)  # a checkpoint may be named as a run, or as a folder
+    for name in (".metadata", "__0_0.distcp"):
+        (work / "saved/step-1" / name).write_text("content")
+    manifest.write(work / "saved/step-1", 0, 1)  # it is whole by its checksums
     use = use.replace("checkpoint=<run>", "checkpoint=saved")
     words = shlex.split(re.sub(r"(outputs/default/)?<run>", str(recorded), use))[1:]
     said = primus(*words, *([] if "--help" in words else ["dry_run=true"]))

@@ -365,10 +365,11 @@ def test_a_metrics_file_that_is_emptied_and_written_anew_loses_nothing(root: Pat
     assert set(found.values()) == {1}
 
 
-def test_a_run_directory_that_is_removed_ends_its_recorder(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_directory_that_is_removed_ends_its_recorder_with_its_launcher(root: Path) -> None:
     directory = root / "faults" / next(names)
     make_run(directory)
-    recorder = Recorder(directory, None, wait=60)
+    recorder = Recorder(directory, None, wait=0.1)
     wait_until(lambda: files.read_json(directory / rundir.RECORD).get("run_id"))
     shutil.rmtree(directory)
     assert not recorder.finish(lambda: False)
+    assert recorder._process.wait(30) == 1

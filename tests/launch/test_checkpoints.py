@@ -64,8 +64,9 @@ def test_a_folder_without_any_says_so(work: Path) -> None:
 def test_a_run_whose_checkpoints_are_all_damaged_is_not_resumed(primus: Primus, folder: Path, work: Path) -> None:
     said = primus("dry_run=json", "task.steps=1")
     assert said.code == 0
-    run = work / "outputs/default/run"
-    rundirectory.write(from_json(said.out), run)
+    plan = from_json(said.out)
+    run = work / "outputs/default" / plan.run_id
+    rundirectory.write(plan, run)
     folder.rename(run / "checkpoints")
     assert primus(f"resume={run}", "dry_run=true").code == 0
     for path in run.glob("checkpoints/*/__0_0.distcp"):

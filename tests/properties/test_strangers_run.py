@@ -172,7 +172,7 @@ def test_nothing_is_sent_to_a_tracking_server_that_only_the_run_names(primus: Pr
         change(recorded, "record.json", tracking_uri=uri, run_id="a" * 32, complete=False)
         said = primus("task=status", f"run={recorded}")
     assert (said.code, asked) == (0, [])
-    assert f"not complete: the run was not begun here: to send it where it says, give tracking.uri={uri}\n" in said.out
+    assert f"not complete: its record is at {uri}; to complete it there, say so: tracking.uri={uri}\n" in said.out
 
 
 def test_a_run_that_was_begun_here_is_known_from_a_copy_of_it(recorded: Path, one_run: Path, work: Path) -> None:

@@ -5,7 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
-from primus.launch import outcome, state
+from primus.launch import outcome
 from primus.launch.job.first import FirstProcess
 from primus.launch.slurm import array
 from primus.node import allocation, clock, guard, rundir
@@ -24,12 +24,16 @@ def main(sweep: Path, jobs: str, each: int) -> int:
     exit_code, told = 0, False
     while waiting and not told:
         directory = waiting.pop(0)
-        if not state.has_result(directory):
+        if not _is_over(directory):
             code, told = _run(directory)
             exit_code = exit_code or code
-            if told and state.has_result(directory):  # else Slurm starts the element again
+            if told and _is_over(directory):  # else Slurm starts the element again
                 _give_up(waiting)
     return exit_code
+
+
+def _is_over(directory: Path) -> bool:
+    return rundir.RESULT in os.listdir(directory)  # listed: NFS remembers for a while that a file was not there
 
 
 def _run(directory: Path) -> tuple[int, bool]:
@@ -60,5 +64,5 @@ def _log_to(path: Path) -> None:
 def _give_up(waiting: list[Path]) -> None:
     now, job_id = clock.steady(), allocation.job(os.environ)
     for directory in waiting:
-        if not state.has_result(directory):
+        if not _is_over(directory):
             outcome.write_result(directory, now, True, f"job {job_id} of Slurm ended before it came to this one")

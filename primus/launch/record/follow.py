@@ -77,7 +77,7 @@ class Follower:
         """Record until all is over; from then on for `wait` seconds at most."""
         self._wait = wait
         while not self._over():
-            if (self._open or self._closed) and not _is_there(self._directory):
+            if (self._open or self._closed) and self._lifeline.cut and not _is_there(self._directory):
                 self.problems = self.problems or [f"{self._directory}: it was removed"]
                 return
             if self._lifeline.cut and not self._is_sweep and not self._open:
@@ -181,7 +181,7 @@ class Follower:
             if record.advance():
                 self._close(path)
         except (Unavailable, OSError) as error:
-            if not _is_there(path):
+            if self._lifeline.cut and not _is_there(path):  # a launcher that lives makes the directory again at its end
                 self._drop(path, "it was removed")
                 return True
             if record.record != before:  # it has come further: a server that fails now and then, not one that is down

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from primus.launch.place import Place
 from primus.launch.replaying.finding import SavedRun
 from primus.node import environment, process
 from primus.node.container import engine
-from primus.node.packages import QUESTION
+from primus.node.packages import QUESTION, interpreter
 from primus.node.plan import Plan
 
 _SECONDS = 20.0
@@ -60,7 +60,7 @@ def here(plan: Plan, place: Place) -> Surroundings:
 
     cpu, world = host.survey(), environment.lay_out(plan.job, place.devices, 0)
     resolved = variables(plan, Path(plan.directory), place.devices, world, cpu.cores, place.environ)
-    told = _ask(plan.job.command[0]) if plan.job.command and not plan.container else {}
+    told = _ask(plan.job.command) if plan.job.command and not plan.container else {}
     return Surroundings(
         device=_device(plain(place.devices), plain(cpu)),
         driver=place.devices.driver,
@@ -87,8 +87,9 @@ def _device(devices: Mapping[str, Any], cpu: Mapping[str, Any]) -> str:
     return f"{cpu.get('model')}, {cpu.get('cores')} cores"
 
 
-def _ask(python: str) -> dict[str, Any]:
-    answer = process.ask([python, "-c", QUESTION], _SECONDS) if python.rpartition("/")[2].startswith("python") else None
+def _ask(command: Sequence[str]) -> dict[str, Any]:
+    is_python = command[0].rpartition("/")[2].startswith("python")
+    answer = process.ask([*interpreter(command), "-c", QUESTION], _SECONDS) if is_python else None
     try:
         told = json.loads(answer or "{}")
     except ValueError:

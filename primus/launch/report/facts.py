@@ -99,8 +99,10 @@ def versions(run: Run) -> str:
 def restarts(run: Run) -> str:
     """After which failures the ranks were started again, in the words of the first node; of others, how often."""
     starts = run.node.get("starts") or []
-    count = int(run.result.get("restarts") or run.node.get("restarts") or 0)
-    after = [f"{start.get('message') or start.get('status')}{_at(start)}" for start in starts[:count]]
+    told = run.result.get("restarts") or run.node.get("restarts")
+    count = told if isinstance(told, int) and isinstance(starts, list) else 0  # a stranger's files may hold anything
+    known = [start for start in starts[:count] if isinstance(start, dict)] if count else []
+    after = [f"{start.get('message') or start.get('status')}{_at(start)}" for start in known]
     return f"{count}, after: {'; '.join(after)}" if count else ""
 
 

@@ -28,7 +28,15 @@ if TYPE_CHECKING:
     from primus.launch.run import Ended
 
 AGENT = "node agent"
-_AT_START = ("MASTER_ADDR", "MASTER_PORT", "PRIMUS_METRICS", "PRIMUS_RUN_DIR", "PRIMUS_RUN_ID", "PRIMUS_STOP_FILE")
+_AT_START = (
+    "MASTER_ADDR",
+    "MASTER_PORT",
+    "PRIMUS_HEARTBEAT",
+    "PRIMUS_METRICS",
+    "PRIMUS_RUN_DIR",
+    "PRIMUS_RUN_ID",
+    "PRIMUS_STOP_FILE",
+)
 
 
 @dataclass(frozen=True)

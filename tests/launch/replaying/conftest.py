@@ -20,7 +20,7 @@ def one_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     directory = tmp_path_factory.mktemp("run")
     here = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from primus.cli import main; main()"
-    argv = [sys.executable, "-c", here, "task=command", f"task.command=[{sys.executable},-I,-S,-c,pass]"]
+    argv = [sys.executable, "-c", here, "task=command", f"task.command=[{sys.executable},-I,-c,pass]"]
     argv += ["tracking.enabled=false", "env.set.KEPT=a ${HOME} b", "node.metrics_interval=0"]
     started = process.start(argv, cwd=str(directory), stdout=process.DEVNULL)
     assert started.wait(60) == 0

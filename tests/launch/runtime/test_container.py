@@ -24,7 +24,14 @@ with open(os.environ["PRIMUS_METRICS"], "w") as file:
 print(json.dumps(dict(os.environ)))
 sys.exit(int(os.environ["CODE"]))
 """
-OF_THE_RUN = ("PRIMUS_METRICS", "PRIMUS_STOP_FILE", "PRIMUS_RUN_DIR", "PRIMUS_RUN_ID", "MASTER_PORT")
+OF_THE_RUN = (
+    "PRIMUS_METRICS",
+    "PRIMUS_HEARTBEAT",
+    "PRIMUS_STOP_FILE",
+    "PRIMUS_RUN_DIR",
+    "PRIMUS_RUN_ID",
+    "MASTER_PORT",
+)
 LastRun = Callable[[], Path]
 
 

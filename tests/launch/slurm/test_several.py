@@ -32,9 +32,6 @@ def test_they_run_one_after_another_each_with_its_own_log_and_result(
     assert said.code == 1
     assert results(directory) == {"0": "FINISHED", "1": "FAILED", "2": "FINISHED", "3": "FINISHED"}
     array = array_of(directory)
-    assert {
-        job.split(",")[0] for job in slurm.ask("squeue", "-h", "-a", "-r", "-t", "all", "-j", array).split()
-    } or True
     assert slurm.job(f"{array}_0")["ExitCode"] == "1:0"
     assert slurm.job(f"{array}_3")["JobState"] == "COMPLETED"
     logs = [(directory / str(index) / "logs" / "job.log").read_text() for index in range(4)]

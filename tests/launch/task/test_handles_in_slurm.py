@@ -134,7 +134,14 @@ def test_a_shell_is_opened_on_a_node_in_the_environment_of_a_rank(submit: Submit
     assert not (work / "outputs/.shell").exists()
 
 
-OF_A_START = {"PRIMUS_RUN_DIR", "PRIMUS_RUN_ID", "PRIMUS_METRICS", "PRIMUS_STOP_FILE", "MASTER_PORT"}
+OF_A_START = {
+    "PRIMUS_RUN_DIR",
+    "PRIMUS_RUN_ID",
+    "PRIMUS_METRICS",
+    "PRIMUS_HEARTBEAT",
+    "PRIMUS_STOP_FILE",
+    "MASTER_PORT",
+}
 OF_A_SHELL = {"_", "OLDPWD", "PWD", "SHLVL", "SHELL", "PS1", "COLUMNS", "LINES"}
 OF_A_STEP = {"TMPDIR", "ENVIRONMENT", "HOSTNAME"}
 OF_THIS_TEST = {"PYTHONPATH", "PYTEST_CURRENT_TEST", "TORCHINDUCTOR_AUTOTUNE_NUM_CHOICES_DISPLAYED"}

@@ -11,7 +11,14 @@ from ...terminal import primus_at_a_terminal
 
 OFF = "tracking.enabled=false"
 # What makes one start different from another, and what a shell sets for itself.
-OF_A_START = {"PRIMUS_RUN_DIR", "PRIMUS_RUN_ID", "PRIMUS_METRICS", "PRIMUS_STOP_FILE", "MASTER_PORT"}
+OF_A_START = {
+    "PRIMUS_RUN_DIR",
+    "PRIMUS_RUN_ID",
+    "PRIMUS_METRICS",
+    "PRIMUS_HEARTBEAT",
+    "PRIMUS_STOP_FILE",
+    "MASTER_PORT",
+}
 OF_A_SHELL = {"_", "OLDPWD", "PWD", "SHLVL"}
 
 

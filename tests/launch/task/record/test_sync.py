@@ -123,6 +123,8 @@ def test_nothing_is_sent_to_a_server_that_the_run_alone_names(root: Path, primus
     assert complete(stranger)
 
 
+# The end of the time is raised wherever the process is, in this test's own too: a file may be half open then.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_store_that_does_not_answer_is_not_waited_for_by_each_run_in_turn(root: Path, primus: Primus) -> None:
     for name in "abc":
         run(root / f"exp/{name}")
