@@ -39,7 +39,8 @@ def as_yaml(value: object) -> str:
     """YAML text with the keys in their own order."""
     import yaml  # here: a Slurm job's first process has the standard library alone
 
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120)
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # ten times as fast, where PyYAML was built with libyaml
+    return str(yaml.dump(value, Dumper=dumper, sort_keys=False, allow_unicode=True, width=120))
 
 
 def log(directory: Path, level: str, text: str) -> None:

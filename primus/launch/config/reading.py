@@ -1,6 +1,6 @@
 """From Hydra's composed config to a `Request`, with every error named, located and answered with the closest match."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,21 +15,41 @@ from primus.node.typed import DataError, read
 
 T = TypeVar("T")
 
+_MISSING = "???"
+"""What OmegaConf writes for a value that must be given."""
+
 
 def resolve(config: DictConfig) -> dict[str, Any]:
     """Plain data of the composed config, interpolations resolved. Raises BadRequest for one that cannot be."""
-    ours = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     try:
-        missing = sorted(OmegaConf.missing_keys(ours))
-        data = OmegaConf.to_container(ours, resolve=True)
+        data = {str(key): _plain(config, key) for key in config if key != "hydra"}
     except OmegaConfBaseException as error:
         text = str(error).splitlines()[0]
         raise BadRequest(f"{getattr(error, 'full_key', None) or 'The config'}: {text}") from None
-    for key in missing:
+    for key in sorted(_missing("", data)):
         if not key.startswith("env.set."):  # whose values are taken as they are, `???` included
             raise BadRequest(f"{key} has no value yet: give it with {key}=…")
-    assert isinstance(data, dict)
-    return {str(key): value for key, value in data.items()}
+    return data
+
+
+def _plain(config: DictConfig, key: Any) -> Any:
+    """One top-level value. Node by node: a copy without Hydra's own would take five times as long."""
+    if OmegaConf.is_missing(config, key):
+        return _MISSING
+    value = config[key]
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+
+
+def _missing(key: str, value: Any) -> Iterator[str]:
+    """The keys, lists' as `a[0]`, that have no value."""
+    if isinstance(value, dict):
+        for name, one in value.items():
+            yield from _missing(f"{key}.{name}" if key else str(name), one)
+    elif isinstance(value, list):
+        for index, one in enumerate(value):
+            yield from _missing(f"{key}[{index}]", one)
+    elif value == _MISSING:
+        yield key
 
 
 def origins(config: DictConfig, overrides: Sequence[str], directories: Sequence[Path]) -> Origins:
