@@ -24,8 +24,8 @@ def say(plan: Plan, request: Request, result: Mapping[str, Any], complete: bool)
     directory = Path(plan.directory)
     if result["status"] != "FINISHED":
         print(failure(directory, result), file=sys.stderr)
-    elif result.get("message"):
-        print(f"primus: {result['message']}", file=sys.stderr)
+    elif (message := result.get("message")) and message not in restarted(result):
+        print(f"primus: {message}", file=sys.stderr)
     if not complete:
         print(incomplete(directory), file=sys.stderr)
     if (directory / rundir.RESULTS).is_file():

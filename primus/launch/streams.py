@@ -74,7 +74,8 @@ def _outlet(stream: object) -> "Outlet | None":
 
 
 def _through(outlet: "Outlet", like: io.TextIOWrapper) -> io.TextIOWrapper:
-    return io.TextIOWrapper(io.BufferedWriter(outlet), like.encoding, like.errors, line_buffering=like.line_buffering)
+    lines = like.line_buffering or like.write_through  # the latter by PYTHONUNBUFFERED, as images often have it
+    return io.TextIOWrapper(io.BufferedWriter(outlet), like.encoding, like.errors, line_buffering=lines)
 
 
 class Outlet(io.RawIOBase):

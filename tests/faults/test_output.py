@@ -77,6 +77,12 @@ def test_a_terminal_without_the_letters_of_an_output_gets_their_numbers(
     assert status(run_directory()) == "FINISHED"
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_what_failed_is_said_before_the_closing_lines(rank: Rank, work: Path, unbuffered: str) -> None:
+    said = shell('"$@" 2>&1', (*rank(FAILS), OFF), PYTHONUNBUFFERED=unbuffered).stdout.decode()
+    assert 0 < said.index("failed first") < said.index("its whole log") < said.index("\nrun  ")
+
+
 def test_a_listing_into_a_pipe_that_is_closed_ends_without_a_word() -> None:
     said = shell('"$@" | true; exit ${PIPESTATUS[0]}', ("--help",))
     assert (said.returncode, said.stderr) == (0, b"")
