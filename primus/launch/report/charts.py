@@ -74,15 +74,15 @@ def line(name: str, curve: Curve, scale: float = 1.0, style: int = 0, since: Clo
 def line_chart(title: str, unit: str, lines: Sequence[Line], *, wide: bool = False, zero: bool = False) -> Chart:
     """Lines over the first of their axes, with the others to choose from. `zero`: the y axis begins at 0."""
     most = max(50, min(POINTS, ALL_POINTS // max(1, len(lines))))
-    kept = [thin(one.values, most) for one in lines]
+    kept = [_parted(thin(one.values, most), one) for one in lines]
     axes = {
-        axis: [[_short(one.over[axis][i]) for i in chosen] for one, chosen in zip(lines, kept, strict=True)]
+        axis: [[_at(one.over[axis], i) for i in chosen] for one, chosen in zip(lines, kept, strict=True)]
         for axis in lines[0].over
         if all(axis in one.over for one in lines)
     }
     first = next(iter(axes))
     traces = tuple(
-        _trace(one, [_short(one.values[i]) for i in chosen], axes[first][n])
+        _trace(one, [_at(one.values, i) for i in chosen], axes[first][n])
         for n, (one, chosen) in enumerate(zip(lines, kept, strict=True))
     )
     layout = _layout(first, unit, len(lines))
@@ -92,6 +92,22 @@ def line_chart(title: str, unit: str, lines: Sequence[Line], *, wide: bool = Fal
     if zero:
         layout["yaxis"]["rangemode"] = "tozero"
     return Chart(title, traces, layout, axes if len(axes) > 1 else {}, wide)
+
+
+def _parted(chosen: Sequence[int], one: Line) -> list[int | None]:
+    """The indices, with a gap (None) where the first axis goes back: at a restart steps are done once more."""
+    over = next(iter(one.over.values()))
+    parted: list[int | None] = []
+    for index in chosen:
+        before, now = over[parted[-1]] if parted and parted[-1] is not None else None, over[index]
+        if before is not None and now is not None and now < before:
+            parted.append(None)
+        parted.append(index)
+    return parted
+
+
+def _at(values: Sequence[float | None], index: int | None) -> float | None:
+    return None if index is None else _short(values[index])
 
 
 def bar_chart(title: str, unit: str, bars: Sequence[tuple[str, float | None, str, int]]) -> Chart:

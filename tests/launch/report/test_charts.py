@@ -38,6 +38,15 @@ def test_hundreds_of_long_lines_stay_small() -> None:
     assert not chart.layout["showlegend"]
 
 
+def test_a_line_is_parted_where_a_restart_does_steps_once_more() -> None:
+    made = Curve()
+    for step, value in ((1, 5.0), (2, 4.0), (3, 3.0), (2, 4.0), (3, 3.0), (4, 2.0)):
+        made.add(step, 10.0 * step, value)
+    (trace,) = sound(line_chart("Loss", "", [line("loss", made)])).traces
+    assert trace["x"] == [1, 2, 3, None, 2, 3, 4]
+    assert trace["y"] == [5, 4, 3, None, 4, 3, 2]
+
+
 def test_time_is_shown_in_a_unit_that_fits() -> None:
     assert [clock(0, seconds).unit for seconds in (40, 3000, 90_000)] == ["seconds", "minutes", "hours"]
     chart = sound(line_chart("CPU", "%", [line("CPU", curve(3), since=clock(940.0, 3000))]))
