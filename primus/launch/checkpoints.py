@@ -1,12 +1,14 @@
 """Which folder `task.checkpoint.load` and `checkpoint=` mean: that of a run's checkpoints, or one named itself."""
 
+import os
 from pathlib import Path
 
-from primus.launch import frozen
+from primus.launch import frozen, handle
 from primus.launch.problems import BadRequest
 from primus.launch.replaying import finding
 from primus.launch.replaying.finding import SavedRun
 from primus.node import checkpoints, rundir
+from primus.node.plan import Note
 
 
 def folder(key: str, word: str, backend: str, output_root: str, directory: Path) -> str:
@@ -47,6 +49,23 @@ def check_resumable(run: SavedRun) -> None:
             f"{checkpoints.refusal(f'resume={run.where}', path, found.passed)}. To begin from scratch all the same, "
             "move that folder away; replay= begins another run"
         )
+
+
+def cautions(load: str | None) -> tuple[Note, ...]:
+    """A warning where the checkpoint that is to be loaded may be a stranger's.
+
+    All three frameworks unpickle parts of theirs, and what is unpickled can run anything: no reader of ours stands
+    between.
+    """
+    if not load:
+        return ()
+    path = Path(load)
+    run = next((folder for folder in (path, *path.parents) if (folder / rundir.PLAN).is_file()), None)
+    ours = handle.made_here(run) if run else path.stat().st_uid in (0, os.geteuid())
+    if ours:
+        return ()
+    text = f"{load} is not of a run that you began here: load it only if you trust who made it, for it can run programs"
+    return (Note("checkpoint", text, warning=True),)
 
 
 def _whole(key: str, word: str, path: Path, backend: str) -> str:

@@ -44,7 +44,7 @@ class Proxy:
 
             def _take(self) -> None:
                 body = self._chunks() if self.headers.get("Transfer-Encoding") else self._whole()
-                self.close_connection = True
+                self.close_connection = True  # without a word, as a server whose patience with a connection is over
                 proxy._answer(self, body)
 
             def _whole(self) -> bytes:

@@ -37,6 +37,17 @@ def test_a_folder_of_checkpoints_or_one_of_them_serves(folder: Path) -> None:
     assert named(folder) == str(folder), "there is another"
 
 
+def test_one_of_a_run_that_was_not_begun_here_is_warned_of(folder: Path) -> None:
+    assert checkpoints.cautions(None) == ()
+    assert checkpoints.cautions(str(folder)) == (), "it is this user's, of no run"
+    (folder.parent / "plan.json").touch()  # without a handle of ours, as what was unpacked or copied
+    (note,) = checkpoints.cautions(str(folder))
+    assert note.warning
+    assert note.text == (
+        f"{folder} is not of a run that you began here: load it only if you trust who made it, for it can run programs"
+    )
+
+
 def test_one_that_is_damaged_is_refused_with_what_is_wrong(primus: Primus, folder: Path) -> None:
     (folder / "step-10/__0_0.distcp").write_text("")
     said = primus(*SMALL, "task.checkpoint.load=saved/step-10")

@@ -1,5 +1,6 @@
 """Complete the record of a run or a sweep that is over, in this process, and say what that took."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,9 @@ from primus.launch.record.run import RunRecord
 from primus.launch.record.state import Busy, Record
 from primus.launch.record.store import Missing, Refused, Store, Unavailable
 from primus.node import rundir
+
+_BACK_OFF = (0.2, 3.0)
+"""Seconds before the second and, doubled each time, before any later attempt to compare."""
 
 Told = Callable[[Path, Record], None]
 
@@ -52,7 +56,7 @@ def sync(directory: Path, store: Store, wait: float, compared: bool, told: Told)
         done.lines += sum(now.lines.values()) - sum(earlier.lines.values())
         done.files += len(set(now.artifacts) - set(earlier.artifacts))
     if compared and not done.problems:
-        _compare(paths, store, done)
+        _compare(paths, store, wait, done)
     return done
 
 
@@ -82,7 +86,7 @@ def _begin_anew_what_is_gone(before: dict[Path, Record], store: Store, done: Don
             return  # the follower tries as long as it may
 
 
-def _compare(paths: list[Path], store: Store, done: Done) -> None:
+def _compare(paths: list[Path], store: Store, wait: float, done: Done) -> None:
     points = added = 0
     for path in paths:
         if not (path / rundir.PLAN).is_file():
@@ -93,7 +97,7 @@ def _compare(paths: list[Path], store: Store, done: Done) -> None:
             done.problems.append(f"{path}: {error}")
             return
         try:
-            found = compare(recording)
+            found = _patiently(recording, wait)
             points, added = points + found.points, added + found.added
         except (Unavailable, Refused) as error:
             done.problems.append(f"{path}: complete, but it could not be compared: {error}")
@@ -101,6 +105,22 @@ def _compare(paths: list[Path], store: Store, done: Done) -> None:
         finally:
             recording.close()
     done.compared = Compared(points, added)
+
+
+def _patiently(recording: RunRecord, wait: float) -> Compared:
+    """Compare, again where MLflow cannot be reached for a moment: what was added by then is there, and counted once.
+
+    Raises Unavailable once `wait` seconds are over, and Refused.
+    """
+    until, pause = time.monotonic() + wait, _BACK_OFF[0]
+    while True:
+        try:
+            return compare(recording)
+        except Unavailable:
+            if time.monotonic() + pause > until:
+                raise
+            time.sleep(pause)
+            pause = min(2 * pause, _BACK_OFF[1])
 
 
 def size(directory: Path) -> int:

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from primus.launch import container, plugins, throughput
+from primus.launch import checkpoints, container, plugins, throughput
 from primus.launch.backend import interpreter
 from primus.launch.backend.settings import Settings
 from primus.launch.config import consistency
@@ -50,6 +50,10 @@ def work(training: Training, request: Request, source: Origins, place: Place, *,
         profile=request.profile,
         evaluate_only=evaluate_only,
     )
+    notes = checkpoints.cautions(training.checkpoint.load)
+    if not evaluate_only:
+        model = place.devices.model
+        notes += fit.notes(request.gpu, model, request.model, training, settings.name, world_size)
     python = interpreter.choose(settings, backend, place, in_image=container.python(request)).python
     return Work(
         command=(python, "{primus.package}/rank", plugins.worker(settings.name), "{primus.run_dir}/rank.json"),
@@ -57,9 +61,7 @@ def work(training: Training, request: Request, source: Origins, place: Place, *,
         files=(File("rank.json", json.dumps(content, indent=2) + "\n"),),
         environment=settings.environment,
         parallel=training.parallel.degrees(),
-        notes=()
-        if evaluate_only
-        else fit.notes(request.gpu, place.devices.model, request.model, training, settings.name, world_size),
+        notes=notes,
     )
 
 
