@@ -211,6 +211,7 @@ def test_a_primus_yaml_of_torchtitan_and_one_of_maxtext() -> None:
     assert (said["model"], said["task.precision"], said["task.steps"], said["data"]) == (
         *("llama3.1_8b", "fp8", "5", "hf"),
     )
+    assert said["task.schedule.warmup_steps"] == "5", "its default of 200 is cut by TorchTitan itself"
     text = head % (
         "maxtext",
         "llama3_8B.yaml",

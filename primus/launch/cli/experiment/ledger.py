@@ -64,6 +64,11 @@ class Ledger:
         self._overrides[key] = value
         self._enter(f"{key}={literal(value)}", *names)
 
+    def instead(self, key: str, value: Any, why: str) -> None:
+        """Another value for a key of ours that was told already."""
+        self._overrides[key] = value
+        self._account.append(f"{key} -> {why}")
+
     def apply(self, rules: Mapping[str, Rule]) -> None:
         """Translate what one key of ours says for one name."""
         for name, rule in rules.items():
