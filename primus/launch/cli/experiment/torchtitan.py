@@ -108,9 +108,7 @@ def enter(book: Ledger) -> None:
         book.becomes("task.global_batch", None if batch == -1 else batch, "training.global_batch_size")
     book.apply({name: rule for name, rule in RULES.items() if book.value(name) is not None})
     steps, warmup = book.number("training.steps"), book.number("lr_scheduler.warmup_steps")
-    if (
-        steps is not None and warmup is not None and warmup > steps
-    ):  # as optimizer/lr_scheduler.py of 0.3.0
+    if steps is not None and warmup is not None and warmup > steps:  # as optimizer/lr_scheduler.py of 0.3.0
         book.instead("task.schedule.warmup_steps", steps, f"{literal(steps)}, the steps that there are")
     book.settled("null", *(name for name in RULES if book.value(name) is None))
     betas = [book.value("optimizer.beta1"), book.value("optimizer.beta2")]
