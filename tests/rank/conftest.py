@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +18,7 @@ from primus.launch.config.terms.data import Data
 from primus.launch.config.terms.model import Model
 from primus.launch.task.train import job
 from primus.launch.task.train.pretrain import Settings as Pretrain
+from primus.node.rendezvous import free_port
 from tests import neutral
 
 from .warm import MODULES, Warm
@@ -80,9 +80,7 @@ def start(
 
 def environments(directory: Path, ranks: int, environment: dict[str, str]) -> list[dict[str, str]]:
     """Of all ranks of a node: nothing of this process but the path and what is given."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port(os.urandom(8).hex(), None)  # below those that other programs of this host are given
     return [
         {
             "PATH": os.environ["PATH"],
