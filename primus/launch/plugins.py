@@ -72,8 +72,11 @@ def _entries(folder: Path) -> Iterator[tuple[str, str, Path | None]]:
         if _GROUP in text:
             import configparser  # here: a start without plugins does without
 
-            parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
-            parser.optionxform = str  # type: ignore[assignment, method-assign]  # the module's documented way to keep the case of names
+            class Names(configparser.ConfigParser):
+                def optionxform(self, optionstr: str) -> str:  # names of plugins keep their case
+                    return optionstr
+
+            parser = Names(delimiters=("=",), interpolation=None)
             parser.read_string(text)
             if parser.has_section(_GROUP):
                 copied = folder if name.endswith(".dist-info") else None

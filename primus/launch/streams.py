@@ -36,7 +36,7 @@ def open_all() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     for fd, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(fd, "r" if fd == 0 else "w", closefd=False))  # noqa: SIM115 -- for all of the time
+            setattr(sys, name, os.fdopen(fd, "r" if fd == 0 else "w", closefd=False))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")

@@ -14,7 +14,9 @@ from primus.node import checkpoints
 from tests import neutral
 
 from ..conftest import PATIENCE, Start
-from ..rank.conftest import Ended, Run, _none_is_left, runner  # noqa: F401 - a fixture
+from ..rank.conftest import Ended, Run, none_is_left, runner
+
+__all__ = ["none_is_left"]  # the fixture, which ends the interpreters that ranks are forked from
 
 pytestmark = [pytest.mark.torch, pytest.mark.slow]
 

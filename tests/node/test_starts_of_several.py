@@ -6,6 +6,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -99,7 +100,7 @@ def test_a_node_that_hears_of_a_failure_before_its_own_ranks_are_up_takes_part_i
         with server.accept()[0] as connection, connection.makefile("rw") as file:
             connection.settimeout(PATIENCE)
 
-            def hear() -> dict[str, object]:
+            def hear() -> dict[str, Any]:
                 message: dict[str, object] = json.loads(file.readline())
                 return message
 
@@ -111,11 +112,11 @@ def test_a_node_that_hears_of_a_failure_before_its_own_ranks_are_up_takes_part_i
             say({"welcome": "node 0", "time": time.time()})
             assert hear()["ready"] == 1
             say({"world": ["127.0.0.1", 20001]}, {"end": "rank 0 has failed", "code": 1, "killed": False})
-            assert {"status": "killed", "final": False}.items() <= hear()["ended"].items()  # type: ignore[attr-defined]
+            assert {"status": "killed", "final": False}.items() <= hear()["ended"].items()
             say({"verdict": {"start": 2, "seconds": 0.0, "words": "rank 0 has failed"}})
             assert hear()["ready"] == 1
             say({"world": ["127.0.0.1", 20002]})
-            assert hear()["ended"]["status"] == "finished"  # type: ignore[index]
+            assert hear()["ended"]["status"] == "finished"
             say({"verdict": {}}, {"farewell": "finished"}, {"over": True})
             assert agent.wait() == 0
     assert "up" in run.text(rundir.rank_log(1, 1))

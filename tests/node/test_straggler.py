@@ -1,12 +1,14 @@
 """Who holds up a job, by what each rank is in."""
 
+from typing import Any
+
 from primus.node.straggler import Report, Verdict, judge
 
 STEP = {"what": "all_reduce", "where": "train_step, train.py:6", "waits": True}
 
 
-def rank(number: int, node: int = 0, **what: object) -> Report:
-    return Report(number, node, **{"step": 12, **what})  # type: ignore[arg-type]  # by name, as each test has them
+def rank(number: int, node: int = 0, **what: Any) -> Report:
+    return Report(number, node, **{"step": 12, **what})
 
 
 def test_a_rank_that_is_stopped_holds_up_those_that_wait_for_it() -> None:

@@ -1,7 +1,6 @@
 """Jobs of real processes that make no progress, under a real node agent."""
 
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -11,8 +10,6 @@ from primus.node import rundir
 from primus.node.plan import Watchdog
 
 SOON = Watchdog(1.0)
-
-needs_py_spy = pytest.mark.skipif(not shutil.which("py-spy", path=Path(sys.executable).parent), reason="no py-spy here")
 
 # Waits in `load` for ever, but for rank 1, which stops itself there.
 STOPS = """
@@ -42,7 +39,6 @@ def test_a_rank_that_is_stopped_is_named_and_killed(make):
     assert run.outcome["message"] in run.own_log
 
 
-@needs_py_spy
 def test_py_spy_tells_the_stacks_of_all_ranks_the_stopped_one_too(make):
     run = make(STOPS, ranks=2, watchdog=SOON, grace_period=0.1)
     run.finish()
@@ -69,7 +65,6 @@ def test_without_py_spy_faulthandler_tells_them_where_it_is_registered(make):
     )
 
 
-@needs_py_spy
 def test_what_a_shell_script_started_is_looked_into_as_well(make):
     script = f"{sys.executable} -I -S -c 'def load():\n  import time; time.sleep(600)\nload()'; true"
     run = make(argv=["sh", "-c", script], watchdog=SOON)
@@ -152,7 +147,6 @@ while True: train_step()
 """
 
 
-@needs_py_spy
 @pytest.mark.torch
 @pytest.mark.slow
 def test_ranks_that_wait_in_a_collective_of_gloo_are_told_from_the_one_that_is_missing(make):

@@ -117,7 +117,7 @@ def warm(base: Path, backend: str, python: str, environment: dict[str, str]) -> 
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _none_is_left() -> Iterator[None]:
+def none_is_left() -> Iterator[None]:
     yield
     _close()
 

@@ -33,7 +33,10 @@ def main(sweep: Path, jobs: str, each: int) -> int:
 
 
 def _is_over(directory: Path) -> bool:
-    return rundir.RESULT in os.listdir(directory)  # listed: NFS remembers for a while that a file was not there
+    try:
+        return rundir.RESULT in os.listdir(directory)  # listed: NFS remembers for a while that a file was not there
+    except OSError:  # removed while it waited: those behind it go on
+        return True
 
 
 def _run(directory: Path) -> tuple[int, bool]:

@@ -1,10 +1,6 @@
 """What the ranks of a run are in, asked from another shell."""
 
-import shutil
-import sys
 from pathlib import Path
-
-import pytest
 
 from ...conftest import Primus, Rank, Start
 from .waiting import begin
@@ -12,7 +8,6 @@ from .waiting import begin
 OFF = "tracking.enabled=false"
 
 
-@pytest.mark.skipif(not shutil.which("py-spy", path=Path(sys.executable).parent), reason="no py-spy here")
 def test_every_rank_says_what_it_is_in_and_goes_on(start: Start, rank: Rank, work: Path, primus: Primus) -> None:
     launcher, run, _ = begin(start, rank, work)
     said = primus("task=stacks", f"run={run.name}")
