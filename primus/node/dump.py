@@ -19,6 +19,7 @@ SIGNAL = signal.SIGUSR2
 
 _AT_ONCE = 8  # processes that are looked into at the same time
 _EACH = 5.0  # seconds for one; py-spy takes 0.02
+_TRIES, _AGAIN = 3, 0.3  # of py-spy at a Python, and seconds between them: it may just start, or move while it is read
 _SETTLED = 0.3  # seconds without more output, then what a signal had printed is whole
 _MOST = 200  # processes of a node: ranks first, then their loaders and compilers
 
@@ -87,7 +88,7 @@ class Taking:
             self._todo.clear()
             self._done()
 
-    def _spy(self, subject: Subject, pid: int) -> None:
+    def _spy(self, subject: Subject, pid: int, tries: int = _TRIES) -> None:
         said: List[str] = []
         over: List[bool] = []
 
@@ -99,6 +100,8 @@ class Taking:
                 subject.found[pid] = stacks.of_py_spy("\n".join(said))
             if pid in subject.found:
                 self._one_done()
+            elif tries > 1 and is_python(pid) and time.monotonic() + _AGAIN < self._until:
+                self._loop.after(_AGAIN, lambda: self._spy(subject, pid, tries - 1))
             else:
                 self._ask(subject, pid)
 
@@ -111,6 +114,8 @@ class Taking:
             return
 
         def late() -> None:
+            nonlocal tries
+            tries = 1  # what takes so long is held up itself: others wait to be looked into
             tool.stop()
             end()
 

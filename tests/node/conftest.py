@@ -6,8 +6,9 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ import pytest
 from primus.node import rundir
 from primus.node.plan import SCHEMA, Code, Container, Job, Layer, Plan, Variable, to_json
 
-from ..conftest import gone
+from ..conftest import PATIENCE, gone
 
 NODE = Path(rundir.__file__).parent
-PATIENCE = 20.0
-"""Seconds to wait for something that happens at once, before a test fails instead of hanging."""
+
+ARRIVES = 'open(os.environ["PRIMUS_RUN_DIR"] + "/arrived-" + os.environ["RANK"], "w").close()'
+"""In the Python text of a rank: it is where it is to hang. `arrived` tells."""
 
 
 class Run:
@@ -140,6 +142,40 @@ class Agent:
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
+
+
+def arrived(run: Run, *ranks: int) -> bool:
+    """Whether these ranks have said so."""
+    return all((run.directory / f"arrived-{rank}").exists() for rank in ranks)
+
+
+def ended(run: Run, rank: int) -> bool:
+    """Whether a rank of node 0, whose first word is its process, is no more, and its agent knows."""
+    try:
+        return not Path("/proc", run.messages(rank)[0]).exists()
+    except (FileNotFoundError, IndexError):  # its first word is to come
+        return False
+
+
+@contextmanager
+def progress(run: Run, made: Callable[[], bool]) -> Iterator[None]:
+    """Heartbeats of rank 0 as long as they are to be `made`: a rank has no time of its own to come where it hangs."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.is_set():
+            if made():
+                with suppress(FileNotFoundError):  # the agent has not made the folder yet
+                    (run.directory / rundir.heartbeat(0)).touch()
+            over.wait(0.05)
+
+    beating = threading.Thread(target=beat)
+    beating.start()
+    try:
+        yield
+    finally:
+        over.set()
+        beating.join()
 
 
 @pytest.fixture

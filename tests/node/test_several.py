@@ -19,13 +19,12 @@ from primus.node.plan import Watchdog
 from primus.node.rendezvous import candidates
 
 from ..cluster.slurm import Slurm, number
-from ..conftest import gone
-from .conftest import NODE, Run
+from ..conftest import PATIENCE, gone
+from .conftest import ARRIVES, NODE, Run, arrived, ended, progress
 from .hooks.conftest import add_hooks
 from .test_agent import OLDEST
 
 pytestmark = pytest.mark.slurm
-PATIENCE = 60.0
 SRUN = ("srun", "--nodes=2", "--ntasks-per-node=1", "--kill-on-bad-exit=0", "--wait=0", "--mpi=none", "--input=none")
 
 
@@ -69,7 +68,8 @@ class Step:
         """What a rank has written about itself, once it is there."""
         path = self.run.directory / name
         until = time.monotonic() + PATIENCE
-        while not path.exists() and time.monotonic() < until:
+        while not path.exists():
+            assert time.monotonic() < until, f"{name} does not come"
             time.sleep(0.01)
         return path
 
@@ -305,20 +305,21 @@ def test_a_hook_that_fails_on_one_node_stops_the_job_on_all(begin: Begin) -> Non
     assert [step.run.text(rundir.hooks_log(n)).split(" | ")[1].startswith("after: ") for n in (0, 1)] == [True, True]
 
 
-# A heartbeat at its start, so that it is the same hang for both nodes; then `load`, and rank 1 stops itself in it.
-HANGS = """
+# `load`, and rank 1 stops itself in it.
+HANGS = f"""
 import os, signal, time
 def load():
+    {ARRIVES}
     if os.environ["RANK"] == "1": os.kill(os.getpid(), signal.SIGSTOP)
     time.sleep(600)
-open(os.environ["PRIMUS_HEARTBEAT"], "w").close()
 if os.environ["RANK"] not in os.environ.get("QUITS", ""): load()
 """
 
 
 def test_a_rank_that_is_stopped_on_one_node_is_named_with_the_stacks_of_all(begin: Begin) -> None:
     step = begin(HANGS, watchdog=Watchdog(1.0), grace_period=0.1)
-    assert step.wait() == 1
+    with progress(step.run, lambda: not arrived(step.run, 0, 1)):
+        assert step.wait() == 1
     done = result(step)
     assert (done["status"], done["exit_code"]) == ("FAILED", 1)
     assert (done["root_cause"]["rank"], done["root_cause"]["node_rank"]) == (1, 1)
@@ -330,8 +331,10 @@ def test_a_rank_that_is_stopped_on_one_node_is_named_with_the_stacks_of_all(begi
 
 
 def test_ranks_that_hang_after_those_of_the_first_node_have_ended_fail_the_job(begin: Begin) -> None:
-    step = begin(f"import os; os.environ['QUITS'] = '0'\n{HANGS}", watchdog=Watchdog(1.0), grace_period=0.1)
-    assert step.wait() == 1
+    quits = f"import os; print(os.getpid(), flush=True); os.environ['QUITS'] = '0'\n{HANGS}"
+    step = begin(quits, watchdog=Watchdog(1.0), grace_period=0.1)
+    with progress(step.run, lambda: not (ended(step.run, 0) and arrived(step.run, 1))):
+        assert step.wait() == 1
     assert result(step)["status"] == "FAILED"
     assert result(step)["root_cause"]["rank"] == 1
     assert "rank 0 on node 0 ended with exit code 0" in result(step)["message"]
@@ -340,8 +343,8 @@ def test_ranks_that_hang_after_those_of_the_first_node_have_ended_fail_the_job(b
 def test_progress_on_any_node_is_progress_of_the_job(begin: Begin) -> None:
     script = """
 import os, time
-for _ in range(15):
+for _ in range(25):
     if os.environ["RANK"] == "1": open(os.environ["PRIMUS_HEARTBEAT"], "w").close()
     time.sleep(0.2)
 """
-    assert begin(script, watchdog=Watchdog(2.0)).wait() == 0
+    assert begin(script, watchdog=Watchdog(4.0)).wait() == 0

@@ -15,9 +15,10 @@ from primus.node.plan import Watchdog
 from primus.node.rendezvous import candidates
 
 from ..cluster.slurm import Slurm, number
-from .conftest import Run
-from .test_several import PATIENCE, WAITS, Begin, Step, begin, end, parent, result
-from .test_starts import COUNTS
+from ..conftest import PATIENCE
+from .conftest import Run, progress
+from .test_several import WAITS, Begin, Step, begin, end, parent, result
+from .test_starts import COUNTS, HANGS, moves
 
 __all__ = ["begin"]  # a fixture
 
@@ -123,8 +124,8 @@ def test_a_node_that_hears_of_a_failure_before_its_own_ranks_are_up_takes_part_i
 
 
 def test_ranks_of_two_nodes_that_hang_start_again(begin: Begin, slurm: Slurm) -> None:
-    hangs = "start == 1 and (os.kill(os.getpid(), signal.SIGSTOP) if rank else time.sleep(600))"
-    step = begin(COUNTS + hangs, restarts=1, restart_backoff=1.0, watchdog=Watchdog(0.5), grace_period=0.1)
-    assert step.wait() == 0, step.errors
+    step = begin(HANGS, restarts=1, restart_backoff=1.0, watchdog=Watchdog(0.5), grace_period=0.1)
+    with progress(step.run, lambda: moves(step.run)):
+        assert step.wait() == 0, step.errors
     assert [end(step.outcome(n)) for n in (0, 1)] == [("finished", 0, "after 1 restart")] * 2
     assert {one["status"] for n in (0, 1) for one in step.facts(n)["starts"][:1]} <= {"failed", "killed"}
