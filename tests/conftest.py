@@ -7,11 +7,14 @@ import select
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from primus.node import rendezvous
 
 from . import backends
 from .cluster.docker import Docker, engine
@@ -67,6 +70,19 @@ def docker(docker_engine: Docker, monkeypatch: pytest.MonkeyPatch) -> Iterator[D
         assert docker_engine.empty()
     finally:  # the next test is not to fail of what this one left
         docker_engine.clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ports() -> Iterator[None]:
+    """Those that `port` gave out are this process's until its end."""
+    yield
+    while rendezvous._held:
+        rendezvous._held.pop().close()
+
+
+def port() -> int:
+    """A port of this host that no other program is given: below those of outgoing connections."""
+    return rendezvous.free_port(os.urandom(8).hex(), None)
 
 
 @dataclass(frozen=True)
@@ -161,6 +177,15 @@ def gone(pid: int) -> bool:
         return bool(select.select([fd], [], [], PATIENCE)[0])
     finally:
         os.close(fd)
+
+
+def command_lines() -> dict[int, list[bytes]]:
+    """The words of every process of this machine that lives, by its number."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile
+            found[int(path.name)] = (path / "cmdline").read_bytes().split(b"\0")
+    return found
 
 
 def everything(directory: Path) -> list[str]:

@@ -1,7 +1,6 @@
 """A real MLflow server and a real headless Chromium, for tests and for the README's pictures."""
 
 import contextlib
-import socket
 import subprocess
 import sys
 import time
@@ -14,13 +13,13 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from ..conftest import port
+
 
 @contextlib.contextmanager
 def mlflow_ui(outputs: Path) -> Iterator[str]:
     """The address of an MLflow server on the records under `outputs`, while it runs."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    given = port()
     store = f"sqlite:///{outputs.resolve()}/mlflow.db"
     argv = [
         sys.executable,
@@ -30,14 +29,14 @@ def mlflow_ui(outputs: Path) -> Iterator[str]:
         "--backend-store-uri",
         store,
         "--port",
-        str(port),
+        str(given),
         "--workers",
         "1",
     ]
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
-            _await(f"http://127.0.0.1:{port}/health")
-            yield f"http://127.0.0.1:{port}"
+            _await(f"http://127.0.0.1:{given}/health")
+            yield f"http://127.0.0.1:{given}"
         finally:
             server.terminate()
 

@@ -14,6 +14,8 @@ import pytest
 
 from primus.node import rundir
 
+from ..conftest import port
+
 NODE = Path(rundir.__file__).parent
 # A Python 3.9 as pyenv keeps it, else one on the path; the syntax is held to 3.9 by tests/test_import_rules.py anyway.
 OLDEST = next(map(str, Path.home().glob(".pyenv/versions/3.9.*/bin/python3")), shutil.which("python3.9"))
@@ -160,11 +162,11 @@ def test_degrees_that_do_not_fit_the_ranks_are_a_wrong_request(make):
 
 
 def test_a_port_that_the_user_gave_and_that_is_taken_is_a_wrong_request(make, layer):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = str(server.getsockname()[1])
-        run = make("print(1)", environment=[layer("user", "env.set.MASTER_PORT", MASTER_PORT=port)])
+    given = port()
+    with socket.create_server(("127.0.0.1", given)):
+        run = make("print(1)", environment=[layer("user", "env.set.MASTER_PORT", MASTER_PORT=str(given))])
         assert run.finish().code == 2
-    assert run.outcome["message"].startswith(f"MASTER_PORT={port} is taken on this host")
+    assert run.outcome["message"].startswith(f"MASTER_PORT={given} is taken on this host")
     assert run.finish().code == 0
 
 
@@ -262,7 +264,9 @@ def test_a_program_that_is_no_python_has_no_packages(make):
 
 
 def test_the_host_is_sampled_into_its_metrics(make):
-    run = make("import time; time.sleep(0.3)", metrics_interval=0.1)
+    script = "import os, time; here = os.environ['PRIMUS_RUN_DIR'] + '/metrics/node-0.jsonl'\n"
+    script += "while not os.path.exists(here) or len(open(here).readlines()) < 2: time.sleep(0.01)"
+    run = make(script, metrics_interval=0.1)
     run.finish()
     samples = [json.loads(line) for line in run.text(rundir.host_metrics(0)).splitlines()]
     assert len(samples) >= 2

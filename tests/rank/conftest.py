@@ -18,9 +18,9 @@ from primus.launch.config.terms.data import Data
 from primus.launch.config.terms.model import Model
 from primus.launch.task.train import job
 from primus.launch.task.train.pretrain import Settings as Pretrain
-from primus.node.rendezvous import free_port
 from tests import neutral
 
+from ..conftest import port
 from .warm import MODULES, Warm
 
 RANK = Path(primus.rank.__file__).parent
@@ -80,7 +80,7 @@ def start(
 
 def environments(directory: Path, ranks: int, environment: dict[str, str]) -> list[dict[str, str]]:
     """Of all ranks of a node: nothing of this process but the path and what is given."""
-    port = free_port(os.urandom(8).hex(), None)  # below those that other programs of this host are given
+    meeting = str(port())
     return [
         {
             "PATH": os.environ["PATH"],
@@ -93,7 +93,7 @@ def environments(directory: Path, ranks: int, environment: dict[str, str]) -> li
             "WORLD_SIZE": str(ranks),
             "LOCAL_WORLD_SIZE": str(ranks),
             "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(port),
+            "MASTER_PORT": meeting,
             **environment,
         }
         for rank in range(ranks)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +14,8 @@ from primus.node import manifest
 from primus.node.typed import plain
 from primus.rank import checkpoints
 from tests import neutral
+
+from ..conftest import port
 
 ROOT = Path(__file__).parents[2]
 # A rank without a framework, which listens at MASTER_PORT afterwards as one would; it prints what was agreed on.
@@ -70,9 +71,7 @@ def ranks(folder: Path) -> Ranks:
     """What each of several real processes says in the end."""
 
     def run(world: int = 2, **changes: Any) -> list[str]:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        meeting = str(port())
         processes = [
             subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", RANK, str(ROOT), json.dumps(rank_file(folder, **changes))],
@@ -80,7 +79,7 @@ def ranks(folder: Path) -> Ranks:
                     "RANK": str(rank),
                     "WORLD_SIZE": str(world),
                     "MASTER_ADDR": "127.0.0.1",
-                    "MASTER_PORT": str(port),
+                    "MASTER_PORT": meeting,
                     "PRIMUS_RUN_ID": "a-run",
                 },
                 stdout=subprocess.PIPE,

@@ -10,18 +10,18 @@ import pytest
 from primus.rank import gathering
 from primus.rank.problems import Refused
 
+from ..conftest import PATIENCE, port
+
 Environ = Callable[..., None]
 
 
 @pytest.fixture
 def environ(monkeypatch: pytest.MonkeyPatch) -> Environ:
     """Be one rank of several, which meet at a free port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    meeting = port()
 
     def be(rank: int, world: int) -> None:
-        given = {"RANK": rank, "WORLD_SIZE": world, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port,
+        given = {"RANK": rank, "WORLD_SIZE": world, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": meeting,
                  "PRIMUS_RUN_ID": "a-run"}  # fmt: skip
         for name, value in given.items():
             monkeypatch.setenv(name, str(value))
@@ -45,7 +45,7 @@ def test_rank_0_has_the_values_of_all_in_their_order_whatever_else_knocks(enviro
         environ(rank, 3)
         assert gathering.gather([rank]) is None
     environ(0, 3)
-    first.join(timeout=20)
+    first.join(timeout=PATIENCE)
     assert found == [["zero", [1], [2]]]
 
 
@@ -66,7 +66,7 @@ def _knock(data: bytes) -> None:
 
     while True:
         try:
-            with socket.create_connection(("127.0.0.1", int(os.environ["MASTER_PORT"])), timeout=20) as stranger:
+            with socket.create_connection(("127.0.0.1", int(os.environ["MASTER_PORT"])), timeout=PATIENCE) as stranger:
                 stranger.sendall(data)
                 stranger.shutdown(socket.SHUT_WR)
                 assert stranger.recv(2) == b""
@@ -94,10 +94,10 @@ def test_a_rank_that_ends_before_the_others_is_named(environ: Environ) -> None:
         first = pool.submit(meetings[0].exchange, None, len)
         last = pool.submit(meetings[2].exchange, None, len)
         with pytest.raises(Refused, match="rank 1 has ended"):
-            first.result(timeout=20)
+            first.result(timeout=PATIENCE)
         meetings[0].__exit__()
         with pytest.raises(Refused, match="rank 0 has ended"):
-            last.result(timeout=20)
+            last.result(timeout=PATIENCE)
     meetings[2].__exit__()
 
 
@@ -111,6 +111,6 @@ def meet(environ: Environ, world: int) -> list[gathering.Meeting]:
         for rank in range(1, world):
             environ(rank, world)
             others.append(gathering.Meeting(rank))
-        met = [first.result(timeout=20), *others]
+        met = [first.result(timeout=PATIENCE), *others]
     assert met[0].values == [0, 1, 2]
     return met

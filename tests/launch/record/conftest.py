@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from typing import Any
 import pytest
 
 from primus.launch.record.store import Store, tracking_uri
+
+from ...conftest import PATIENCE, port
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -121,7 +122,7 @@ def said(process: subprocess.Popen[str]) -> str:
     return process.stderr.read()
 
 
-def wait_until(what: Callable[[], object], seconds: float = 40.0) -> None:
+def wait_until(what: Callable[[], object], seconds: float = 2 * PATIENCE) -> None:
     """Wait for something to become true."""
     deadline = time.monotonic() + seconds
     while not what():
@@ -134,9 +135,7 @@ class Server:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = port()
         self.uri = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -12,6 +12,7 @@ from primus.launch.record.files import read_json
 from primus.launch.record.store import Refused, Store
 from primus.node import rundir
 
+from ...conftest import PATIENCE
 from .conftest import Mlflow, Recorder, Server, said, wait_until
 from .run_directories import START, append, end_nodes, make_run, write_metrics
 
@@ -115,7 +116,7 @@ def test_a_server_that_is_unwell_costs_no_more_than_the_wait(tmp_path: Path, unw
     make_run(directory)
     finish(directory)
     process = recorder(directory, "--wait", "3", uri=unwell)
-    assert process.wait(timeout=30) == 1
+    assert process.wait(timeout=PATIENCE) == 1
     record = read_json(directory / rundir.RECORD)
     assert not record["complete"]
     assert record["errors"]
