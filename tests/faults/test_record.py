@@ -22,7 +22,7 @@ from primus.launch.record.store import Store, tracking_uri
 from primus.launch.running import Recorder
 from primus.node import rundir
 
-from ..conftest import Primus, Rank, Start
+from ..conftest import PATIENCE, Primus, Rank, Start, command_lines
 from ..launch.record.conftest import Server, wait_until
 from ..launch.record.run_directories import START, append, end_nodes, make_run, write_metrics
 from . import points
@@ -329,15 +329,8 @@ def test_a_recorder_that_is_killed_has_a_successor_and_when_that_is_killed_too_s
 
 def recorders(directory: Path) -> list[int]:
     """Living processes that record a directory."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (process / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"primus.launch.record" in words and os.fsencode(directory) in words:
-            found.append(int(process.name))
-    return found
+    wanted = {b"primus.launch.record", os.fsencode(directory)}
+    return [pid for pid, words in command_lines().items() if wanted <= set(words)]
 
 
 def kill(processes: list[int]) -> None:
@@ -372,4 +365,4 @@ def test_a_run_directory_that_is_removed_ends_its_recorder_with_its_launcher(roo
     wait_until(lambda: files.read_json(directory / rundir.RECORD).get("run_id"))
     shutil.rmtree(directory)
     assert not recorder.finish(lambda: False)
-    assert recorder._process.wait(30) == 1
+    assert recorder._process.wait(PATIENCE) == 1

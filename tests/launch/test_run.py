@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from primus.launch.run import Lines, NewestMetrics
 from primus.node import host
 
-from ..conftest import PATIENCE, Primus, Rank, Start, gone
+from ..conftest import PATIENCE, Primus, Rank, Start, command_lines, gone
 
 OFF = "tracking.enabled=false"
 
@@ -251,8 +251,9 @@ def _child(pid: int, word: str) -> int:
 
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
+        lines = command_lines()
         for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            if word in Path(f"/proc/{child}/cmdline").read_text():
+            if word.encode() in lines.get(int(child), ()):
                 return int(child)
         time.sleep(0.01)
     raise AssertionError(f"no child with {word}")

@@ -7,17 +7,22 @@ import pytest
 
 from primus.node import rundir
 
-# Leaves a process in a session of its own, whose parent is gone, and which holds the rank's output open.
+# Leaves a process in a session of its own, whose parent is gone, and which holds the rank's output open: it has printed
+# its number by then.
 ORPHAN = r"""
 import os, signal, sys, time
 def leave_orphan():
+    told, tells = os.pipe()
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
             os.write(1, b"%d\n" % os.getpid())  # in one piece: two processes print
+            os.close(tells)
             time.sleep(600)
         os._exit(0)
     os.wait()
+    os.close(tells)
+    os.read(told, 1)  # the end
 leave_orphan()
 """
 STUBBORN = """

@@ -2,11 +2,15 @@
 
 import os
 import re
+import time
 
 import pytest
 
+from primus.node import rundir
 from primus.node.output import Output
 from primus.node.secrets import redactor
+
+from ..conftest import PATIENCE
 
 
 def test_each_line_of_a_log_has_time_level_host_and_rank(make):
@@ -127,9 +131,11 @@ def test_a_console_that_is_closed_in_the_middle_does_not_end_the_job(make):
 def test_a_console_that_is_not_read_holds_up_no_rank(make):
     run = make("import os\nfor i in range(50000): os.write(1, b'x' * 999 + b'\\n')\nprint('the end')")
     agent = run.start()
-    while not run.directory.joinpath("logs/node-0/rank-0.log").exists() or "the end" not in run.log()[-100:]:
+    log = run.directory / rundir.rank_log(0, 0)
+    while not log.exists() or not log.read_bytes().endswith(b"the end\n"):
         assert agent.process.poll() is None
-    shown = agent.process.communicate(timeout=20)[0]
+        time.sleep(0.05)
+    shown = agent.process.communicate(timeout=PATIENCE)[0]
     missing = re.search(rb"primus: (\d+) lines are not shown", shown)
     assert missing
     assert shown.count(b"\n") - 1 + int(missing.group(1)) == 50001

@@ -7,7 +7,7 @@ import pytest
 
 from ...cluster.docker import Docker
 from ...conftest import Primus, Rank, Start, gone
-from .waiting import begin
+from .waiting import begin, until
 
 OFF = "tracking.enabled=false"
 
@@ -56,8 +56,7 @@ def test_a_job_of_a_sweep_is_cancelled_alone_and_the_sweep_goes_on(
 ) -> None:
     text = "import os, time\nopen(os.environ['NAME'], 'w')\nwhile not os.path.exists('go'): time.sleep(0.02)"
     launcher = start("-m", *rank(text), OFF, "env.set.NAME=a,b", "hydra.launcher.parallel=2")
-    while not ((work / "a").exists() and (work / "b").exists()):
-        assert launcher.poll() is None
+    until(lambda: (work / "a").exists() and (work / "b").exists())
     (sweep,) = (work / "outputs/default").iterdir()
     assert primus("task=cancel", f"run={sweep.name}/0").code == 0
     assert status(sweep / "0") == ("KILLED", 130)
@@ -70,8 +69,7 @@ def test_a_job_of_a_sweep_is_cancelled_alone_and_the_sweep_goes_on(
 def test_a_sweep_is_cancelled_whole(start: Start, rank: Rank, work: Path, primus: Primus) -> None:
     text = "import os, time\nopen('begun', 'w')\ntime.sleep(600)"
     launcher = start("-m", *rank(text), OFF, "env.set.NAME=a,b", "hydra.launcher.parallel=1")
-    while not (work / "begun").exists():
-        assert launcher.poll() is None
+    until((work / "begun").exists)
     (sweep,) = (work / "outputs/default").iterdir()
     said = primus("task=cancel", f"run={sweep.name}")
     assert (said.code, said.out) == (0, f"run     {sweep}  (killed)\n")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ...cluster.slurm import Slurm
-from ...conftest import Primus, Rank, Start
+from ...conftest import Primus, Rank, Start, command_lines, gone
 from ...terminal import primus_at_a_terminal
 from .waiting import TEXT, until
 
@@ -59,7 +59,7 @@ def test_a_running_job_is_followed_and_cancelled_by_its_job_id(
     follow.communicate()
     assert follow.returncode == 0
     pids = [int((work / f"pid-{n}").read_text()) for n in (0, 1)]
-    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+    assert all(map(gone, pids))
 
 
 def test_a_pending_job_says_why_and_is_cancelled_before_it_begins(submit: Submit, primus: Primus, slurm: Slurm) -> None:
@@ -111,9 +111,8 @@ def test_an_array_is_counted_cancelled_in_part_and_then_whole(
 
 def first_processes(run: Path) -> list[int]:
     """Those of the job: they hold its agents, and write its result."""
-    every = {int(p.name): p / "cmdline" for p in Path("/proc").iterdir() if p.name.isdigit()}
-    words = {pid: file.read_bytes().split(b"\0") for pid, file in every.items() if file.exists()}
-    return [pid for pid, given in words.items() if bytes(run) in given and any(b"/launch/job/" in w for w in given)]
+    lines = command_lines()
+    return [pid for pid, given in lines.items() if bytes(run) in given and any(b"/launch/job/" in w for w in given)]
 
 
 def test_a_shell_is_opened_on_a_node_in_the_environment_of_a_rank(submit: Submit, work: Path, slurm: Slurm) -> None:

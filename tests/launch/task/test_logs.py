@@ -41,7 +41,9 @@ r = int(os.environ['RANK'])
 for n in range(3):
     while not (n == r == 0 or os.path.exists(f"{n}-{r-1}" if r else f"{n-1}-1")): time.sleep(0.005)
     print(n, r, flush=True)
-    time.sleep(0.02)
+    log = os.environ['PRIMUS_RUN_DIR'] + f"/logs/node-0/rank-{r}.log"
+    while f"| {n} {r}\\n" not in open(log).read(): time.sleep(0.005)
+    time.sleep(0.02)  # a later millisecond
     open(f"{n}-{r}", "w")
 """
     assert primus(*rank(text), OFF, "ranks_per_node=2", "console.ranks=all").code == 0

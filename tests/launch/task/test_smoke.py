@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ...cluster.slurm import Slurm
-from ...conftest import PATIENCE, Primus, Start
+from ...conftest import PATIENCE, Primus, Start, command_lines
 
 OFF = "tracking.enabled=false"
 SHORT = ("task=smoke", OFF, "gpu=cpu", "task.seconds=0.05")
@@ -34,14 +34,7 @@ def lists(work: Path) -> tuple[str, str]:
 
 def processes(word: str) -> list[int]:
     """Processes whose command line has this word."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if word in path.read_bytes().decode(errors="replace").split("\0"):
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
-    return found
+    return [pid for pid, words in command_lines().items() if os.fsencode(word) in words]
 
 
 @pytest.mark.torch
