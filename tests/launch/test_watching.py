@@ -41,25 +41,13 @@ def test_what_it_cannot_be_is_refused_by_name(primus: Primus, word: str, said: s
     assert said in ended.err
 
 
-# Before TorchTitan's imports, which take longer than the hang that is looked for: heartbeats until the first step.
-ALIVE_UNTIL_THE_FIRST_STEP = """
-import os, threading, time
-def beat():
-    while not os.path.exists(os.environ["PRIMUS_METRICS"]):
-        with open(os.environ["PRIMUS_HEARTBEAT"], "w"): time.sleep(0.1)
-if "PRIMUS_HEARTBEAT" in os.environ:
-    threading.Thread(target=beat, daemon=True).start()
-"""
-
-
 @pytest.mark.torch
 @pytest.mark.mlflow
 @pytest.mark.slow
 def test_a_training_whose_rank_is_stopped_ends_with_its_stacks_in_the_record(start: Start, work: Path) -> None:
-    (work / "sitecustomize.py").write_text(ALIVE_UNTIL_THE_FIRST_STEP)
     process = start(
         *("ranks_per_node=1", "gpu=cpu", "task.steps=1000000", "task.sequence_length=64", "task.eval.interval=null"),
-        *("watchdog.timeout=3", "node.grace_period=0.1", "console.ranks=none", f"env.set.PYTHONPATH={work}"),
+        *("watchdog.timeout=3", "node.grace_period=0.1", "console.ranks=none"),
     )
     run = _run_that_steps(work)
     os.kill(_rank(run), signal.SIGSTOP)
@@ -73,10 +61,13 @@ def test_a_training_whose_rank_is_stopped_ends_with_its_stacks_in_the_record(sta
 
 
 def _run_that_steps(work: Path) -> Path:
+    """The run, once it has made a step. Until then it has heartbeats: its imports take longer than a hang is to."""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         for path in work.glob("outputs/default/*/metrics/rank-0.jsonl"):
             return path.parents[1]
+        for folder in work.glob("outputs/default/*/heartbeats"):
+            (folder / "rank-0").touch()
         time.sleep(0.05)
     raise AssertionError("no step was made")
 

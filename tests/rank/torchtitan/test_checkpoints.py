@@ -115,7 +115,7 @@ def test_ranks_that_are_asked_to_stop_save_and_end_and_go_on_as_if_nothing_had_b
     first = run(environment=asked, **course)
     assert first.exit_codes == [0] * ranks, first.logs
     last = len(first.losses())
-    assert 1 <= last <= 3
+    assert 1 <= last < 20
     assert first.logs[0].count("asked to stop") == 1
     assert f"INFO asked to stop: checkpoint of step {last} is saved" in first.logs[0]
     assert names(first) == [f"step-{last}"]
