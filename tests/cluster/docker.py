@@ -26,7 +26,7 @@ class Docker:
     def ask(self, *words: str) -> str:
         """What `docker …` prints; raises CalledProcessError."""
         argv = ["docker", "--host", self.host, *words]
-        return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=True).stdout
+        return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout
 
     def containers(self) -> list[str]:
         """The names of all containers, running or not."""
@@ -45,7 +45,7 @@ class Docker:
         for name in self.containers():
             self.ask("rm", "--force", name)
 
-    def _until(self, look: Callable[[], str], seconds: float = 30.0) -> str:
+    def _until(self, look: Callable[[], str], seconds: float = 60.0) -> str:
         until = time.monotonic() + seconds
         while not (found := look()):
             assert time.monotonic() < until, f"after {seconds} s: {self.containers()}"

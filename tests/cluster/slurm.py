@@ -27,7 +27,7 @@ class Slurm:
     def ask(self, *argv: str) -> str:
         """What a Slurm command prints; raises CalledProcessError."""
         environ = {**os.environ, "SLURM_CONF": str(self.conf)}
-        ended = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=30, check=True)
+        ended = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=60, check=True)
         return ended.stdout
 
     def job(self, job_id: str) -> dict[str, str]:
@@ -55,7 +55,7 @@ class Slurm:
         """Bring a lost node back; the controller does not wait for its old jobs any more."""
         self.ask("scontrol", "update", f"nodename={node}", "state=down", "reason=lost")
         environ = {**os.environ, "SLURM_CONF": str(self.conf)}
-        subprocess.run([str(HERE / "node-up"), node], env=environ, timeout=30, check=True)
+        subprocess.run([str(HERE / "node-up"), node], env=environ, timeout=60, check=True)
 
     @contextmanager
     def cut_off(self, node: str) -> Iterator[None]:
@@ -84,7 +84,7 @@ def cluster(directory: Path, nodes: int = 2, cpus: int = 4) -> Iterator[Slurm]:
             pytest.fail(why)
         pytest.skip(why)
     argv = [str(HERE / "slurm-up"), str(directory), str(number()), str(nodes), str(cpus)]
-    up = subprocess.run(argv, capture_output=True, text=True, timeout=90)
+    up = subprocess.run(argv, capture_output=True, text=True, timeout=180)
     try:
         assert up.returncode == 0, up.stdout + up.stderr
         names = tuple(f"c{number()}n{i + 1}" for i in range(nodes))

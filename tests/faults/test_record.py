@@ -130,7 +130,7 @@ def test_requests_that_fail_in_every_way_by_turns_leave_each_point_once(
     moods = ("unanswered", "pass", "pass", "drop", "pass", "half", "pass", "pass", "500", "pass")
     proxy.mood = lambda *_: moods[next(turns) % len(moods)]
     directory = finished(root)
-    assert main([f"--directory={directory}", "--wait=60"]) == 0
+    assert main([f"--directory={directory}", "--wait=240"]) == 0
     assert {"unanswered", "drop", "half", "500"} <= {line.split()[0] for line in proxy.seen}
     assert_recorded_once(directory, served[1])
 
@@ -166,7 +166,7 @@ def test_a_run_whose_creation_was_not_answered_is_there_once(
 
     proxy.mood = first_creation
     directory = finished(root)
-    assert main([f"--directory={directory}", "--wait=60"]) == 0
+    assert main([f"--directory={directory}", "--wait=240"]) == 0
     assert_recorded_once(directory, served[1])
 
 

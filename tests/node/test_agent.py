@@ -48,11 +48,12 @@ if os.environ["RANK"] == "1":
     except ValueError:
         traceback.print_exc()
     open(meeting, "w").close()
-    while not os.path.exists(meeting + ".other"): time.sleep(0.01)
-    time.sleep(0.2)  # still tearing down when rank 0 is gone
+    while not os.path.lexists(meeting + ".other"): time.sleep(0.01)
+    other = "/proc/" + os.readlink(meeting + ".other")
+    while os.path.exists(other): time.sleep(0.01)  # still tearing down when rank 0 is gone
     os._exit(5)
 while not os.path.exists(meeting): time.sleep(0.01)
-open(meeting + ".other", "w").close()
+os.symlink(str(os.getpid()), meeting + ".other")
 print("RuntimeError: connection closed by peer", flush=True)
 os._exit(9)
 """
