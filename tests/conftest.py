@@ -24,7 +24,7 @@ from .cluster.slurm import Slurm, cluster
 settings.register_profile("primus", derandomize=True, deadline=None, database=None)
 settings.load_profile("primus")
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds to wait for something that happens soon, before a test fails instead of hanging."""
 
 

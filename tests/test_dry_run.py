@@ -80,7 +80,7 @@ def watch(work: Path, tmp_path: Path) -> Watch:
             stdout=process.PIPE,
             stderr=process.PIPE,
         )
-        out, err = started.communicate(timeout=60)
+        out, err = started.communicate(timeout=120)
         told = json.loads(report.read_text())
         report.unlink()
         assert not idle or everything(tmp_path) == before
@@ -221,7 +221,7 @@ def test_a_run_without_tracking_never_imports_mlflow_and_starts_no_recorder(
     start: Start, rank: Rank, work: Path
 ) -> None:
     process = start(*rank(""), "tracking.enabled=false", PYTHONPROFILEIMPORTTIME="1")
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     modules = {line.rpartition("|")[2].strip() for line in err.splitlines() if line.startswith("import time:")}
     assert "primus.launch.run" in modules

@@ -28,7 +28,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run for the examples that name one."""
     place = tmp_path_factory.mktemp("recorded")
     words = [sys.executable, "-m", "primus", "task=command", "task.command=[env]", "tracking.enabled=false"]
-    subprocess.run(words, cwd=place, check=True, capture_output=True, timeout=60)
+    subprocess.run(words, cwd=place, check=True, capture_output=True, timeout=120)
     return next((place / "outputs/default").iterdir())
 
 

@@ -88,7 +88,7 @@ def ranks(folder: Path) -> Ranks:
             )
             for rank in range(world)
         ]
-        return [process.communicate(timeout=60)[0] for process in processes]
+        return [process.communicate(timeout=120)[0] for process in processes]
 
     return run
 

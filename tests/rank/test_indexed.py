@@ -51,7 +51,7 @@ def write(prefix: Path, documents: list[list[int]], vocabulary: int) -> None:
 def ask_megatron(python: str, program: str, question: object) -> str:
     """What a program says that runs in the environment of Megatron."""
     return subprocess.run(
-        [python, "-c", program, json.dumps(question)], check=True, capture_output=True, text=True, timeout=120
+        [python, "-c", program, json.dumps(question)], check=True, capture_output=True, text=True, timeout=240
     ).stdout
 
 

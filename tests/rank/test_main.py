@@ -13,7 +13,7 @@ from .conftest import RANK, Run
 def python(*arguments: str, directory: Path) -> subprocess.CompletedProcess[str]:
     """An interpreter without site-packages, so without Primus and any framework."""
     return subprocess.run(
-        [sys.executable, "-S", *arguments], cwd=directory, capture_output=True, text=True, timeout=60, env={}
+        [sys.executable, "-S", *arguments], cwd=directory, capture_output=True, text=True, timeout=120, env={}
     )
 
 
@@ -61,7 +61,7 @@ def test_the_users_own_checkout_comes_before_the_installed_framework(tmp_path: P
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         env={"LOCAL_WORLD_SIZE": "1", "WORLD_SIZE": "1"},
     )
     assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "this is the checkout")

@@ -57,7 +57,7 @@ def test_what_a_layer_keeps_is_what_torchtitans_own_layer_keeps() -> None:
         env={"LOCAL_WORLD_SIZE": "1", "PYTHONPATH": str(Path(memory.__file__).parents[3])},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     for (preset, mode), line in zip(CASES, done.stdout.splitlines(), strict=True):

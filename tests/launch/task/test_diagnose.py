@@ -115,7 +115,7 @@ def test_a_rank_that_the_kernel_killed_comes_with_the_memory_numbers(rank: Rank,
             env=environ,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
         )
     finally:
         group.rmdir()

@@ -69,7 +69,7 @@ def built(python: str, models: list[Model], folder: Path) -> list[dict[str, Any]
         },
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"parameters"')]

@@ -43,7 +43,7 @@ def placed(python: str, *cases: tuple[dict[str, Any], dict[str, bool], int]) -> 
         env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "LOCAL_RANK": "0"},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]

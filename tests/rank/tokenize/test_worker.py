@@ -133,7 +133,7 @@ def test_megatron_reads_the_documents(tmp_path: Path, megatron_python: str) -> N
     job = Job(tmp_path, "job", tmp_path / "corpus")
     assert job.run(2)[0] == [0, 0]
     said = subprocess.run(
-        [megatron_python, "-c", READ, str(job.output)], check=True, capture_output=True, text=True, timeout=120
+        [megatron_python, "-c", READ, str(job.output)], check=True, capture_output=True, text=True, timeout=240
     )
     assert json.loads(said.stdout) == [ids(text) for text in texts]
 

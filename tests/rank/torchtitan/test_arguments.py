@@ -44,7 +44,7 @@ def overlaid(*arguments: dict[str, Any]) -> list[Any]:
         env={"LOCAL_WORLD_SIZE": "1"},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]

@@ -82,7 +82,7 @@ def answers(code: str, content: Any) -> list[dict[str, Any]]:
         env={"LOCAL_WORLD_SIZE": "1"},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
