@@ -35,7 +35,7 @@ def test_a_survivor_ends_the_job_when_the_first_node_is_cut_off(
     job, run = begun(work)
     with slurm.cut_off(slurm.nodes[0]):
         _, err = told(process)
-        assert slurm.job(job)["JobState"] == "COMPLETING"
+        slurm.wait(job, "COMPLETING")
     assert process.returncode == 1
     assert f"lost the connection to node 0 ({slurm.nodes[0]})" in err
     result = read(run / "result.json")
@@ -53,7 +53,7 @@ def test_a_survivor_ends_the_job_when_the_first_node_is_killed(
     slurm.lose(slurm.nodes[0])
     try:
         out, err = told(process)
-        assert slurm.job(job)["JobState"] == "COMPLETING"
+        slurm.wait(job, "COMPLETING")
     finally:
         slurm.mend(slurm.nodes[0])
     assert process.returncode == 1, out + err

@@ -42,8 +42,8 @@ def test_a_sweep_is_one_array_and_goes_on_when_a_job_fails(
     assert "best    loss 3.0000, job 0\n" in said.out
     assert "job 1:\nprimus: rank 0 on node 0 failed first: it ended with exit code 1." in said.err
     assert "no luck" in said.err
-    told = slurm.job(f"{array_of(directory)}_1")
-    assert (told["JobState"], told["ExitCode"], told["ArrayTaskThrottle"]) == ("FAILED", "1:0", "2")
+    told = slurm.wait(f"{array_of(directory)}_1", "FAILED")  # the command ends with the results, a little before
+    assert (told["ExitCode"], told["ArrayTaskThrottle"]) == ("1:0", "2")
 
 
 def test_what_failed_is_run_again_with_sweep_resume(
