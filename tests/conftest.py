@@ -27,6 +27,9 @@ settings.load_profile("primus")
 PATIENCE = 120.0
 """Seconds to wait for something that happens soon, before a test fails instead of hanging."""
 
+PATIENT = "tracking.wait=240"
+"""Of a command whose record is to be complete at its end: a recorder stands back behind all that a machine does."""
+
 
 @pytest.fixture(scope="session")
 def megatron_python() -> str:

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PATIENCE, Start
+from tests.conftest import PATIENCE, PATIENT, Start
 
 pytestmark = [pytest.mark.torch, pytest.mark.slow, pytest.mark.mlflow]
 
 SMALL = (
     *("model.layers=1", "model.hidden_size=64", "model.head_size=8", "model.ffn_size=64"),
-    *("task.sequence_length=32", "task.steps=4", "ranks_per_node=2"),
+    *("task.sequence_length=32", "task.steps=4", "ranks_per_node=2", PATIENT),
 )
 
 

@@ -14,7 +14,7 @@ import yaml
 
 from .cluster.docker import Docker, engine
 from .cluster.slurm import Slurm
-from .conftest import PATIENCE, Start
+from .conftest import PATIENCE, PATIENT, Start
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm, pytest.mark.docker, pytest.mark.torch, pytest.mark.mlflow]
 
@@ -111,7 +111,7 @@ def places(docker: Docker) -> dict[str, tuple[str, ...]]:
 
 def run(start: Start, work: Path, *words: str) -> Ran:
     """A command, to its end."""
-    process = start(*words)
+    process = start(*words, PATIENT)
     out, err = process.communicate(timeout=3 * PATIENCE)
     told = [line for line in out.splitlines() if line.startswith("run ")]
     assert told, out + err

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ..cluster.slurm import Slurm
-from ..conftest import PATIENCE, Primus, Rank
+from ..conftest import PATIENCE, PATIENT, Primus, Rank
 from .conftest import OFF, Marked, RunDirectory, read, recorded, soon
 
 DETACHED = """
@@ -79,7 +79,7 @@ def test_a_job_whose_processes_are_killed_says_which_and_leaves_none(
 def test_a_killed_launcher_leaves_no_process_and_a_complete_record(
     marked: Marked, rank: Rank, work: Path, run_directory: RunDirectory, victims: tuple[str, ...]
 ) -> None:
-    process = marked(*rank(DETACHED), "ranks_per_node=2")
+    process = marked(*rank(DETACHED), PATIENT, "ranks_per_node=2")
     first, _ = ranks(work)
     agent = above(first)
     pids = {"launcher": process.pid, "agent": agent, "guard": above(agent)}
@@ -148,7 +148,7 @@ def test_a_run_directory_that_is_removed_costs_what_was_in_it_and_not_the_job(
     marked: Marked, rank: Rank, work: Path, run_directory: RunDirectory
 ) -> None:
     text = DETACHED.replace("time.sleep(600)\n", "while not os.path.exists('go on'): time.sleep(0.01)\n")
-    process = marked(*rank(text.replace("child = os.fork()", "child = 1").replace("os.waitpid(child, 0)", "")))
+    process = marked(*rank(text.replace("child = os.fork()", "child = 1").replace("os.waitpid(child, 0)", "")), PATIENT)
     ranks(work, 1)
     run = run_directory()
     soon(lambda: (run / "record.json").exists() and read(run / "record.json")["offsets"])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ..cluster.slurm import Slurm
-from ..conftest import PATIENCE, Rank
+from ..conftest import PATIENCE, PATIENT, Rank
 from .conftest import OFF, Marked, RunDirectory, read, recorded, soon
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
@@ -130,7 +130,7 @@ def test_while_the_launcher_is_busy_itself_the_agent_is_told_all_the_same(
 def test_while_a_checkpoint_is_written_it_is_finished_and_every_metric_is_recorded(
     marked: Marked, rank: Rank, run_directory: RunDirectory
 ) -> None:
-    process = marked(*rank(SAVES))
+    process = marked(*rank(SAVES), PATIENT)
     soon(Path("saving").exists)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=PATIENCE)

@@ -10,7 +10,7 @@ from primus.launch import attempts
 from primus.launch.record import state
 from primus.launch.record.tail import Position
 
-from ..conftest import PATIENCE, Primus, Rank, Start
+from ..conftest import PATIENCE, PATIENT, Primus, Rank, Start
 
 OFF = "tracking.enabled=false"
 # Fails at its first start, after two steps; its second one goes on from there.
@@ -118,7 +118,7 @@ def test_what_cannot_be_resumed_is_refused(primus: Primus, failed: Path, words: 
 def test_the_record_goes_on_in_the_same_mlflow_run(primus: Primus, rank: Rank, work: Path) -> None:
     from mlflow import MlflowClient
 
-    assert primus(*rank(TWICE)).code == 1
+    assert primus(*rank(TWICE), PATIENT).code == 1
     (directory,) = (work / "outputs/default").iterdir()
     record = read(directory / "record.json")
     assert primus(f"resume={directory}").code == 0

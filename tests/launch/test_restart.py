@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import PATIENCE, Primus, Rank, Start
+from ..conftest import PATIENCE, PATIENT, Primus, Rank, Start
 
 # Rank 0 tells two steps in each start; rank 1 is killed once it has, in the first.
 KILLED_ONCE = """
@@ -61,7 +61,7 @@ def test_all_starts_of_a_job_are_one_mlflow_run_that_tells_of_them(
     if place == "slurm":
         request.getfixturevalue("slurm")
         where = ["runtime=slurm", "runtime.nodes=2"]
-    said = primus(*rank(KILLED_ONCE), "restart.max=3", "restart.backoff=0", *where)
+    said = primus(*rank(KILLED_ONCE), PATIENT, "restart.max=3", "restart.backoff=0", *where)
     assert said.code == 0, said.err
     run = only(work / "outputs/default")
     announced = "rank 1 was ended by SIGKILL after step 2; start 2 of 4 in 0 s"

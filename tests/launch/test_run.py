@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from primus.launch.run import Lines, NewestMetrics
 from primus.node import host
 
-from ..conftest import PATIENCE, Primus, Rank, Start, command_lines, gone
+from ..conftest import PATIENCE, PATIENT, Primus, Rank, Start, command_lines, gone
 
 OFF = "tracking.enabled=false"
 
@@ -233,7 +233,7 @@ def test_a_launcher_that_is_killed_takes_its_ranks_with_it(start: Start, rank: R
 def test_the_run_of_a_launcher_that_was_killed_ends_as_killed(
     start: Start, rank: Rank, work: Path, last_run: LastRun
 ) -> None:
-    process = start(*rank(WAITS), "ranks_per_node=2")
+    process = start(*rank(WAITS), PATIENT, "ranks_per_node=2")
     pids = until_it_waits(process, work)
     recorder = _child(process.pid, "primus.launch.record")
     process.kill()
@@ -264,7 +264,7 @@ def _child(pid: int, word: str) -> int:
 def test_a_run_is_recorded_and_found_again_by_its_mlflow_id(
     primus: Primus, rank: Rank, work: Path, last_run: LastRun
 ) -> None:
-    said = primus(*rank("print('hello')"))
+    said = primus(*rank("print('hello')"), PATIENT)
     assert said.code == 0, said.err
     assert f"browse  mlflow ui --backend-store-uri sqlite:///{work}/outputs/mlflow.db" in said.out
     record = json.loads((last_run() / "record.json").read_text())

@@ -10,7 +10,7 @@ import pytest
 
 from primus.node.plan import Watchdog
 
-from ..conftest import PATIENCE, Primus, Start
+from ..conftest import PATIENCE, PATIENT, Primus, Start
 from .test_planning import COMMAND, plan
 
 
@@ -47,7 +47,7 @@ def test_what_it_cannot_be_is_refused_by_name(primus: Primus, word: str, said: s
 def test_a_training_whose_rank_is_stopped_ends_with_its_stacks_in_the_record(start: Start, work: Path) -> None:
     process = start(
         *("ranks_per_node=1", "gpu=cpu", "task.steps=1000000", "task.sequence_length=64", "task.eval.interval=null"),
-        *("watchdog.timeout=3", "node.grace_period=0.1", "console.ranks=none"),
+        *("watchdog.timeout=3", "node.grace_period=0.1", "console.ranks=none", PATIENT),
     )
     run = _run_that_steps(work)
     os.kill(_rank(run), signal.SIGSTOP)

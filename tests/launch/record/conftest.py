@@ -99,6 +99,7 @@ def recorder() -> Iterator[Recorder]:
         directory: Path, *options: str, uri: str | None = None, lifeline: int | None = None
     ) -> subprocess.Popen[str]:
         environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)} | ({"MLFLOW_TRACKING_URI": uri} if uri else {})
+        options = options if "--wait" in options else (*options, "--wait", str(2 * PATIENCE))  # it stands back
         line = () if lifeline is None else ("--lifeline", str(lifeline))
         process = subprocess.Popen(
             [sys.executable, "-m", "primus.launch.record", "--directory", str(directory), *line, *options],
@@ -114,6 +115,7 @@ def recorder() -> Iterator[Recorder]:
     for process in started:
         with process:
             process.kill()
+            print(said(process))  # pytest shows it where the test has failed
 
 
 def said(process: subprocess.Popen[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ...cluster.slurm import Slurm
-from ...conftest import PATIENCE, Rank, Start
+from ...conftest import PATIENCE, PATIENT, Rank, Start
 from .following import STOPS, job_of, read, soon, the_run
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
@@ -47,7 +47,7 @@ def test_a_survivor_ends_the_job_when_the_first_node_is_cut_off(
 def test_a_survivor_ends_the_job_when_the_first_node_is_killed(
     start: Start, rank: Rank, slurm: Slurm, work: Path
 ) -> None:
-    process = start(*TWO, *rank(STOPS))
+    process = start(*TWO, *rank(STOPS), PATIENT)
     job, run = begun(work)
     soon(lambda: read(run / "record.json").get("run_id") if (run / "record.json").exists() else None)
     slurm.lose(slurm.nodes[0])
@@ -67,7 +67,7 @@ def test_a_survivor_ends_the_job_when_the_first_node_is_killed(
 def test_a_survivor_has_the_job_requeued_and_it_goes_on_in_its_record(
     start: Start, rank: Rank, slurm: Slurm, work: Path
 ) -> None:
-    process = start(*TWO, *rank(STOPS), "runtime.requeue=true", "runtime.max_restarts=1")
+    process = start(*TWO, *rank(STOPS), PATIENT, "runtime.requeue=true", "runtime.max_restarts=1")
     job, run = begun(work)
     record = soon(lambda: read(run / "record.json").get("run_id") if (run / "record.json").exists() else None)
     slurm.lose(slurm.nodes[0])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ...cluster.slurm import Slurm
-from ...conftest import Primus, Rank
+from ...conftest import PATIENT, Primus, Rank
 from ..sweep.test_sweep import JOB, OFF, results, sweep_directory
 from .following import soon
 from .test_sweep import ON, array_of, drained
@@ -26,7 +26,7 @@ def message(directory: Path, index: int) -> str:
 def test_they_run_one_after_another_each_with_its_own_log_and_result(
     slurm: Slurm, primus: Primus, rank: Rank, sweep_directory: Any
 ) -> None:
-    words = (*ON, *rank(JOB), "runtime.jobs_per_element=3", "env.set.A=0,1,2,3", "env.set.FAIL=1")
+    words = (*ON, *rank(JOB), PATIENT, "runtime.jobs_per_element=3", "env.set.A=0,1,2,3", "env.set.FAIL=1")
     said = primus(*words)
     directory = sweep_directory()
     assert said.code == 1

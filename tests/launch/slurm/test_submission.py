@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ...cluster.slurm import Slurm
-from ...conftest import PATIENCE, Primus, Rank, Start, everything, gone
+from ...conftest import PATIENCE, PATIENT, Primus, Rank, Start, everything, gone
 from .following import STOPS, STUBBORN, job_of, read, soon, the_run
 
 pytestmark = pytest.mark.slurm
@@ -225,7 +225,7 @@ def odd_hydra(text: str) -> str:
 def test_a_job_that_is_asked_to_stop_goes_back_into_the_queue_and_on_in_its_directory_and_record(
     start: Start, rank: Rank, slurm: Slurm, work: Path
 ) -> None:
-    process = start(SLURM, *rank(STOPS), "runtime.requeue=true")
+    process = start(SLURM, *rank(STOPS), PATIENT, "runtime.requeue=true")
     job = job_of(work)
     run = the_run(work)
     record = soon(lambda: (run / "record.json").exists() and read(run / "record.json").get("run_id"))
@@ -254,7 +254,7 @@ URGENT = ("sbatch", "--partition=urgent", "--nodes=2", "--exclusive", "--output=
 def test_a_job_that_is_preempted_is_asked_to_save_first_where_the_cluster_says_so_in_time(
     start: Start, rank: Rank, slurm: Slurm, work: Path
 ) -> None:
-    process = start(SLURM, *rank(STOPS), *WHOLE)
+    process = start(SLURM, *rank(STOPS), PATIENT, *WHOLE)
     run = (job_of(work), the_run(work))[1]
     record = soon(lambda: (run / "record.json").exists() and read(run / "record.json").get("run_id"))
     slurm.ask(*URGENT)

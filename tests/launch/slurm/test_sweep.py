@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ...cluster.slurm import Slurm
-from ...conftest import PATIENCE, Primus, Rank, Start
+from ...conftest import PATIENCE, PATIENT, Primus, Rank, Start
 from ..sweep.test_sweep import JOB, OFF, results, status, sweep_directory
 from ..test_place import git
 from .following import STOPS, STUBBORN, soon
@@ -78,7 +78,7 @@ def test_the_record_is_a_parent_and_a_child_for_each_job(
 ) -> None:
     from mlflow import MlflowClient
 
-    assert primus(*ON, *rank(JOB), "env.set.A=1,2").code == 0
+    assert primus(*ON, *rank(JOB), PATIENT, "env.set.A=1,2").code == 0
     client = MlflowClient(f"sqlite:///{sweep_directory().parents[1]}/mlflow.db")
     runs = client.search_runs([client.get_experiment_by_name("default").experiment_id])
     (parent,) = (run for run in runs if run.data.tags.get("primus.task") == "sweep")

@@ -18,6 +18,18 @@ TINY = (
     *(f"task.steps={STEPS}", "task.sequence_length=64", f"data.files={Path(os.__file__).parent}/ab*.py"),
 )
 
+# In the rank: after its third step it waits until it is asked to stop.
+ASKED_IN_THE_MIDDLE = """
+import os, time
+write = os.write
+def waiting(descriptor, data):
+    written = write(descriptor, data)
+    while b'"step": 3,' in data and not os.path.exists(os.environ["PRIMUS_STOP_FILE"]):
+        time.sleep(0.01)
+    return written
+os.write = waiting
+"""
+
 
 def lines(run: Path) -> list[dict[str, Any]]:
     path = run / "metrics/rank-0.jsonl"
@@ -27,7 +39,9 @@ def lines(run: Path) -> list[dict[str, Any]]:
 def test_a_training_that_is_asked_to_stop_is_requeued_and_its_losses_are_those_of_an_uninterrupted_one(
     start: Start, slurm: Slurm, work: Path
 ) -> None:
-    stopped = start(*TINY, "runtime.requeue=true", "experiment.name=stopped")
+    (work / "sitecustomize.py").write_text(ASKED_IN_THE_MIDDLE)
+    path = f"env.set.PYTHONPATH={work}"
+    stopped = start(*TINY, "runtime.requeue=true", "experiment.name=stopped", path)
     job = job_of(work, "stopped")
     whole = start(*TINY, "experiment.name=whole")
     (run,) = (work / "outputs/stopped").iterdir()

@@ -11,7 +11,7 @@ import yaml
 
 from primus.launch.sweep.table import JobTable
 
-from ...conftest import PATIENCE, Primus, Rank, Start, gone
+from ...conftest import PATIENCE, PATIENT, Primus, Rank, Start, gone
 
 OFF = "tracking.enabled=false"
 # Fails where FAIL is in its environment; else reports a loss that is its A.
@@ -226,7 +226,7 @@ def test_a_sweep_under_hydras_own_launcher_is_single_runs_that_fail_as_one(
 def test_mlflow_has_a_parent_run_with_a_child_for_each_job(
     start: Start, rank: Rank, work: Path, sweep_directory: Any
 ) -> None:
-    process = start("-m", *rank(JOB), "env.set.FAIL=2", "env.set.A=1,2,3")
+    process = start("-m", *rank(JOB), PATIENT, "env.set.FAIL=2", "env.set.A=1,2,3")
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1, err
     from mlflow import MlflowClient
