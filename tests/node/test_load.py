@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 
 import pytest
 
@@ -9,6 +10,8 @@ from primus.node import rundir
 from primus.node.devices import Devices
 from primus.node.load import Load, gpu_figures
 from primus.node.loop import Loop
+
+from ..conftest import PATIENCE
 
 GPUS = Devices("nvidia", "NVIDIA H200", 2, ("0", "1"), "580")
 SMI = """#!/bin/sh
@@ -42,7 +45,7 @@ def test_figures_are_what_nvidia_smi_knows(line, figures):
 
 
 def sampled(tmp_path, monkeypatch, tool):
-    """Samples and messages of a moment with this program as nvidia-smi."""
+    """Samples and messages of a moment with this program as nvidia-smi, which has had the time to say its words."""
     program = tmp_path / "nvidia-smi"
     if tool is not None:
         program.write_text(tool)
@@ -52,10 +55,11 @@ def sampled(tmp_path, monkeypatch, tool):
         monkeypatch.setenv("PATH", str(tmp_path))
     said, loop, path = [], Loop(), tmp_path / "node-0.jsonl"
     load = Load(loop, path, 0.05, GPUS, lambda text, level: said.append(text))
-    for _ in range(200):
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
         loop.turn()
         lines = path.read_text().splitlines() if path.exists() else []
-        if len(lines) >= 3 and (tool is not SMI or "gpu1_memory_used" in lines[-1]):
+        if len(lines) >= 3 and ("gpu1_memory_used" in lines[-1] if tool is SMI else said):
             break
     load.stop()
     loop.close()

@@ -23,7 +23,7 @@ STAGES = ("start", "gemm", "memory", "all_reduce")
 UNITS = {"gemm": "TFLOP/s", "memory": "GB/s", "all_reduce": "GB/s"}
 _RANK = Path(__file__).resolve().parents[2] / "rank"
 _READ = 1 << 16
-_KILLED = 2.0  # seconds for a killed process to be gone; one that is not is stuck in a driver
+_KILLED = 10.0  # seconds for a killed process to be gone; one that is not is stuck in a driver
 _TICK = 0.1
 _COMPANY = 5.0  # seconds after which processes that wait for one that has ended are ended too
 

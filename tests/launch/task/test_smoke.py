@@ -55,6 +55,7 @@ def test_a_process_that_hangs_is_killed_and_its_node_fails(start: Start, work: P
     pids: list[int] = []
     while not pids:
         assert time.monotonic() < until
+        time.sleep(0.01)
         pids = [
             pid
             for path in work.glob("outputs/default/*/smoke.json")
