@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests import backends
-from tests.conftest import PATIENCE, Start
+from tests.conftest import PATIENCE, PATIENT, Start
 
 pytestmark = [
     *(pytest.mark.torch, pytest.mark.megatron, pytest.mark.maxtext, pytest.mark.slow, pytest.mark.mlflow),
@@ -44,9 +44,10 @@ def test_the_three_begin_alike_learn_alike_and_are_one_record(start: Start, work
         *("-m", f"backend={','.join(BACKENDS)}", "task.steps=24", "task.sequence_length=128"),
         *("task.eval.interval=24", "task.eval.steps=4", f"data.files={Path(os.__file__).parent}/a*.py"),
         *words,
+        PATIENT,
         **interpreters(),
     )
-    out, err = process.communicate(timeout=6 * PATIENCE)
+    out, err = process.communicate(timeout=4 * PATIENCE)
     assert process.returncode == 0, out + err
     (sweep,) = (work / "outputs/default").iterdir()
     steps = [[line for line in metrics(sweep / str(job)) if "loss" in line] for job in range(3)]

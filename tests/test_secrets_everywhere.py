@@ -9,7 +9,7 @@ import pytest
 
 from .cluster.docker import Docker
 from .cluster.slurm import Slurm
-from .conftest import PATIENCE, Start
+from .conftest import PATIENCE, PATIENT, Start
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm, pytest.mark.docker, pytest.mark.mlflow]
 
@@ -89,7 +89,7 @@ def test_no_secret_is_in_a_file_an_argument_the_record_or_what_is_printed(
     given = [f"env.set.{name}={value}" for name, value in TYPED.items()]
     words = ("task=command", "task.command=[python3,-I,-S,rank.py]", f"env.forward=[{','.join(SHELL)}]", *given)
     with CommandLines() as seen:
-        process = start(*words, *places[where], **SHELL)
+        process = start(*words, *places[where], PATIENT, **SHELL)
         out, err = process.communicate(timeout=2 * PATIENCE)
     assert process.returncode == 1, out + err
     assert "HF_TOKEN was ***" in err

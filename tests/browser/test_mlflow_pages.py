@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.pages import chromium, mlflow_ui, shows
-from tests.conftest import Primus
+from tests.conftest import PATIENT, Primus
 
 RANK = """
 import json, os
@@ -21,7 +21,7 @@ with open(os.environ["PRIMUS_METRICS"], "w") as file:
 @pytest.mark.mlflow
 def test_the_page_of_a_run_shows_its_loss_and_its_overview_how_to_replay_it(primus: Primus, work: Path) -> None:
     (work / "rank.py").write_text(RANK)
-    said = primus("task=command", "task.command=[python3,rank.py]", "experiment.name=seen")
+    said = primus("task=command", "task.command=[python3,rank.py]", "experiment.name=seen", PATIENT)
     assert said.code == 0, said.err
     record = json.loads(next((work / "outputs").glob("seen/*/record.json")).read_text())
     with mlflow_ui(work / "outputs") as server, chromium(1400, 900) as browser:

@@ -141,7 +141,7 @@ def test_a_batch_that_the_server_says_it_took_and_did_not_is_found_and_added(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", proxy.uri)
     proxy.mood = lambda _, path: "empty" if path.endswith("log-batch") else "pass"
     directory = finished(root)
-    assert main([f"--directory={directory}"]) == 0
+    assert main([f"--directory={directory}", "--wait=240"]) == 0
     proxy.mood = lambda *_: "pass"
     assert "1,201 points compared with MLflow's, 1,201 of them missing until now" in primus(
         "task=record/sync", f"run={directory}"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ...conftest import Primus
+from ...conftest import PATIENT, Primus
 
 IO = ("task=benchmark/io", "task.size=16K", "task.block=4K", "task.threads=1", "task.repeats=1")
 OFF = ("tracking.enabled=false", "node.metrics_interval=0")
@@ -30,7 +30,7 @@ def faster(run: Path, factor: float) -> None:
 
 @pytest.mark.mlflow
 def test_results_are_a_table_a_csv_a_report_and_metrics(primus: Primus, work: Path) -> None:
-    said = primus(*IO)
+    said = primus(*IO, PATIENT)
     assert said.code == 0, said.err
     (run,) = runs(work)
     lines = said.out.splitlines()

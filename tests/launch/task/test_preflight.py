@@ -55,7 +55,7 @@ def test_an_interpreter_that_cannot_serve_is_a_finding(primus: Primus, work: Pat
 
 
 def test_the_interpreter_of_the_ranks_is_asked_and_multiplies(primus: Primus, work: Path) -> None:
-    said = primus("task=preflight", OFF, "gpu=cpu", "task.checks=[gpu,software]")
+    said = primus("task=preflight", OFF, "gpu=cpu", "task.checks=[gpu,software]", "task.timeout=240")
     assert said.code == 0, said.out + said.err
     seen = {row["name"]: row["seen"] for row in rows(work) if row["kind"] == "checked"}
     assert seen["cpu product"].startswith("as the CPU's")

@@ -39,7 +39,7 @@ def processes(word: str) -> list[int]:
 
 @pytest.mark.torch
 def test_every_device_is_measured_and_all_of_a_node_together(primus: Primus, work: Path) -> None:
-    said = primus(*SHORT, "task.processes=2")
+    said = primus(*SHORT, "task.processes=2", "task.timeout=240")
     assert said.code == 0, said.out + said.err
     found = rows(work, "gpu")
     assert [row["gpu"] for row in found] == ["cpu0", "cpu1"]
@@ -76,7 +76,7 @@ def test_a_process_that_hangs_is_killed_and_its_node_fails(start: Start, work: P
 @pytest.mark.slurm
 @pytest.mark.torch
 def test_each_node_of_a_cluster_is_tried_by_itself(primus: Primus, slurm: Slurm, work: Path) -> None:
-    said = primus(*SHORT, "runtime=slurm", "runtime.nodes=2")
+    said = primus(*SHORT, "runtime=slurm", "runtime.nodes=2", "task.timeout=240")
     assert said.code == 0, said.out + said.err
     assert [row["node"] for row in rows(work, "gpu")] == list(slurm.nodes)
     assert lists(work) == (",".join(slurm.nodes), "")
