@@ -146,8 +146,16 @@ def test_memory_stays_low_whatever_a_rank_prints(
 def test_a_line_of_ten_megabytes_is_whole_in_the_log_and_in_pieces_on_the_console(
     marked: Marked, rank: Rank, run_directory: RunDirectory
 ) -> None:
-    process = marked(*rank("import os\nos.write(1, b'before\\n' + b'x' * 10_000_000 + b'\\nafter\\n')"), OFF)
-    out, _ = process.communicate(timeout=PATIENCE)
+    text = "import os, time\nos.write(1, b'before\\n' + b'x' * 10_000_000 + b'\\nafter\\n')\n"
+    text += "while not os.path.exists('read'): time.sleep(0.01)"  # at its end an agent waits a second for who reads
+    process = marked(*rank(text), OFF)
+    out = ""
+    for line in process.stdout:
+        out += line
+        if line == "after\n":
+            break
+    Path("read").touch()
+    process.communicate(timeout=PATIENCE)
     (line,) = [line for line in (run_directory() / "logs/node-0/rank-0.log").read_text().split("\n") if "x" in line]
     assert line.count("x") == 10_000_000
     shown = out[out.index("before\n") + 7 : out.index("after\n")]

@@ -101,9 +101,16 @@ def test_a_progress_bar_is_one_line_of_the_log_for_each_state(make):
 
 
 def test_a_million_lines_all_arrive(make):
-    run = make("import sys\nfor i in range(1_000_000): sys.stdout.write(f'line {i}\\n')\n")
-    agent = run.finish()
-    lines = agent.shown.decode().splitlines()
+    """An agent waits a few seconds at its end for whoever reads: this rank ends when all is read."""
+    script = "import os, sys, time\nfor i in range(1_000_000): sys.stdout.write(f'line {i}\\n')\nsys.stdout.flush()\n"
+    run = make(script + "while not os.path.exists(os.environ['PRIMUS_RUN_DIR'] + '/read'): time.sleep(0.01)")
+    agent, shown, lines = run.start(), [], 0
+    while lines < 1_000_000:
+        shown.append(os.read(agent.process.stdout.fileno(), 1 << 20) or pytest.fail("the agent ends"))
+        lines += shown[-1].count(b"\n")
+    (run.directory / "read").touch()
+    assert agent.wait() == 0
+    lines = b"".join([*shown, agent.shown]).decode().splitlines()
     assert (len(lines), lines[0], lines[-1]) == (1_000_000, "line 0", "line 999999")
     assert run.log().count("\n") == 1_000_000
 
