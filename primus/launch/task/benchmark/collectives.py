@@ -32,6 +32,7 @@ COLUMNS = {
         key("ranks"),
         key("dtype"),
         key("bytes", "size", "B"),
+        Column("time_mean", "mean", "µs", 1),
         Column("time_p50", "p50", "µs", 1),
         Column("time_p95", "p95", "µs", 1),
         Column("time_min", "min", "µs", 1),
@@ -111,7 +112,7 @@ def page(rows: Rows) -> list[Any]:
         where = f"{groups.replace('_', ' ')}, {dtype}"
         for title, unit, column in (
             ("Bus bandwidth", "GB/s", "bus_bandwidth"),
-            ("Time, p50", "µs", "time_p50"),
+            ("Time, mean", "µs", "time_mean"),
         ):
             charts.append(_by_size(f"{title}: {where}", unit, _series(of_these, column)))
     return [Charts("By size", charts)] if charts else []
