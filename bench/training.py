@@ -117,6 +117,7 @@ def _primus(arguments: argparse.Namespace, settings: Settings, folder: Path) -> 
         *(f"backend={arguments.backend}", f"model={settings.model}", f"ranks_per_node={settings.gpus}"),
         *(f"task.steps={settings.steps}", f"task.sequence_length={settings.sequence_length}", "task.precision=bf16"),
         *(f"data.files={json.dumps(list(settings.files))}", f"output.root={folder}", "data.held_out=0"),
+        *(["backend.args.dataset_type=synthetic"] if arguments.backend == "maxtext" else []),  # as its bare side
         *arguments.overrides,
     ]
     _run([sys.executable, "-m", "primus", *words], folder, {})
