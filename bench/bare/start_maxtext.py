@@ -45,7 +45,7 @@ def command(settings: Any, folder: Path) -> tuple[list[str], dict[str, str]]:
         "dtype": "bfloat16",
         "weight_dtype": "float32",
         "learning_rate": 2e-3,
-        "learning_rate_schedule_steps": settings.steps,  # by itself it would warm up for 15,000 steps, and learn nothing
+        "learning_rate_schedule_steps": settings.steps,  # else it warms up for 15,000 steps, and learns nothing
         "attention": "cudnn_flash_jax",
         "enable_tensorboard": False,
         "remat_policy": _POLICIES[settings.activation_checkpointing],
