@@ -39,6 +39,7 @@ def command(settings: Any, folder: Path) -> tuple[list[str], dict[str, str]]:
         "base_num_kv_heads": groups,
         "vocab_size": 128256,
         "decoder_block": "llama2",
+        "rope_type": "llama3.1" if settings.model.startswith("llama3.2") else "default",  # as published
         "rope_max_timescale": 500000,
         "normalization_layer_epsilon": 1e-5,
         "logits_via_embedding": settings.model == "llama3.2_1b",
