@@ -31,6 +31,11 @@ def used(found: Sequence[Row], columns: Sequence[Column]) -> list[Column]:
     return [column for column in columns if any(row.get(column.name) is not None for row in found)]
 
 
+def is_text(found: Sequence[Row], column: Column) -> bool:
+    """Whether a column holds words more than numbers: it is aligned so."""
+    return any(isinstance(row.get(column.name), (str, bool)) for row in found)
+
+
 def identity(row: Mapping[str, Any], columns: Sequence[Column]) -> tuple[tuple[str, str], ...]:
     """Which row it is: its parameters by column, without those that it has not."""
     return tuple((c.name, str(row[c.name])) for c in columns if c.key and row.get(c.name) is not None)

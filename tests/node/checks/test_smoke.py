@@ -48,6 +48,7 @@ def test_one_that_hangs_is_named_with_its_stage_and_the_one_that_waits_for_it_pa
         "time.sleep(600)"
     )
     assert (healthy["state"], healthy["gemm"], healthy["all_reduce"]) == ("pass", 3.0, None)
+    assert healthy["gemm_least"] is None  # nothing is demanded of this device
     assert (hung["state"], hung["why"]) == ("fail", "hung, killed after 1 s in gemm")
 
 
@@ -78,3 +79,4 @@ def test_less_than_the_profile_demands_fails(gemm: float, why: str) -> None:
     judge([trial], [other, Least(("NVIDIA H200",), 573.91, 3552.0, None)], 90.0)
     assert trial.why.startswith(why)
     assert bool(trial.why) == bool(why)
+    assert trial.least == {"gemm": 573.91, "memory": 3552.0}

@@ -88,6 +88,6 @@ def page(rows: Rows) -> Sequence[Section]:
             if row["direction"] == direction:
                 found.setdefault(row["kernel"], []).append((row["sequence"], row["tflops"]))
         lines = [(name, [x for x, _ in pairs], [y for _, y in pairs]) for name, pairs in found.items()]
-        charts += [point_chart(direction.capitalize(), "tokens", "TFLOP/s", lines)] if lines else []
+        charts += [point_chart(direction.capitalize(), "tokens", "TFLOP/s", lines, zero=True)] if lines else []
     shown = [Charts("TFLOP/s over the length of a sequence", charts)] if charts else []
     return [*shown, *devices.page(rows, "attention", _COLUMNS, "tflops")]
