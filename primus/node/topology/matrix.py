@@ -6,7 +6,7 @@ from primus.node.topology import Gpu, Nic, Topology, distance
 from primus.node.topology.sysfs import short
 
 LEGEND = (
-    "NV# so many NVLinks · XGMI Infinity Fabric · PIX one PCIe bridge or switch · PXB several · "
+    "NV# so many NVLinks · XGMI Infinity Fabric · PIX one PCIe bridge or switch · PXB several\n"
     "PHB the host bridge · NODE within a NUMA node · SYS between NUMA nodes"
 )
 

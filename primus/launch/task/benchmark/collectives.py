@@ -28,9 +28,9 @@ from primus.node.typed import bounded
 COLUMNS = {
     "collective": (
         key("operation"),
-        key("groups"),
-        key("ranks"),
-        key("dtype"),
+        key("groups", steady=True),
+        key("ranks", steady=True),
+        key("dtype", steady=True),
         key("bytes", "size", "B"),
         Column("time_p50", "p50", "µs", 1),
         Column("time_p95", "p95", "µs", 1),
