@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional, Sequence
 
 from primus.node import process
-from primus.node.checks.finding import INFO, WARN, Notes
+from primus.node.checks.finding import WARN, Notes
 from primus.node.devices import Devices
 
 _SECONDS = 10.0  # the first question may load the driver, where persistence mode is off
@@ -105,19 +105,14 @@ def _one(row: Mapping[str, str], notes: Notes) -> None:
 
 
 def _all_well(table: Sequence[Mapping[str, str]], answers: Answers, notes: Notes) -> None:
-    """A line for what was looked at and is well on all GPUs: that it is not left out can be seen."""
-    odd = {one.name.split(" ", 2)[-1] for one in notes.findings if one.level != INFO}
     remapped = {row["gpu_uuid"] for row in _table(answers.rows or "", _ROWS)}
     degrees = [value for row in table if (value := _number(row["temperature.gpu"])) is not None]
     heat = f", at most {max(degrees):.0f} C" if degrees else ""
-    for name, known, well in (
-        ("ecc", all(_number(row[_ECC]) is not None for row in table), "no uncorrectable errors since the last reset"),
-        ("row remapping", {row["uuid"] for row in table} <= remapped, "none pending, none failed"),
-        ("throttled", all(_number(row[_THROTTLED]) is not None for row in table), f"none{heat}"),
-        ("foreign process", answers.apps is not None, "none"),
-    ):
-        if name not in odd:
-            notes.info(name, well if known else "nvidia-smi does not say")
+    counted, told = (all(_number(row[column]) is not None for row in table) for column in (_ECC, _THROTTLED))
+    notes.well("ecc", counted, "no uncorrectable errors since the last reset")
+    notes.well("row remapping", {row["uuid"] for row in table} <= remapped, "none pending, none failed")
+    notes.well("throttled", told, f"none{heat}")
+    notes.well("foreign process", answers.apps is not None, "none")
 
 
 def _remapped(name: str, row: Mapping[str, str], notes: Notes) -> None:

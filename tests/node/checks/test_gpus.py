@@ -65,7 +65,7 @@ def test_what_a_gpu_does_not_count_is_not_called_well() -> None:
     notes = Notes("gpu")
     nvidia.check(answers(FIRST, SECOND.replace("143771, 0, [N/A]", "143771, [N/A], [N/A]")), TWO, notes)
     seen = {finding.name: finding.seen for finding in notes.findings}
-    assert seen["ecc"] == seen["row remapping"] == "nvidia-smi does not say"
+    assert seen["ecc"] == seen["row remapping"] == "the driver does not say"
 
 
 @pytest.mark.parametrize(
@@ -131,3 +131,17 @@ def test_amd_gpus_are_judged_by_the_drivers_files(tmp_path: Path) -> None:
         "foreign process": "process 4711 (python3) uses a GPU",
     }
     assert [fact.value for fact in notes.facts] == ["113-M3000100-102"]
+
+
+def test_what_was_looked_at_on_amd_gpus_and_is_well_has_a_line(tmp_path: Path) -> None:
+    at = "sys/class/drm/card0/device"
+    write(tmp_path, {f"{at}/vendor": "0x1002\n", f"{at}/mem_info_vram_total": f"{192 << 30}\n"})
+    write(tmp_path, {f"{at}/ras/umc_err_count": "ue: 0\nce: 0\n"})
+    notes = Notes("gpu")
+    amd.check(tmp_path, notes)
+    assert {finding.name: (finding.level, finding.seen) for finding in notes.findings} == {
+        "gpu 0 memory in use": ("info", f"0 of {192 << 10} MiB"),
+        "ecc": ("info", "no uncorrectable errors"),
+        "retired pages": ("info", "the driver does not say"),
+        "foreign process": ("info", "the driver does not say"),
+    }
