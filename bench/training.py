@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -47,6 +48,7 @@ class Settings:
     micro_batch: int
     compile: bool
     activation_checkpointing: str
+    attention: str
     files: tuple[str, ...]
 
 
@@ -68,6 +70,10 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--skip", type=int, default=10)
+    parser.add_argument(
+        "--attention", choices=["own", "fused"], default="own", help="of a bare Megatron: fused is ours"
+    )
+    parser.add_argument("--logs", type=Path, help="a folder for the output of every run")
     parser.add_argument("--json", type=Path)
     parser.add_argument("overrides", nargs="*")
     arguments = parser.parse_intermixed_args(argv)
@@ -81,6 +87,9 @@ def main(argv: Sequence[str]) -> int:
                     if side == "primus"
                     else _bare(arguments, settings, Path(folder))
                 )
+                if arguments.logs:
+                    arguments.logs.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(Path(folder) / "log", arguments.logs / f"{side}-{number}.log")
             samples[side].append(sample)
             print(f"{side}: {sample.tokens:,.0f} tokens/s/GPU {sample.mfu or ''}", flush=True)
     _report(arguments, settings, samples)
@@ -98,7 +107,9 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     library = Path(os.__file__).parent
     files = tuple(str(path) for path in sorted(library.glob("*.py")))
     terms = {key.removeprefix("task."): value for key, value in given.items()}
-    return Settings(arguments.model, arguments.gpus, arguments.steps, files=files, **terms)
+    return Settings(
+        arguments.model, arguments.gpus, arguments.steps, attention=arguments.attention, files=files, **terms
+    )
 
 
 def _primus(arguments: argparse.Namespace, settings: Settings, folder: Path) -> Sample:
@@ -106,6 +117,7 @@ def _primus(arguments: argparse.Namespace, settings: Settings, folder: Path) -> 
         *(f"backend={arguments.backend}", f"model={settings.model}", f"ranks_per_node={settings.gpus}"),
         *(f"task.steps={settings.steps}", f"task.sequence_length={settings.sequence_length}", "task.precision=bf16"),
         *(f"data.files={json.dumps(list(settings.files))}", f"output.root={folder}", "data.held_out=0"),
+        *(["backend.args.dataset_type=synthetic"] if arguments.backend == "maxtext" else []),  # as its bare side
         *arguments.overrides,
     ]
     _run([sys.executable, "-m", "primus", *words], folder, {})

@@ -2,9 +2,11 @@
 
     torchrun --nproc_per_node 1 megatron_pretrain.py --num-layers 16 ... --mock-data
 
-Every setting is an argument of Megatron's own parser. Nothing of Primus is imported.
+Every setting is an argument of Megatron's own parser, but for `BARE_ATTENTION=fused` in the environment. Nothing of
+Primus is imported.
 """
 
+import os
 from functools import partial
 
 import torch
@@ -55,6 +57,11 @@ def forward_step(batches, model, return_schedule_plan=False):
 
 if __name__ == "__main__":
     arguments = parse_and_validate_args()
-    container = pretrain_cfg_container_from_args(arguments, gpt_config_from_args(arguments))
+    model = gpt_config_from_args(arguments)
+    if os.environ.get("BARE_ATTENTION") == "fused":
+        from fused_attention import layers
+
+        model.transformer_layer_spec = layers
+    container = pretrain_cfg_container_from_args(arguments, model)
     pretrain(container, datasets, ModelType.encoder_or_decoder, forward_step)
     torch.distributed.destroy_process_group()

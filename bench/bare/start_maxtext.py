@@ -39,12 +39,14 @@ def command(settings: Any, folder: Path) -> tuple[list[str], dict[str, str]]:
         "base_num_kv_heads": groups,
         "vocab_size": 128256,
         "decoder_block": "llama2",
+        "rope_type": "llama3.1" if settings.model.startswith("llama3.2") else "default",  # as published
         "rope_max_timescale": 500000,
         "normalization_layer_epsilon": 1e-5,
         "logits_via_embedding": settings.model == "llama3.2_1b",
         "dtype": "bfloat16",
         "weight_dtype": "float32",
         "learning_rate": 2e-3,
+        "learning_rate_schedule_steps": settings.steps,  # else it warms up for 15,000 steps, and learns nothing
         "attention": "cudnn_flash_jax",
         "enable_tensorboard": False,
         "remat_policy": _POLICIES[settings.activation_checkpointing],

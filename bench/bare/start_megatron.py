@@ -59,12 +59,14 @@ def command(settings: Any, folder: Path) -> tuple[list[str], dict[str, str]]:
     flags = ["mock-data", "swiglu", "disable-bias-linear", "group-query-attention", "bf16"]
     flags += ["no-persist-layer-norm", "no-gradient-accumulation-fusion", "no-masked-softmax-fusion"]
     flags += ["no-rope-fusion"]  # both need Transformer Engine or Apex
+    flags += ["cross-entropy-loss-fusion"]  # as Primus has it
     flags += [] if settings.model in _TIED else ["untie-embeddings-and-output-weights"]
     flags += ["use-distributed-optimizer"] if settings.gpus > 1 else []
     argv = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(settings.gpus)]
     argv += [str(_HERE / "megatron_pretrain.py"), *(f"--{flag}" for flag in flags)]
     argv += [word for name, value in values.items() for word in (f"--{name}", str(value))]
-    return [*argv, *_RECOMPUTED[settings.activation_checkpointing]], {"CUDA_DEVICE_MAX_CONNECTIONS": "1"}
+    environ = {"CUDA_DEVICE_MAX_CONNECTIONS": "1", "BARE_ATTENTION": settings.attention}
+    return [*argv, *_RECOMPUTED[settings.activation_checkpointing]], environ
 
 
 def tokens(match: re.Match[str], settings: Any) -> float:

@@ -95,7 +95,7 @@ class Plain:
         if not far or (now < self._next and far.done < far.whole):
             return
         self._next = now + _PLAIN_INTERVAL
-        _write(f"{far.words}  {facts(values)}\n")
+        _write(f"{far.words}  {facts(values)}".rstrip() + "\n")
 
     def close(self) -> None:
         return

@@ -56,6 +56,21 @@ def test_the_names_that_drivers_give_are_recognised_in_their_variants(driver: st
     assert [profile.name for profile in gpus.profiles() if is_one_of(driver, profile.devices)] == [name]
 
 
+def test_what_sound_h200s_reached_in_the_smoke_test_passes_with_room_and_four_fifths_of_it_fail() -> None:
+    (h200,) = (profile for profile in gpus.profiles() if profile.name == "h200")
+    least, seen = h200.smoke, {"gemm": (681.5, 683.2), "memory": (4191.4, 4211.5), "all_reduce": (300.7, 300.7)}
+    assert least
+    assert h200.link_bandwidth
+    assert h200.memory_bandwidth
+    demanded = {
+        "gemm": (least.gemm or 0) * h200.tflops["bf16"],
+        "memory": (least.memory or 0) * h200.memory_bandwidth,
+        "all_reduce": (least.all_reduce or 0) * h200.link_bandwidth,
+    }
+    for name, reached in seen.items():
+        assert 0.8 * max(reached) < demanded[name] < 0.9 * min(reached)
+
+
 def test_the_name_that_a_node_gives_an_amd_gpu_is_of_the_profile_of_its_pci_id() -> None:
     for profile in gpus.profiles():
         for id in (id for id in profile.pci if id.startswith("1002:")):

@@ -41,7 +41,7 @@ def test_a_benchmark_says_how_far_it_is_of_what(capsys: pytest.CaptureFixture[st
     plain = Plain(None)
     for done in (1, 2, 3):
         plain.metrics({"time": 1.0, "step": done, "of": 3})
-    assert capsys.readouterr().out == "1/3  \n3/3  \n"
+    assert capsys.readouterr().out == "1/3\n3/3\n"
 
 
 def test_lines_of_the_ranks_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:

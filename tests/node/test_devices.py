@@ -4,7 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from primus.node.devices import NONE, Devices, NoDevices, check, detect, gfx, hidden, is_one_of, restrict, words
+from primus.node.devices import (
+    NONE,
+    Devices,
+    NoDevices,
+    addresses,
+    check,
+    detect,
+    gfx,
+    hidden,
+    is_one_of,
+    restrict,
+    words,
+)
+
+from . import recorded
 
 H200 = """Model: \t\t NVIDIA H200
 IRQ:   \t\t {irq}
@@ -83,6 +97,14 @@ def mi300x(tmp_path: Path) -> Path:
     write(tmp_path / "dev/dri/renderD136", "")
     write(tmp_path / "sys/module/amdgpu/version", "6.14.14\n")
     return tmp_path
+
+
+def test_two_h200s_of_a_virtual_machine(tmp_path):
+    found = detect("auto", {}, recorded.tree(tmp_path))
+    assert found == Devices("nvidia", "NVIDIA H200", 2, ("0", "1"), "580.159.04", ("10de:2335",))
+    assert addresses(found, {}, tmp_path) == ("0000:00:06.0", "0000:00:07.0")
+    environ = {"CUDA_VISIBLE_DEVICES": "GPU-452fe726-57b8-7623-1ec6-20e8ba027bf4"}
+    assert addresses(detect("auto", environ, tmp_path), environ, tmp_path) == ("0000:00:07.0",)
 
 
 def test_the_pci_ids_of_gpus_are_read_where_the_driver_may_give_no_name(h200):

@@ -1,10 +1,14 @@
 """With `gpu=auto` a plan holds the environment of every GPU profile, and each node takes that of its GPUs."""
 
+from pathlib import Path
+
 import pytest
 
 from primus.node import environment, profile
-from primus.node.devices import NONE, Devices
+from primus.node.devices import NONE, Devices, detect
 from primus.node.plan import Gpus, Layer, Variable
+
+from . import recorded
 
 
 def conditional(name: str, only: Gpus) -> Layer:
@@ -56,6 +60,11 @@ def test_a_gpu_that_no_profile_is_for_gets_the_plain_one_of_its_vendor_and_a_war
     assert chosen.warning
     assert f"no profile is for {found.model} (PCI {', '.join(found.pci)})" in chosen.warning
     assert "write gpu/<name>.yaml in a directory for --config-dir" in chosen.warning
+
+
+def test_a_node_of_two_h200s_takes_their_profile(tmp_path: Path) -> None:
+    chosen = profile.choose(LAYERS, detect("auto", {}, recorded.tree(tmp_path)))
+    assert (chosen.profile, chosen.warning) == ("h200", None)
 
 
 def test_a_node_without_gpus_takes_none_and_says_nothing() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from primus.launch.report.curves import Curve, thin
+from primus.launch.report.words import amount
 
 POINTS = 1000
 """Points of a curve at most: more than a screen has columns for them."""
@@ -110,8 +111,13 @@ def _at(values: Sequence[float | None], index: int | None) -> float | None:
     return None if index is None else _short(values[index])
 
 
-def bar_chart(title: str, unit: str, bars: Sequence[tuple[str, float | None, str, int]]) -> Chart:
-    """A horizontal bar for each (name, value, value in words, style), the first on top; those without a value empty."""
+def bar_chart(
+    title: str, unit: str, bars: Sequence[tuple[str, float | None, str, int]], least: Sequence[float | None] = ()
+) -> Chart:
+    """A horizontal bar for each (name, value, value in words, style), the first on top; those without a value empty.
+
+    `least` is what each value must reach: a stroke across its bar.
+    """
     names = [name for name, *_ in bars]
     trace = {
         "type": "bar",
@@ -128,7 +134,8 @@ def bar_chart(title: str, unit: str, bars: Sequence[tuple[str, float | None, str
     layout = _layout(unit, "", 1)
     layout["hovermode"] = "closest"
     layout["height"] = max(layout["height"], 110 + 30 * len(bars))
-    layout["xaxis"]["range"] = [0, _short(1.2 * max((value or 0.0 for _, value, *_ in bars), default=0.0))]
+    farthest = max((value or 0.0 for value in (*(value for _, value, *_ in bars), *least)), default=0.0)
+    layout["xaxis"]["range"] = [0, _short(1.2 * farthest)]
     layout["bargap"] = 0.4
     layout["yaxis"] |= {
         "autorange": "reversed",
@@ -137,27 +144,55 @@ def bar_chart(title: str, unit: str, bars: Sequence[tuple[str, float | None, str
         "tickvals": trace["y"],
         "ticktext": [_cut(n) for n in names],
     }
+    if any(value is not None for value in least):
+        layout["showlegend"], trace["showlegend"] = True, False
+        return Chart(title, (trace, _strokes(unit, least)), layout)
     return Chart(title, (trace,), layout)
 
 
+def _strokes(unit: str, least: Sequence[float | None]) -> dict[str, Any]:
+    """Where each bar must reach; how far is in the name where it is the same for all."""
+    demanded = {value for value in least if value is not None}
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"at least {amount(demanded.pop())} {unit} demanded" if len(demanded) == 1 else "at least, as demanded",
+        "x": [_short(value) for value in least],
+        "y": list(range(len(least))),
+        "hovertemplate": f"at least %{{x}} {unit}<extra></extra>",
+        "marker": {"symbol": "line-ns", "size": 26, "line": {"width": 3, "color": COLOURS[1]}},
+    }
+
+
 def point_chart(
-    title: str, x: str, y: str, series: Sequence[tuple[str, Sequence[float], Sequence[float]]], joined: bool = True
+    title: str,
+    x: str,
+    y: str,
+    series: Sequence[tuple[str, Sequence[float], Sequence[float]]],
+    joined: bool = True,
+    zero: bool = False,
 ) -> Chart:
-    """Points for each (name, xs, ys), `joined` by a line; x is logarithmic where it spans a factor of 8."""
+    """Points for each (name, xs, ys), `joined` by a line; x is logarithmic where it spans a factor of 4.
+
+    `zero`: the y axis begins at 0.
+    """
     traces = tuple(
         _trace(Line(name, ys, {}, style, markers=True), [_short(v) for v in ys], list(xs))
         for style, (name, xs, ys) in enumerate(series)
     )
     layout = _layout(x, y, len(series))
     every = [value for _, xs, _ in series for value in xs]
-    if min(every) > 0 and max(every) >= 8 * min(every):
+    if min(every) > 0 and max(every) >= 4 * min(every):
         ticks = sorted(set(every))
         layout["xaxis"] |= {"type": "log", "exponentformat": "e"}
         if len(ticks) <= _TICKS:
-            layout["xaxis"] |= {"tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
+            words = [f"{tick:g}" if tick < 1000 else f"{tick:,.0f}" for tick in ticks]
+            layout["xaxis"] |= {"tickvals": ticks, "ticktext": words}
     if not joined:
         for trace in traces:
             trace["mode"] = "markers"
+    if zero:
+        layout["yaxis"]["rangemode"] = "tozero"
     return Chart(title, traces, layout)
 
 

@@ -100,7 +100,7 @@ def _results(runs: Sequence[Run], found: Differences) -> Table:
         f"tokens/s and MFU: median of the steps after the first {START_UP_STEPS}. start-up: from the start of the job"
         " to the end of its first step. Best values are marked, those of losses only where all came equally far."
     )
-    return Table("Results", ["", "status", *(figure.name for figure, *_ in columns)], rows, note)
+    return Table("Results", ["", "status", *(figure.name for figure, *_ in columns)], rows, note, left=(1,))
 
 
 def _losses(runs: Sequence[Run], found: Differences) -> list[Chart]:

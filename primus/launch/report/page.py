@@ -4,7 +4,7 @@ import base64
 import importlib.util
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from html import escape
@@ -63,13 +63,17 @@ class Facts:
 
 @dataclass(frozen=True)
 class Table:
-    """A row for each run; the first column names it. `words`: it holds text more than numbers."""
+    """A row for each run; the first column names it. `left` are the places of columns of text, the others hold numbers.
+
+    `words`: all are of text.
+    """
 
     title: str
     head: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     note: str = ""
     words: bool = False
+    left: Collection[int] = ()
 
 
 @dataclass(frozen=True)
@@ -148,19 +152,29 @@ def _section(section: Section, numbers: Sequence[int]) -> str:
 
 
 def _table(table: Table) -> str:
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.head)
+    head = "".join(
+        f'<th scope="col"{_class("left" if n in table.left else "")}>{escape(name)}</th>'
+        for n, name in enumerate(table.head)
+    )
     head = f"<thead><tr>{head}</tr></thead>"
-    body = "".join(f"<tr>{_cells(row)}</tr>\n" for row in table.rows)
+    body = "".join(f"<tr>{_cells(row, table.left)}</tr>\n" for row in table.rows)
     note = f"<p>{escape(table.note)}</p>" if table.note else ""
     kind = ' class="words"' if table.words else ""
     return f'<div class="scroll"><table{kind}>\n{head}\n<tbody>\n{body}</tbody></table></div>{note}'
 
 
-def _cells(row: Sequence[Cell]) -> str:
+def _cells(row: Sequence[Cell], left: Collection[int]) -> str:
     first, *rest = row
-    kinds = (f' class="{escape(cell.kind)}"' if cell.kind else "" for cell in rest)
-    marked = "".join(f"<td{kind}>{escape(cell.text)}</td>" for kind, cell in zip(kinds, rest, strict=True))
+    sides = ("left" if n in left else "" for n in range(1, len(row)))
+    marked = "".join(
+        f"<td{_class(cell.kind, side)}>{escape(cell.text)}</td>" for cell, side in zip(rest, sides, strict=True)
+    )
     return f'<th scope="row">{escape(first.text)}</th>{marked}'
+
+
+def _class(*names: str) -> str:
+    there = " ".join(filter(None, names))
+    return f' class="{escape(there)}"' if there else ""
 
 
 def _figure(chart: Chart, number: int) -> str:

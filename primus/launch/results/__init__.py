@@ -18,6 +18,7 @@ class Column:
 
     `better`: which direction is better; None: neither is. `key`: a parameter, which with the other keys says which row
     it is: rows of two runs with the same keys are compared, and what was measured is named by them in MLflow.
+    `steady`: most runs have one value of it, which is told once then, beside the title of the table.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Column:
     digits: int = 2
     better: Literal["higher", "lower"] | None = None
     key: bool = False
+    steady: bool = False
 
     @property
     def head(self) -> str:
@@ -44,9 +46,9 @@ class Column:
         return f"{value:.{max(1, self.digits)}g}" if small else f"{value:,.{self.digits}f}"
 
 
-def key(name: str, title: str = "", unit: str = "", digits: int = 0) -> Column:
+def key(name: str, title: str = "", unit: str = "", digits: int = 0, *, steady: bool = False) -> Column:
     """A column of parameters."""
-    return Column(name, title or name.replace("_", " "), unit, digits, key=True)
+    return Column(name, title or name.replace("_", " "), unit, digits, key=True, steady=steady)
 
 
 Columns = Mapping[str, Sequence[Column]]

@@ -59,7 +59,8 @@ def _table(title: str, by_run: Found, columns: Sequence[Column], names: Sequence
             said = [(column.say(row.get(column.name)), best[column.name]) for column in told]
             cells += [[Cell(names[n]), *(Cell(text, "best" if text == top else "") for text, top in said)]]
     note = f"The first {_MOST} of {len(cells)} rows." if len(cells) > _MOST else ""
-    return Table(title, ["", *(column.head for column in told)], cells[:_MOST], note)
+    left = [n for n, column in enumerate(told, 1) if rows.is_text(every, column)]
+    return Table(title, ["", *(column.head for column in told)], cells[:_MOST], note, left=left)
 
 
 def _best(column: Column, same: Sequence[Row]) -> str | None:

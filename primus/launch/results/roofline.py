@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from primus.launch.report.charts import COLOURS, Chart
+from primus.launch.report.words import amount
 from primus.launch.results import Row
 
 _MARGIN = 4.0
@@ -30,7 +31,7 @@ def chart(points: Sequence[Row], ceilings: Sequence[Row]) -> Chart | None:
         own = [row for row in drawn if row["dtype"] == dtype]
         if dtype in tops:
             traces += [_roof(dtype, memory, tops[dtype], low, max(r["intensity"] for r in drawn) * _MARGIN, style)]
-        traces += [_points(dtype, own, style)]
+        traces += [_points(dtype, own, style) | ({"showlegend": False} if dtype in tops else {})]
     layout = {
         "height": 420,
         "margin": {"l": 8, "r": 12, "t": 8, "b": 8},
@@ -40,7 +41,8 @@ def chart(points: Sequence[Row], ceilings: Sequence[Row]) -> Chart | None:
         "xaxis": {"title": {"text": "FLOP per byte"}, "automargin": True, "type": "log"},
         "yaxis": {"title": {"text": "TFLOP/s"}, "automargin": True, "type": "log"},
     }
-    return Chart("Products under the measured roofs", tuple(traces), layout, wide=True)
+    title = f"Products under the measured roofs; memory {amount(memory)} GB/s"
+    return Chart(title, tuple(traces), layout, wide=True)
 
 
 def _roof(dtype: str, bandwidth: float, top: float, low: float, high: float, style: int) -> dict[str, Any]:
@@ -50,7 +52,8 @@ def _roof(dtype: str, bandwidth: float, top: float, low: float, high: float, sty
     return {
         "type": "scatter",
         "mode": "lines",
-        "name": f"{dtype}: {top:.3g} TFLOP/s, memory {bandwidth:.4g} GB/s",
+        "name": f"{dtype}: {amount(top)} TFLOP/s",
+        "legendgroup": dtype,
         "x": x,
         "y": [min(top, one * bandwidth / 1e3) for one in x],
         "line": {"color": COLOURS[style % len(COLOURS)], "width": 1.6, "dash": "dash"},
@@ -63,6 +66,7 @@ def _points(dtype: str, rows: Sequence[Row], style: int) -> dict[str, Any]:
         "type": "scatter",
         "mode": "markers",
         "name": dtype,
+        "legendgroup": dtype,
         "x": [row["intensity"] for row in rows],
         "y": [row["tflops"] for row in rows],
         "text": names,

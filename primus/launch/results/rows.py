@@ -31,6 +31,25 @@ def used(found: Sequence[Row], columns: Sequence[Column]) -> list[Column]:
     return [column for column in columns if any(row.get(column.name) is not None for row in found)]
 
 
+def steady(found: Sequence[Row], columns: Sequence[Column]) -> list[Column]:
+    """Of the steady columns those with one value in all rows, of which there are several."""
+    if len(found) < 2:
+        return []
+    every = [column for column in columns if column.steady]
+    return [c for c in every if found[0].get(c.name) is not None and len({str(row.get(c.name)) for row in found}) == 1]
+
+
+def told_once(row: Row, columns: Sequence[Column]) -> str:
+    """`dtype bf16, batch 1`: these columns of a row in words."""
+    said = (f"{column.title} {column.say(row.get(column.name))} {column.unit}".rstrip() for column in columns)
+    return ", ".join(said)
+
+
+def is_text(found: Sequence[Row], column: Column) -> bool:
+    """Whether a column holds words more than numbers: it is aligned so."""
+    return any(isinstance(row.get(column.name), (str, bool)) for row in found)
+
+
 def identity(row: Mapping[str, Any], columns: Sequence[Column]) -> tuple[tuple[str, str], ...]:
     """Which row it is: its parameters by column, without those that it has not."""
     return tuple((c.name, str(row[c.name])) for c in columns if c.key and row.get(c.name) is not None)

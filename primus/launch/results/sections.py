@@ -22,10 +22,15 @@ def of_run(name: str, every: Rows, baseline: Baseline | None) -> Sequence[Sectio
     found += task.sections(name, every)
     for kind, columns in task.columns(name).items():
         if (of_kind := every.get(kind)) and kind not in task.shown(name):
-            told = rows.used(of_kind, columns)
+            once = rows.steady(of_kind, columns)
+            told = [column for column in rows.used(of_kind, columns) if column not in once]
             cells = [[Cell(column.say(row.get(column.name))) for column in told] for row in of_kind[:_MOST]]
-            note = f"The first {_MOST} of {len(of_kind)} rows." if len(of_kind) > _MOST else ""
-            found += [Table(task.title(name, kind), [column.head for column in told], cells, note)]
+            notes = [f"All rows: {rows.told_once(of_kind[0], once)}."] if once else []
+            notes += [f"The first {_MOST} of {len(of_kind)} rows."] if len(of_kind) > _MOST else []
+            left = [n for n, column in enumerate(told) if rows.is_text(of_kind, column)]
+            found += [
+                Table(task.title(name, kind), [column.head for column in told], cells, " ".join(notes), left=left)
+            ]
     return found
 
 
@@ -48,7 +53,7 @@ def _comparison(found: Comparison) -> list[Section]:
         ]
         for change in found.changes[:_MOST]
     ]
-    table = Table(title, ["result", "value", "then", "now", "better by"], cells, note)
+    table = Table(title, ["result", "value", "then", "now", "better by"], cells, note, left=(0, 1))
     drawn = [change for change in found.changes if math.isfinite(change.gain)][:_BARS]
     bars = [
         (f"{c.label} {c.column.title}", 100 * (1 + min(c.gain, _TALLEST)), _by(c), 6 if c.worse else 2) for c in drawn

@@ -35,23 +35,20 @@ def show(directory: Path, console: Console | None = None) -> None:
             _show(console, task.title(name, kind), found[kind], columns)
 
 
-def is_text(found: Sequence[Row], column: Column) -> bool:
-    """Whether a column holds words more than numbers."""
-    return any(isinstance(row.get(column.name), str) for row in found)
-
-
 def _show(console: Console, title: str, found: Sequence[Row], columns: Sequence[Column]) -> None:
     of_each = bool(found[0]["kind"].endswith(rundir.BY_RANK))
     if of_each and len(found) > _FEW:
         console.print(f"{title}: {len(found)} rows in {rundir.RESULTS_TABLE}")
         return
-    shown, told = found[:_MOST], rows.used(found, columns)
+    once = rows.steady(found, columns)
+    shown, told = found[:_MOST], [column for column in rows.used(found, columns) if column not in once]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in told:
-        table.add_column(column.head, justify="left" if is_text(found, column) else "right", overflow="fold")
+        table.add_column(column.head, justify="left" if rows.is_text(found, column) else "right", overflow="fold")
     for row in shown:
         table.add_row(*(Text(column.say(row.get(column.name))) for column in told))
-    console.print(Text(title, style="bold"))
+    beside = f": {rows.told_once(found[0], once)}" if once else ""
+    console.print(Text.assemble((title, "bold"), beside))
     if _width(shown, told) <= console.width:
         console.print(table)
     else:

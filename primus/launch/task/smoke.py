@@ -13,7 +13,7 @@ from primus.launch.place import Place
 from primus.launch.problems import BadRequest
 from primus.launch.report.charts import bar_chart
 from primus.launch.report.page import Charts, Section
-from primus.launch.results import Column, Rows, key
+from primus.launch.results import Column, Rows, key, number
 from primus.launch.task import Work
 from primus.node.checks import smoke
 from primus.node.plan import File
@@ -79,7 +79,7 @@ def work(task: Settings, request: Request, source: Origins, place: Place) -> Wor
 
 
 def page(rows: Rows) -> Sequence[Section]:
-    """Each measurement, the slowest GPUs first, those that fail in another colour."""
+    """Each measurement, the slowest GPUs first, those that fail in another colour, with what is demanded of them."""
     charts = []
     for column in COLUMNS["gpu"]:
         found = [row for row in rows.get("gpu", ()) if column.unit and row.get(column.name) is not None]
@@ -88,7 +88,9 @@ def page(rows: Rows) -> Sequence[Section]:
             (f"{row['node']} {row['gpu']}", float(row[column.name]), column.say(row[column.name]), _style(row["state"]))
             for row in slowest
         ]
-        charts += [bar_chart(column.title, column.unit, bars)] if bars else []
+        least = [number(row.get(smoke.LEAST.format(column.name))) for row in slowest]
+        title = column.title[0].upper() + column.title[1:]
+        charts += [bar_chart(title, column.unit, bars, least)] if bars else []
     return [Charts("The slowest first", charts)] if charts else []
 
 

@@ -21,6 +21,11 @@ def check(root: Path, notes: Notes) -> None:
         command = text(root / "proc" / pid / "comm") or "of another container"
         mend = "end it, or find the job that left it behind"
         notes.fail("foreign process", f"process {pid} ({command}) uses a GPU", "none before the job begins", mend)
+    if cards:
+        ras = [card / "ras" for card in cards]
+        notes.well("ecc", all(below(one, "*_err_count") for one in ras), "no uncorrectable errors")
+        notes.well("retired pages", all((one / "gpu_vram_bad_pages").exists() for one in ras), "none")
+        notes.well("foreign process", (root / "sys/class/kfd/kfd/proc").is_dir(), "none")
     firmware = sorted({text(card / "vbios_version") for card in cards} - {""})
     if firmware:
         notes.same("gpu firmware", ", ".join(firmware), WARN, "flash one VBIOS on all nodes")

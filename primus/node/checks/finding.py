@@ -92,6 +92,14 @@ class Notes:
         """All is well, or nobody can say what would be right."""
         self.findings.append(Finding(self.area, name, INFO, seen))
 
+    def well(self, name: str, known: bool, seen: str) -> None:
+        """One line for all GPUs where none has a finding of this name (`gpu 0 ecc`): that it was looked at can be seen.
+
+        Not `known`: nobody says it of all of them.
+        """
+        if not any(one.level != INFO and f" {one.name}".endswith(f" {name}") for one in self.findings):
+            self.info(name, seen if known else "the driver does not say")
+
     def warn(self, name: str, seen: str, expected: str, mend: str) -> None:
         """The job may run, slower or less safely than it should."""
         self.findings.append(Finding(self.area, name, WARN, seen, expected, mend))

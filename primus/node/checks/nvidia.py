@@ -3,7 +3,7 @@
 import math
 import time
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, Optional
+from typing import Dict, List, Mapping, Optional, Sequence
 
 from primus.node import process
 from primus.node.checks.finding import WARN, Notes
@@ -15,6 +15,7 @@ _GPU = (
     *("index", "uuid", "name", "vbios_version", "memory.used", "memory.total", "ecc.errors.uncorrected.volatile.total"),
     *("retired_pages.pending", "clocks_throttle_reasons.active", "temperature.gpu"),
 )
+_ECC, _THROTTLED = "ecc.errors.uncorrected.volatile.total", "clocks_throttle_reasons.active"
 _ROWS = ("gpu_uuid", "remapped_rows.uncorrectable", "remapped_rows.pending", "remapped_rows.failure")
 _APPS = ("gpu_uuid", "pid", "process_name", "used_memory")
 # nvmlClocksThrottleReasons of nvml.h: those that speak of trouble.
@@ -74,6 +75,8 @@ def check(answers: Answers, found: Devices, notes: Notes) -> None:
             seen = f"process {row['pid']} ({row['process_name']}) holds {row['used_memory']} MiB"
             mend = "end it, or find the job that left it behind"
             notes.fail(f"{names[row['gpu_uuid']]} foreign process", seen, "none before the job begins", mend)
+    if table:
+        _all_well(table, answers, notes)
     firmware = sorted({row["vbios_version"] for row in table})
     if firmware:
         notes.same("gpu firmware", ", ".join(firmware), WARN, "flash one VBIOS on all nodes")
@@ -88,17 +91,28 @@ def _one(row: Mapping[str, str], notes: Notes) -> None:
         notes.fail(f"{name} memory in use", seen, f"at most {_IDLE} MiB before the job begins", mend)
     else:
         notes.info(f"{name} memory in use", seen)
-    errors = _number(row["ecc.errors.uncorrected.volatile.total"])
+    errors = _number(row[_ECC])
     if errors:
         mend = "reset the GPU (nvidia-smi --gpu-reset), and have it replaced when they come again"
         notes.fail(f"{name} ecc", f"{errors:.0f} uncorrectable errors since its last reset", "0", mend)
     if row["retired_pages.pending"] == "Yes":
         notes.fail(f"{name} retired pages", "pending", "none", "reset the GPU: bad pages are retired then")
-    bits = _number(row["clocks_throttle_reasons.active"])
+    bits = _number(row[_THROTTLED])
     reasons = [why for bit, why in _THROTTLES.items() if bits is not None and int(bits) & bit]
     if reasons:
         seen = f"{', '.join(reasons)} at {row['temperature.gpu']} C"
         notes.warn(f"{name} throttled", seen, "not throttled", "check the node's cooling and power supplies")
+
+
+def _all_well(table: Sequence[Mapping[str, str]], answers: Answers, notes: Notes) -> None:
+    remapped = {row["gpu_uuid"] for row in _table(answers.rows or "", _ROWS)}
+    degrees = [value for row in table if (value := _number(row["temperature.gpu"])) is not None]
+    heat = f", at most {max(degrees):.0f} C" if degrees else ""
+    counted, told = (all(_number(row[column]) is not None for row in table) for column in (_ECC, _THROTTLED))
+    notes.well("ecc", counted, "no uncorrectable errors since the last reset")
+    notes.well("row remapping", {row["uuid"] for row in table} <= remapped, "none pending, none failed")
+    notes.well("throttled", told, f"none{heat}")
+    notes.well("foreign process", answers.apps is not None, "none")
 
 
 def _remapped(name: str, row: Mapping[str, str], notes: Notes) -> None:

@@ -20,6 +20,8 @@ from primus.node.outcome import UNFIT
 from primus.node.rendezvous import free_port
 
 STAGES = ("start", "gemm", "memory", "all_reduce")
+LEAST = "{}_least"
+"""In a row: what the device had to reach in a stage."""
 UNITS = {"gemm": "TFLOP/s", "memory": "GB/s", "all_reduce": "GB/s"}
 _RANK = Path(__file__).resolve().parents[2] / "rank"
 _READ = 1 << 16
@@ -68,6 +70,7 @@ class Trial:
     ended: Optional[int] = None
     pending: bytes = b""
     last: str = ""
+    least: Dict[str, float] = field(default_factory=dict)
 
 
 def run(settings: Settings, run_dir: Path, node: int) -> int:
@@ -89,6 +92,8 @@ def run(settings: Settings, run_dir: Path, node: int) -> int:
 
 def judge(trials: Sequence[Trial], least: Sequence[Least], within: float) -> None:
     """Say of each trial why it fails, if it does. One that only waited for another at the end has not failed."""
+    for trial in trials:
+        trial.least = _wanted(trial.model, least)
     late = [trial.device for trial in trials if trial.stage != STAGES[-1] and not _done(trial)]
     for trial in trials:
         if trial.why:
@@ -99,18 +104,21 @@ def judge(trials: Sequence[Trial], least: Sequence[Least], within: float) -> Non
             )
             trial.why = f"{how} in {trial.stage}" + (f": {trial.last}" if trial.last else "")
             continue
-        for one in least:
-            if devices.is_one_of(trial.model, one.devices):
-                trial.why = "; ".join(_short(trial, one))
-                break
+        trial.why = "; ".join(_short(trial))
 
 
-def _short(trial: Trial, one: Least) -> List[str]:
-    wanted = {"gemm": one.gemm, "memory": one.memory, "all_reduce": one.all_reduce}
+def _wanted(model: str, least: Sequence[Least]) -> Dict[str, float]:
+    """What a GPU of this name must reach, by stage."""
+    one = next((one for one in least if devices.is_one_of(model, one.devices)), None)
+    wanted = {"gemm": one.gemm, "memory": one.memory, "all_reduce": one.all_reduce} if one else {}
+    return {stage: value for stage, value in wanted.items() if value is not None}
+
+
+def _short(trial: Trial) -> List[str]:
     return [
         f"{stage} {trial.values[stage]:.0f} {UNITS[stage]}, at least {least:.0f} expected"
-        for stage, least in wanted.items()
-        if least is not None and stage in trial.values and not trial.values[stage] >= least
+        for stage, least in trial.least.items()
+        if stage in trial.values and not trial.values[stage] >= least
     ]
 
 
@@ -121,6 +129,7 @@ def _done(trial: Trial) -> bool:
 def _row(name: str, trial: Trial) -> Dict[str, Any]:
     state = "fail" if trial.why else "pass"
     values = {stage: trial.values.get(stage) for stage in STAGES[1:]}
+    values.update({LEAST.format(stage): trial.least.get(stage) for stage in STAGES[1:]})
     return {"kind": "gpu", "time": time.time(), "node": name, "gpu": trial.device, "model": trial.model or None,
             "state": state, **values, "why": trial.why or None}  # fmt: skip
 

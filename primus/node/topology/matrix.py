@@ -6,7 +6,7 @@ from primus.node.topology import Gpu, Nic, Topology, distance
 from primus.node.topology.sysfs import short
 
 LEGEND = (
-    "NV# so many NVLinks · XGMI Infinity Fabric · PIX one PCIe bridge or switch · PXB several · "
+    "NV# so many NVLinks · XGMI Infinity Fabric · PIX one PCIe bridge or switch · PXB several\n"
     "PHB the host bridge · NODE within a NUMA node · SYS between NUMA nodes"
 )
 
@@ -16,6 +16,7 @@ def table(topology: Topology) -> List[List[str]]:
     between = topology.between()
     devices: List[Union[Gpu, Nic]] = [*topology.gpus, *topology.nics]
     cores = {node.number: short(node.cores) for node in topology.numa}
+    unknown = topology.numa[0].number if len(topology.numa) == 1 else -1  # as the kernel says it
     lines = [["", *(device.name for device in devices), "NUMA", "cores", "PCI"]]
     for device in devices:
         cells = [
@@ -23,7 +24,7 @@ def table(topology: Topology) -> List[List[str]]:
             for other in devices
         ]
         cells[devices.index(device)] = "X"
-        near = device.pci.numa if device.pci.numa is not None else -1  # as the kernel says it
+        near = device.pci.numa if device.pci.numa is not None else unknown
         lines.append([device.name, *cells, str(near), cores.get(near, ""), device.pci.address])
     return lines
 

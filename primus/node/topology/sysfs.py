@@ -5,6 +5,7 @@ Of links between GPUs the kernel knows AMD's alone; `tools` adds NVIDIA's.
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
@@ -43,7 +44,10 @@ def joined(
 
 
 def numa(root: Path = Path("/")) -> Tuple[Numa, ...]:
-    """The NUMA nodes that have cores or memory; one of all cores where the kernel tells of none."""
+    """The NUMA nodes that have cores or memory; one of all cores where the kernel tells of none.
+
+    A sole one has all memory of the host, whatever its own file says: that of a guest has told a seventh of it.
+    """
     found = []
     for path in sorted((root / "sys/devices/system/node").glob("node[0-9]*"), key=lambda p: int(p.name[4:])):
         total = re.search(r"MemTotal:\s+(\d+) kB", _read(path / "meminfo"))
@@ -52,6 +56,8 @@ def numa(root: Path = Path("/")) -> Tuple[Numa, ...]:
         distances = tuple(int(word) for word in _read(path / "distance").split() if whole(word))
         if cores or memory:
             found.append(Numa(int(path.name[4:]), cores, memory, distances))
+    if len(found) == 1:
+        found = [replace(found[0], memory=host.memory_now(root).total or found[0].memory)]
     return tuple(found) or (Numa(0, listed(_read(root / "sys/devices/system/cpu/online")), host.memory(root), (10,)),)
 
 

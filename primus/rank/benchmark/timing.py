@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-LEAST, MOST = 10, 1000
+LEAST, MOST = 10, 10_000
 """How often something is measured: at least, and at most."""
 
 

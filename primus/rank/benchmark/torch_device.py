@@ -16,6 +16,11 @@ _FLUSH_GPU = 256 << 20
 _FLUSH_CPU = 64 << 20
 """At most: a guest is told of all the host's cache, of which it has a part, and 500 MB take longer than the work."""
 
+_WARM_UP = 0.025
+"""Seconds of work before what is measured on a GPU, as do_bench has it: an idle one first raises its clock."""
+_ESTIMATED = 5
+"""Calls by which the number of repeats is estimated, as there."""
+
 Call = Callable[[], object]
 
 
@@ -33,7 +38,8 @@ class TorchDevice:
         if self.on_gpu:
             clock.of_gpu(self._address)  # the first time takes long
         flush = max(_FLUSH_GPU, 2 * self.cache) if self.on_gpu else max(self.cache, 1 << 20)
-        self._flush = torch.empty(flush, dtype=torch.int8, device=self.device)
+        # Of four bytes, as there: PyTorch writes single ones slower, and a GPU at its power limit rests meanwhile.
+        self._flush = torch.empty(flush // 4, dtype=torch.int32, device=self.device)
 
     def room(self) -> int:
         """Bytes that are free on the device, for this rank."""
@@ -57,19 +63,30 @@ class TorchDevice:
             call()
         self.synchronize()
         began = time.perf_counter()
-        self._times(calls, 3, flush)
-        number = repeats((time.perf_counter() - began) / 3, seconds)
-        return self._times(calls, number, flush)
+        for i in range(_ESTIMATED):
+            self._clear(flush)
+            calls[i % len(calls)]()
+        self.synchronize()
+        one = (time.perf_counter() - began) / _ESTIMATED
+        number = repeats(one, seconds)
+        return (
+            self._by_events(calls, number, int(_WARM_UP / one), flush)
+            if self.on_gpu
+            else self._by_clock(calls, number, flush)
+        )
 
-    def _times(self, calls: Sequence[Call], number: int, flush: bool) -> Times:
-        return (self._by_events if self.on_gpu else self._by_clock)(calls, number, flush)
+    def _clear(self, flush: bool) -> None:
+        if flush:
+            self._flush.zero_()
 
-    def _by_events(self, calls: Sequence[Call], number: int, flush: bool) -> Times:
+    def _by_events(self, calls: Sequence[Call], number: int, before: int, flush: bool) -> Times:
+        """`before` as many calls that are not timed: between these and the others the GPU is never idle."""
         event: Any = torch.cuda.Event  # without types in torch 2.13
         starts, ends = ([event(enable_timing=True) for _ in range(number)] for _ in range(2))
+        for i in range(before):
+            calls[i % len(calls)]()
         for i in range(number):
-            if flush:
-                self._flush.zero_()
+            self._clear(flush)
             starts[i].record()
             calls[i % len(calls)]()
             ends[i].record()
@@ -80,8 +97,7 @@ class TorchDevice:
     def _by_clock(self, calls: Sequence[Call], number: int, flush: bool) -> Times:
         seconds = []
         for i in range(number):
-            if flush:
-                self._flush.zero_()
+            self._clear(flush)
             began = time.perf_counter()
             calls[i % len(calls)]()
             seconds.append(time.perf_counter() - began)

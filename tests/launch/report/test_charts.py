@@ -67,3 +67,19 @@ def test_points_over_a_wide_range_have_a_logarithmic_axis() -> None:
     assert (wide.layout["xaxis"]["type"], wide.layout["xaxis"]["ticktext"]) == ("log", ["0.001", "0.003", "0.01"])
     narrow = sound(point_chart("Loss against seed", "seed", "nats", [("loss", [0.0, 1.0], [3.0, 2.0])]))
     assert "type" not in narrow.layout["xaxis"]
+
+
+def test_points_of_lengths_have_their_own_ticks_and_may_begin_at_zero() -> None:
+    chart = sound(point_chart("Forward", "tokens", "TFLOP/s", [("flash", [512, 1024, 2048], [2, 3, 4])], zero=True))
+    assert chart.layout["xaxis"]["ticktext"] == ["512", "1,024", "2,048"]
+    assert chart.layout["yaxis"]["rangemode"] == "tozero"
+
+
+def test_what_bars_must_reach_is_a_stroke_across_each_and_a_name_where_it_is_the_same() -> None:
+    bars = [("a", 3.0, "3", 0), ("b", 4.0, "4", 0)]
+    same = sound(bar_chart("GEMM", "TFLOP/s", bars, [5.0, 5.0]))
+    assert same.traces[1]["name"] == "at least 5 TFLOP/s demanded"
+    assert same.layout["xaxis"]["range"] == [0, 6.0]
+    of_two_kinds = sound(bar_chart("GEMM", "TFLOP/s", bars, [2.0, None]))
+    assert (of_two_kinds.traces[1]["x"], of_two_kinds.traces[1]["y"]) == ([2.0, None], [0, 1])
+    assert len(bar_chart("GEMM", "TFLOP/s", bars, [None, None]).traces) == 1

@@ -60,6 +60,12 @@ def test_a_report_with_charts_holds_plotly_and_their_data_once_and_links_to_noth
     assert [a["id"] for tag, a in parts.tags if tag == "figure"] == ["chart-0", "chart-1", "chart-2"]
 
 
+def test_columns_of_text_stand_left() -> None:
+    text = page(Table("t", ["", "a", "b"], [[Cell("x"), Cell("pass", "best"), Cell("2")]], left=[1]))
+    assert '<th scope="col" class="left">a</th><th scope="col">b</th>' in text
+    assert '<td class="best left">pass</td><td>2</td>' in text
+
+
 def test_the_best_value_of_a_column_is_marked() -> None:
     assert '<td class="best">1</td><td>2</td>' in page(
         Table("t", ["", "a", "b"], [[Cell("x"), Cell("1", "best"), Cell("2")]])

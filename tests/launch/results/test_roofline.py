@@ -12,11 +12,16 @@ CEILINGS = [{"what": "bf16", "tflops": 800.0}, {"what": "memory", "bandwidth": 4
 
 
 def test_a_roof_rises_with_memory_and_is_flat_from_the_ridge_on() -> None:
-    chart = roofline.chart([point(10.0, 30.0), point(2000.0, 700.0)], CEILINGS)
+    ceilings = [{"what": "bf16", "tflops": 1288.6}, CEILINGS[1]]
+    chart = roofline.chart([point(10.0, 30.0), point(2000.0, 700.0)], ceilings)
     assert chart
     roof, points = chart.traces
-    assert roof["x"] == [2.5, 200.0, 8000.0]  # the ridge: 800 TFLOP/s at 4 TB/s
-    assert roof["y"] == [10.0, 800.0, 800.0]
+    assert roof["x"] == [2.5, 322.15, 8000.0]  # the ridge: 1288.6 TFLOP/s at 4 TB/s
+    assert roof["y"] == [10.0, 1288.6, 1288.6]
+    assert (chart.title, roof["name"]) == (
+        "Products under the measured roofs; memory 4,000 GB/s",
+        "bf16: 1,289 TFLOP/s",
+    )
     assert (points["x"], points["y"], points["text"]) == ([10.0, 2000.0], [30.0, 700.0], ["qkv 1x2x3"] * 2)
 
 

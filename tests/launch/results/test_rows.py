@@ -34,6 +34,15 @@ def test_a_label_is_legal_and_short_and_two_long_ones_differ() -> None:
     assert rows.label({}, columns) == "all"
 
 
+def test_a_steady_column_of_one_value_is_told_once_and_of_one_row_or_several_values_is_a_column() -> None:
+    columns = [key("batch", steady=True), key("m"), key("size", "array", "MiB", steady=True)]
+    found = [{"batch": 1, "m": 8, "size": 64}, {"batch": 1, "m": 8, "size": 64}]
+    once = rows.steady(found, columns)
+    assert rows.told_once(found[0], once) == "batch 1, array 64 MiB"
+    assert rows.steady(found[:1], columns) == []
+    assert rows.steady([*found, {"batch": 2, "m": 8, "size": None}], columns) == []
+
+
 def test_a_column_says_small_values_by_their_digits() -> None:
     column = Column("tflops", "TFLOP/s", digits=2)
     assert [column.say(v) for v in (1234.5, 0.0, 0.00123, None, True, "text")] == [

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -16,9 +17,11 @@ ROWS = [
 ]
 
 
-def shown(directory: Path, width: int) -> list[str]:
-    rundir.write_json(directory / rundir.PLAN, {"task": "benchmark/io"})
-    (directory / rundir.RESULTS).write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+def shown(
+    directory: Path, width: int, task: str = "benchmark/io", rows: Sequence[Mapping[str, object]] = ROWS
+) -> list[str]:
+    rundir.write_json(directory / rundir.PLAN, {"task": task})
+    (directory / rundir.RESULTS).write_text("".join(json.dumps(row) + "\n" for row in rows))
     file = io.StringIO()
     table.show(directory, Console(file=file, width=width, highlight=False))
     return [line.rstrip() for line in file.getvalue().splitlines()]
@@ -57,3 +60,16 @@ def test_a_run_without_results_shows_nothing_and_has_no_table(tmp_path: Path) ->
 def test_the_csv_has_every_column_of_every_kind() -> None:
     rows = {"a": [{"kind": "a", "x": 1, "y": "with, comma"}], "b": [{"kind": "b", "z": None}]}
     assert sheet.text(rows) == 'kind,x,y,z\na,1,"with, comma",\nb,,,\n'
+
+
+def test_what_all_rows_have_alike_stands_beside_the_title(tmp_path: Path) -> None:
+    same = {"kind": "collective", "time": 1.0, "operation": "all_reduce", "groups": "all", "ranks": 2, "dtype": "fp32"}
+    found = [{**same, "bytes": size, "bus_bandwidth": bus} for size, bus in ((1024, 0.029), (1 << 30, 327.318))]
+    assert shown(tmp_path, 80, "benchmark/collectives", found) == [
+        "",
+        "Collectives: groups all, ranks 2, dtype fp32",
+        "operation        size (B)  busbw (GB/s)",
+        "all_reduce          1,024         0.029",
+        "all_reduce  1,073,741,824       327.318",
+        "",
+    ]

@@ -1,21 +1,27 @@
 """Sound and sick GPUs, by what nvidia-smi and the amdgpu driver say of them.
 
-The columns are those of `nvidia-smi --help-query-gpu`, the files those of docs.kernel.org/gpu/amdgpu.
+What nvidia-smi says of sound GPUs is recorded, the sick ones are made of it; AMD's files are those of
+docs.kernel.org/gpu/amdgpu.
 """
 
+import os
 from pathlib import Path
 
 import pytest
 
-from primus.node.checks import amd, nvidia
-from primus.node.checks.finding import Finding, Notes
+from primus.node.checks import amd, gpus, nvidia
+from primus.node.checks.finding import Finding, Notes, Settings
 from primus.node.checks.nvidia import Answers
 from primus.node.devices import Devices
 
+from .. import recorded
 from .trees import write
 
-TWO = Devices("nvidia", "NVIDIA H200", 2, ("0", "1"), "580.95.05")
-SOUND = "{0}, GPU-{0}, NVIDIA H200, 96.00.BC.00.03, 4, 143771, 0, [N/A], 0x0000000000000001, 31"
+TWO = Devices("nvidia", "NVIDIA H200", 2, ("0", "1"), "580.159.04")
+FIRST, SECOND = recorded.text("query-gpu.csv").splitlines()
+ROWS = recorded.text("query-remapped-rows.csv")
+IDS = [line.split(", ")[1] for line in (FIRST, SECOND)]
+SETTINGS = Settings("run", 60.0, ("gpu",), "auto", 2, (), (), 10.0, 0, None, (), False, None)
 
 
 def judged(answers: Answers, found: Devices = TWO) -> dict[str, Finding]:
@@ -28,26 +34,59 @@ def answers(*lines: str, rows: str = "", apps: str = "") -> Answers:
     return Answers("\n".join(lines) + "\n", rows, apps, 0.2)
 
 
-def test_sound_gpus_have_nothing_to_mend() -> None:
-    rows = "GPU-0, 0, No, No\nGPU-1, 0, No, No\n"
-    assert judged(answers(SOUND.format(0), SOUND.format(1), rows=rows)) == {}
+def test_two_sound_h200s_have_nothing_to_mend_and_a_line_says_so_of_each_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = recorded.nvidia_smi(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    found = gpus.check(SETTINGS, os.environ | {"CUDA_VISIBLE_DEVICES": "0,1"}, recorded.tree(tmp_path / "root"))
+    assert {finding.name: (finding.level, finding.seen) for finding in found.findings} == {
+        "count": ("info", "2 x NVIDIA H200"),
+        "gpu 0 memory in use": ("info", "0 of 143771 MiB"),
+        "gpu 1 memory in use": ("info", "0 of 143771 MiB"),
+        "ecc": ("info", "no uncorrectable errors since the last reset"),
+        "row remapping": ("info", "none pending, none failed"),
+        "throttled": ("info", "none, at most 34 C"),
+        "foreign process": ("info", "none"),
+    }
+    assert {fact.name: fact.value for fact in found.facts} == {
+        "gpus": "2 x NVIDIA H200",
+        "driver": "580.159.04",
+        "gpu firmware": "96.00.A5.00.1A",
+    }
+
+
+def test_pages_that_an_h200_does_not_retire_are_no_finding() -> None:
+    assert FIRST.split(", ")[7] == "[N/A]"
+    assert judged(answers(FIRST, SECOND, rows=ROWS)) == {}
+
+
+def test_what_a_gpu_does_not_count_is_not_called_well() -> None:
+    notes = Notes("gpu")
+    nvidia.check(answers(FIRST, SECOND.replace("143771, 0, [N/A]", "143771, [N/A], [N/A]")), TWO, notes)
+    seen = {finding.name: finding.seen for finding in notes.findings}
+    assert seen["ecc"] == seen["row remapping"] == "the driver does not say"
 
 
 @pytest.mark.parametrize(
     ("old", "new", "name"),
     [
-        (" 4,", " 9216,", "gpu 1 memory in use"),
+        (" 0, 143771", " 9216, 143771", "gpu 1 memory in use"),
         (" 0, [N/A]", " 2, [N/A]", "gpu 1 ecc"),
         ("[N/A]", "Yes", "gpu 1 retired pages"),
         ("0x0000000000000001", "0x0000000000000040", "gpu 1 throttled"),
     ],
 )
 def test_what_ails_a_gpu_is_named(old: str, new: str, name: str) -> None:
-    assert [*judged(answers(SOUND.format(0), SOUND.format(1).replace(old, new)))] == [name]
+    told = answers(FIRST, SECOND.replace(old, new), rows=ROWS)
+    assert [*judged(told)] == [name]
+    notes = Notes("gpu")
+    nvidia.check(told, TWO, notes)
+    assert name.removeprefix("gpu 1 ") not in [finding.name for finding in notes.findings], "not well on all of them"
 
 
 def test_rows_that_wait_for_a_reset_and_rows_that_cannot_be_remapped_fail() -> None:
-    bad = judged(answers(SOUND.format(0), SOUND.format(1), rows="GPU-0, 1, Yes, No\nGPU-1, 9, No, Yes\n"))
+    bad = judged(answers(FIRST, SECOND, rows=f"{IDS[0]}, 1, Yes, No\n{IDS[1]}, 9, No, Yes\n"))
     assert {name: finding.seen for name, finding in bad.items()} == {
         "gpu 0 row remapping": "pending",
         "gpu 1 row remapping": "failed",
@@ -55,13 +94,13 @@ def test_rows_that_wait_for_a_reset_and_rows_that_cannot_be_remapped_fail() -> N
 
 
 def test_a_process_of_somebody_else_is_named() -> None:
-    (bad,) = judged(answers(SOUND.format(0), SOUND.format(1), apps="GPU-1, 4711, python3, 5120\n")).values()
+    (bad,) = judged(answers(FIRST, SECOND, apps=f"{IDS[1]}, 4711, python3, 5120\n")).values()
     assert bad.seen == "process 4711 (python3) holds 5120 MiB"
 
 
 def test_gpus_of_other_jobs_are_not_judged() -> None:
-    one = Devices("nvidia", "NVIDIA H200", 1, ("0",), "580.95.05")
-    assert judged(answers(SOUND.format(0), SOUND.format(1).replace(" 4,", " 9216,")), one) == {}
+    one = Devices("nvidia", "NVIDIA H200", 1, ("0",), "580.159.04")
+    assert judged(answers(FIRST, SECOND.replace(" 0, 143771", " 9216, 143771")), one) == {}
 
 
 @pytest.mark.parametrize("said", ["", "No devices were found\n", "Unable to determine the device handle\n" * 3])
@@ -92,3 +131,17 @@ def test_amd_gpus_are_judged_by_the_drivers_files(tmp_path: Path) -> None:
         "foreign process": "process 4711 (python3) uses a GPU",
     }
     assert [fact.value for fact in notes.facts] == ["113-M3000100-102"]
+
+
+def test_what_was_looked_at_on_amd_gpus_and_is_well_has_a_line(tmp_path: Path) -> None:
+    at = "sys/class/drm/card0/device"
+    write(tmp_path, {f"{at}/vendor": "0x1002\n", f"{at}/mem_info_vram_total": f"{192 << 30}\n"})
+    write(tmp_path, {f"{at}/ras/umc_err_count": "ue: 0\nce: 0\n"})
+    notes = Notes("gpu")
+    amd.check(tmp_path, notes)
+    assert {finding.name: (finding.level, finding.seen) for finding in notes.findings} == {
+        "gpu 0 memory in use": ("info", f"0 of {192 << 10} MiB"),
+        "ecc": ("info", "no uncorrectable errors"),
+        "retired pages": ("info", "the driver does not say"),
+        "foreign process": ("info", "the driver does not say"),
+    }

@@ -5,6 +5,7 @@ from pathlib import Path
 from primus.node.checks import hosts
 from primus.node.checks.finding import Finding
 
+from .. import recorded
 from .trees import write
 
 SOUND = {
@@ -39,6 +40,13 @@ def test_a_sound_host_has_nothing_to_mend(tmp_path: Path) -> None:
     write(tmp_path, SOUND | card("16", "32.0 GT/s PCIe"))
     assert warned(tmp_path) == []
     assert found(tmp_path)["numa"].seen == "2 nodes"
+
+
+def test_a_virtual_machine_with_two_h200s_has_nothing_to_mend(tmp_path: Path) -> None:
+    seen = {name: finding.seen for name, finding in found(recorded.tree(tmp_path)).items()}
+    assert warned(tmp_path) == []
+    assert seen["pcie 0000:00:06.0"] == seen["pcie 0000:00:07.0"] == "x16 at 32.0 GT/s PCIe"
+    assert (seen["memory"], seen["numa"]) == ("251.1 of 251.8 GiB free", "1 node")
 
 
 def test_little_memory_fails(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ def test_one_that_hangs_is_named_with_its_stage_and_the_one_that_waits_for_it_pa
         "time.sleep(600)"
     )
     assert (healthy["state"], healthy["gemm"], healthy["all_reduce"]) == ("pass", 3.0, None)
+    assert healthy["gemm_least"] is None  # nothing is demanded of this device
     assert hung["state"] == "fail"
     assert re.fullmatch(r"hung, killed after \d+ s in gemm", str(hung["why"]))
 
@@ -83,11 +84,12 @@ def test_nonsense_is_no_result(tried: Try) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gemm", "why"), [(494.0, "gemm 494 TFLOP/s, at least 495 expected"), (600.0, ""), (float("nan"), "gemm nan")]
+    ("gemm", "why"), [(573.0, "gemm 573 TFLOP/s, at least 574 expected"), (681.5, ""), (float("nan"), "gemm nan")]
 )
 def test_less_than_the_profile_demands_fails(gemm: float, why: str) -> None:
-    trial = Trial("gpu 0", stage="end", values={"gemm": gemm, "memory": 4000.0}, model="NVIDIA H200")
+    trial = Trial("gpu 0", stage="end", values={"gemm": gemm, "memory": 4191.4}, model="NVIDIA H200")
     other = Least(("*MI300X*",), 9e9, 9e9, None)
-    judge([trial], [other, Least(("NVIDIA H200",), 494.75, 2880.0, None)], 90.0)
+    judge([trial], [other, Least(("NVIDIA H200",), 573.91, 3552.0, None)], 90.0)
     assert trial.why.startswith(why)
     assert bool(trial.why) == bool(why)
+    assert trial.least == {"gemm": 573.91, "memory": 3552.0}

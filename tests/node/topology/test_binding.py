@@ -10,6 +10,7 @@ from primus.node import bind, devices
 from primus.node.topology import Topology, sysfs
 from primus.node.topology.binding import Binding, bindings
 
+from .. import recorded
 from ..conftest import Run
 from . import machines
 
@@ -71,6 +72,14 @@ def test_a_gpu_at_an_unknown_numa_node_is_bound_only_where_there_is_one(tmp_path
     one.numa(0, "0-7", 64, "10")
     one.nvidia(0, "pci0000:17/0000:17:01.0/0000:18:00.0", -1)
     assert (of(tmp_path / "one", 1)[0].numa, of(tmp_path / "one", 1)[0].cores) == (0, tuple(range(8)))
+
+
+def test_ranks_of_a_virtual_machine_share_the_cores_of_its_only_numa_node(tmp_path: Path) -> None:
+    found = of(recorded.tree(tmp_path), 2, range(32))
+    assert [(b.gpu, b.address, b.numa, sysfs.short(b.cores), b.nic, b.away) for b in found] == [
+        ("GPU0", "0000:00:06.0", 0, "0-15", "eth0", "PHB"),
+        ("GPU1", "0000:00:07.0", 0, "16-31", "eth0", "PHB"),
+    ]
 
 
 def test_ranks_on_chosen_devices_are_bound_by_those(tmp_path: Path) -> None:

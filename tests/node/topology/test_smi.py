@@ -1,11 +1,12 @@
 """What the vendors' tools print of links.
 
-The texts are made here in the formats that the tools' documentation and source give, not recorded on machines:
-nvidia-smi of driver 580 (`topo -m`, `nvlink -s`); `rocm-smi --showtopo --json` (rocm_smi.py's names of its values);
-`amd-smi topology --json` (amd-smi's change log, ROCm 6.1.1).
+Those of nvidia-smi for two H200s are recorded. For more GPUs and for adapters they are made here in that format, and
+AMD's in the formats that documentation and source give: `rocm-smi --showtopo --json` (rocm_smi.py's names of its
+values); `amd-smi topology --json` (amd-smi's change log, ROCm 6.1.1).
 """
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from primus.node.topology import smi, sysfs, tools
 
+from .. import recorded
 from . import machines
 
 HEAD = "\t\x1b[4mGPU0\tGPU1\tGPU2\tGPU3\tNIC0\tNIC1\tCPU Affinity\tNUMA Affinity\tGPU NUMA ID\x1b[0m\n"
@@ -91,11 +93,18 @@ def test_one_gpu_has_no_links() -> None:
     assert smi.nvidia_matrix(ONE) == {}
 
 
+def test_the_matrix_of_two_h200s_without_adapters_is_read_below_its_escape_codes() -> None:
+    text = recorded.text("topo-m.txt")
+    assert text.startswith("\t\x1b[4mGPU0\t")
+    assert smi.nvidia_matrix(text) == {("GPU0", "GPU1"): "NV18", ("GPU1", "GPU0"): "NV18"}
+
+
 def test_nvlinks_that_are_up_and_down() -> None:
-    found = smi.nvidia_links(nvlinks(["26.562 GB/s"] * 18, ["26.562 GB/s", "<inactive>"], []))
-    assert found["GPU0"] == smi.NvLinks((26.562,) * 18, 0)
-    assert found["GPU1"] == smi.NvLinks((26.562,), 1)
-    assert found["GPU2"] == smi.NvLinks((), 0)
+    text = recorded.text("nvlink-s.txt")
+    assert smi.nvidia_links(text) == {name: smi.NvLinks((26.562,) * 18, 0) for name in ("GPU0", "GPU1")}
+    one_down = text.replace("Link 17: 26.562 GB/s", "Link 17: <inactive>", 1)
+    assert smi.nvidia_links(one_down)["GPU0"] == smi.NvLinks((26.562,) * 17, 1)
+    assert smi.nvidia_links(f"{text}GPU 2: NVIDIA L4 (UUID: GPU-2)\n")["GPU2"] == smi.NvLinks((), 0)
 
 
 def test_links_by_rocm_smi_and_amd_smi() -> None:
@@ -156,6 +165,22 @@ def test_nvlinks_come_into_the_topology(tmp_path: Path) -> None:
     between = found.between()
     assert (between["GPU0", "GPU1"], between["GPU3", "GPU0"], between["GPU0", "mlx5_0"]) == ("NV18", "NV18", "PIX")
     assert found.findings == ()
+
+
+def test_two_h200s_of_a_virtual_machine_are_joined_by_nvlink(tmp_path: Path) -> None:
+    told = Tools(topo=recorded.text("topo-m.txt"), nvlink=recorded.text("nvlink-s.txt"))
+    found = tools.complete(sysfs.survey(recorded.tree(tmp_path)), told)
+    assert [(link.one, link.other, link.kind) for link in found.links] == [
+        ("GPU0", "GPU1", "NV18"), ("GPU0", "eth0", "PHB"), ("GPU1", "eth0", "PHB"),
+    ]  # fmt: skip
+    assert found.findings == ()
+
+
+def test_the_tools_are_asked_what_was_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = recorded.nvidia_smi(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    found = tools.survey(recorded.tree(tmp_path / "root"))
+    assert (found.between()["GPU1", "GPU0"], found.findings) == ("NV18", ())
 
 
 def test_a_gpu_whose_links_are_down_is_named(tmp_path: Path) -> None:

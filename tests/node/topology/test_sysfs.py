@@ -7,6 +7,7 @@ import pytest
 from primus.node import devices
 from primus.node.topology import Pci, distance, matrix, sysfs
 
+from .. import recorded
 from . import machines
 
 
@@ -32,6 +33,32 @@ def test_a_node_of_nvidia_gpus(tmp_path: Path) -> None:
         "NODE", "SYS", "PIX", "NODE", "SYS", "NODE",
     ]  # fmt: skip
     assert found.findings == ()
+
+
+def test_a_virtual_machine_with_two_h200s_on_one_bus(tmp_path: Path) -> None:
+    found = sysfs.survey(recorded.tree(tmp_path))
+    assert found.cpu == "Intel(R) Xeon(R) Processor"
+    assert [(gpu.model, gpu.pci.address, gpu.pci.numa, gpu.pci.speed, gpu.pci.width) for gpu in found.gpus] == [
+        ("NVIDIA H200", "0000:00:06.0", None, "32.0 GT/s PCIe", 16),
+        ("NVIDIA H200", "0000:00:07.0", None, "32.0 GT/s PCIe", 16),
+    ]
+    assert [(nic.name, nic.kind, nic.pci.address, nic.rate, nic.up) for nic in found.nics] == [
+        ("eth0", "ethernet", "0000:00:03.0", "", True)
+    ]
+    assert found.findings == (), "that the firmware names no NUMA node says nothing where there is one"
+
+
+def test_a_sole_numa_node_has_the_memory_of_the_host_whatever_is_told_of_it(tmp_path: Path) -> None:
+    (node,) = sysfs.survey(recorded.tree(tmp_path)).numa
+    assert (node.number, sysfs.short(node.cores), node.memory, node.distances) == (0, "0-31", 263998500 << 10, (10,))
+
+
+def test_the_matrix_has_the_sole_numa_node_where_the_firmware_names_none(tmp_path: Path) -> None:
+    lines = matrix.text(sysfs.survey(recorded.tree(tmp_path))).splitlines()
+    assert lines[1].split() == ["GPU0", "X", "PHB", "PHB", "0", "0-31", "0000:00:06.0"]
+    two = machines.sockets(tmp_path / "two")
+    two.nvidia(0, "pci0000:17/0000:17:01.0/0000:18:00.0", -1)
+    assert matrix.text(sysfs.survey(two.root)).splitlines()[1].split() == ["GPU0", "X", "-1", "0000:18:00.0"]
 
 
 def test_a_node_of_amd_gpus_tells_of_its_xgmi_links(tmp_path: Path) -> None:

@@ -20,13 +20,13 @@ Kernel = Literal["math", "flash", "efficient", "cudnn"]
 _COLUMNS = (
     key("kernel"),
     key("direction", "pass"),
-    key("dtype"),
-    key("batch"),
+    key("dtype", steady=True),
+    key("batch", steady=True),
     key("sequence"),
-    key("heads"),
-    key("kv_heads"),
-    key("head_size"),
-    key("causal"),
+    key("heads", steady=True),
+    key("kv_heads", steady=True),
+    key("head_size", steady=True),
+    key("causal", steady=True),
     Column("tflops", "TFLOP/s", digits=3, better="higher"),
     Column("peak_share", "of the peak", "%", 1),
     Column("time_p50", "time p50", "µs", 1),
@@ -88,6 +88,6 @@ def page(rows: Rows) -> Sequence[Section]:
             if row["direction"] == direction:
                 found.setdefault(row["kernel"], []).append((row["sequence"], row["tflops"]))
         lines = [(name, [x for x, _ in pairs], [y for _, y in pairs]) for name, pairs in found.items()]
-        charts += [point_chart(direction.capitalize(), "tokens", "TFLOP/s", lines)] if lines else []
+        charts += [point_chart(direction.capitalize(), "tokens", "TFLOP/s", lines, zero=True)] if lines else []
     shown = [Charts("TFLOP/s over the length of a sequence", charts)] if charts else []
     return [*shown, *devices.page(rows, "attention", _COLUMNS, "tflops")]

@@ -28,10 +28,11 @@ from primus.node.typed import bounded
 COLUMNS = {
     "collective": (
         key("operation"),
-        key("groups"),
-        key("ranks"),
-        key("dtype"),
+        key("groups", steady=True),
+        key("ranks", steady=True),
+        key("dtype", steady=True),
         key("bytes", "size", "B"),
+        Column("time_mean", "mean", "µs", 1),
         Column("time_p50", "p50", "µs", 1),
         Column("time_p95", "p95", "µs", 1),
         Column("time_min", "min", "µs", 1),
@@ -111,20 +112,21 @@ def page(rows: Rows) -> list[Any]:
         where = f"{groups.replace('_', ' ')}, {dtype}"
         for title, unit, column in (
             ("Bus bandwidth", "GB/s", "bus_bandwidth"),
-            ("Time, p50", "µs", "time_p50"),
+            ("Time, mean", "µs", "time_mean"),
         ):
             charts.append(_by_size(f"{title}: {where}", unit, _series(of_these, column)))
     return [Charts("By size", charts)] if charts else []
 
 
 def _by_size(title: str, unit: str, series: Sequence[tuple[str, list[float], list[float]]]) -> Chart:
-    """Both axes logarithmic: from the latency of small sizes to the bandwidth of large ones."""
-    chart = point_chart(title, "size", unit, series)
+    """Sizes are logarithmic, and times; bandwidth is not: of the large sizes, where it counts, differences are seen."""
+    chart = point_chart(title, "size", unit, series, zero=True)
     sizes = sorted({size for _, xs, _ in series for size in xs})
     ticks = sizes[:: -(-len(sizes) // _TICKS)]
     chart.layout["xaxis"] |= {"type": "log", "tickvals": ticks, "ticktext": [words(int(size)) for size in ticks]}
-    chart.layout["yaxis"] |= {"type": "log", "exponentformat": "none"}
-    chart.layout["showlegend"] = True
+    if unit != "GB/s":
+        chart.layout["yaxis"] |= {"type": "log", "exponentformat": "none"}
+    chart.layout.update(showlegend=True, height=340)
     return chart
 
 

@@ -57,12 +57,19 @@ def work(task: Settings, request: Request, source: Origins, place: Place) -> Wor
 
 
 def page(rows: Rows) -> Sequence[Section]:
-    """Bandwidth over size, a line for each operation; and who is slow."""
-    found: dict[str, list[tuple[float, float]]] = {}
+    """Bandwidth over size, a line for each operation; and who is slow.
+
+    Between host and device it is a hundredth of that within the device's memory: two charts.
+    """
+    within: dict[str, list[tuple[float, float]]] = {}
+    between: dict[str, list[tuple[float, float]]] = {}
     for row in rows.get("memory", ()):
-        host = row.get("pinned")  # None where the host's memory is not part of it
-        pinned = "" if host is None else ", pinned" if host else ", pageable"
-        found.setdefault(f"{row['operation']}{pinned}", []).append((row["size"], row["bandwidth"]))
-    lines = [(name, [x for x, _ in pairs], [y for _, y in pairs]) for name, pairs in found.items()]
-    chart = point_chart("Bandwidth over the size of an array", "MiB", "GB/s", lines)
-    return [Charts("Bandwidth", [chart]), *devices.page(rows, "memory", _COLUMNS, "bandwidth")]
+        operation, host = str(row["operation"]).replace("_", " "), row.get("pinned")  # None: no memory of the host's
+        found = within if host is None else between
+        name = operation if host is None else f"{operation}, {'pinned' if host else 'pageable'}"
+        found.setdefault(name, []).append((row["size"], row["bandwidth"]))
+    charts = []
+    for title, found in (("Within the memory of a device", within), ("Between host and device", between)):
+        lines = [(name, [x for x, _ in pairs], [y for _, y in pairs]) for name, pairs in found.items()]
+        charts += [point_chart(title, "size of an array, MiB", "GB/s", lines, zero=True)] if lines else []
+    return [Charts("Bandwidth", charts), *devices.page(rows, "memory", _COLUMNS, "bandwidth")]

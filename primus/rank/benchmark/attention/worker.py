@@ -11,6 +11,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from primus.node.typed import read
 from primus.rank.benchmark import published
+from primus.rank.benchmark.attention.reasons import Heard, LeftOut
 from primus.rank.benchmark.devices import Devices
 from primus.rank.benchmark.published import share
 from primus.rank.benchmark.timing import copies
@@ -72,31 +73,41 @@ def run(rank: dict[str, Any]) -> None:
     measured = False
     with Devices() as devices:
         cases = devices.agree(own, lambda case: f"{case[0]} {case[2]} at {case[1]} tokens in {dtype}")
-        for done, (kernel, length, direction) in enumerate(cases, 1):
-            row = _measure(work, device, kernel, length, direction, dtype, peak)
-            measured |= devices.row("attention", "tflops", row)
-            devices.progress(done, len(cases))
+        done = 0
+        for kernel, group in itertools.groupby(cases, key=lambda case: case[0]):
+            left_out, of_kernel = LeftOut(kernel), [*group]
+            for _, length, direction in of_kernel:
+                row = _measure(work, device, left_out, length, direction, dtype, peak)
+                measured |= devices.row("attention", "tflops", row)
+                done += 1
+                devices.progress(done, len(cases))
+            for line in left_out.lines(len(of_kernel)):
+                print(line, flush=True)
     if not measured:
         raise Refused("no kernel takes these shapes here: see above", UNFIT)
 
 
 def _measure(
-    work: Job, device: TorchDevice, kernel: str, length: int, direction: str, dtype: str, peak: float | None
+    work: Job, device: TorchDevice, left_out: LeftOut, length: int, direction: str, dtype: str, peak: float | None
 ) -> dict[str, Any] | None:
-    """A row; None where the kernel does not take these shapes, which is said."""
+    """A row; None where the kernel does not take these shapes, which goes to `left_out`."""
+    kernel, case, heard = left_out.kernel, f"{direction} at {length} tokens", Heard()
     elements = work.batch * length * (work.heads + 2 * work.kv_heads) * work.head_size
     sets = copies(elements * _DTYPES[dtype].itemsize, device.cache, device.room() // 4)
     generator = torch.Generator(device.device).manual_seed(work.seed)
     try:
-        calls = [_call(work, device, kernel, length, direction, dtype, generator) for _ in range(sets)]
-        memory = _memory(device, calls[0])
-        times = device.measure(calls, work.seconds)
+        with heard.caught():
+            calls = [_call(work, device, kernel, length, direction, dtype, generator) for _ in range(sets)]
+            memory = _memory(device, calls[0])
+            times = device.measure(calls, work.seconds)
     except torch.OutOfMemoryError:
-        print(f"WARNING {kernel} {direction} at {length} tokens is left out: no room for it", flush=True)
+        left_out.add(case, "no room for it")
         return None
     except RuntimeError as error:  # how PyTorch says that a kernel does not take these shapes, or is not there
-        print(f"WARNING {kernel} {direction} at {length} tokens is left out: {str(error).splitlines()[0]}", flush=True)
+        left_out.add(case, heard.why(kernel, error))
         return None
+    finally:
+        heard.give_on()
     tflops = work.flops(length, direction) / times.p50 / 1e12
     return {
         "kernel": kernel,

@@ -29,12 +29,23 @@ def bus_factor(operation: str, ranks: int) -> float:
 
 
 @dataclass(frozen=True)
+class Series:
+    """Seconds: the mean of calls with nothing between them, as nccl-tests has it, and of each of as many others.
+
+    On a GPU an event stands between two of the others, which costs each some microseconds (2.5 on an H200).
+    """
+
+    mean: float
+    each: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Measured:
     """Times in seconds, bandwidths in bytes per second, `spread` as a share of the mean.
 
-    `mean` is of all iterations and ranks, as in nccl-tests, and what the bandwidths are of; the others are of the
-    iterations, each the mean of its ranks. The slowest rank is the one whose own mean is the longest; `spread` is how
-    far that is from the shortest.
+    `mean` is of all ranks and calls in a row, as in nccl-tests, and what the bandwidths are of. The percentiles, least
+    and most are of calls that are timed one by one, each the mean of its ranks. The slowest rank is the one whose own
+    mean is the longest; `spread` is how far that is from the shortest.
     """
 
     mean: float
@@ -48,15 +59,16 @@ class Measured:
     spread: float
 
 
-def measured(operation: str, size: int, ranks: int, times: Sequence[Sequence[float]]) -> Measured:
-    """From the times (s) of every iteration of every rank; a rank that took no part has NaN for each. `size` in bytes.
+def measured(operation: str, size: int, ranks: int, times: Sequence[Series]) -> Measured:
+    """From the times of every rank; one that took no part has NaN for each. `size` in bytes.
 
     `ranks` are those of one group.
     """
-    taking_part = {rank: own for rank, own in enumerate(times) if not math.isnan(own[0])}
-    means = {rank: sum(own) / len(own) for rank, own in taking_part.items()}
-    iterations = [sum(of_ranks) / len(of_ranks) for of_ranks in zip(*taking_part.values(), strict=True)]
-    mean = sum(iterations) / len(iterations)
+    taking_part = {rank: own for rank, own in enumerate(times) if not math.isnan(own.mean)}
+    means = {rank: own.mean for rank, own in taking_part.items()}
+    columns = zip(*(own.each for own in taking_part.values()), strict=True)
+    iterations = [sum(of_ranks) / len(of_ranks) for of_ranks in columns]
+    mean = sum(means.values()) / len(means)
     bandwidth = size / mean
     return Measured(
         mean=mean,

@@ -1,6 +1,7 @@
 """The ranks of a benchmark together: they meet, measure one case after the other, and the first writes the results."""
 
 import datetime
+import itertools
 import math
 import os
 import socket
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING
 import torch
 import torch.distributed as dist
 
-from primus.rank.benchmark.collectives import clock
+from primus.rank.benchmark.collectives.clock import Clock
 from primus.rank.benchmark.collectives.layouts import Group
-from primus.rank.benchmark.collectives.measures import Measured, elements, measured
+from primus.rank.benchmark.collectives.measures import Measured, Series, elements, measured
 from primus.rank.benchmark.collectives.operations import KINDS, Member
+from primus.rank.benchmark.timing import copies
 from primus.rank.problems import UNFIT, Refused
 from primus.rank.results import Results
 
@@ -31,6 +33,7 @@ class Measuring:
         self._iterations, self._warmup = iterations, warmup
         self._rank, self._world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
         self._device = _device(int(os.environ["LOCAL_RANK"]))
+        self._clock = Clock(self._device)
         self._handles: dict[Group, dist.ProcessGroup | None] = {tuple(range(self._world)): None}
         self._hosts: list[str] = []
         self._results = Results()
@@ -63,9 +66,9 @@ class Measuring:
                 found.append(f"{case.operation} of {case.size} bytes ({case.dtype}, {case.layout.name}) at {at}")
         return found
 
-    def _measure(self, case: "Case") -> tuple[list[float], int]:
-        """The times (s) of this rank, NaN where it takes no part, and how many elements came out wrong."""
-        idle = [math.nan] * self._iterations
+    def _measure(self, case: "Case") -> tuple[Series, int]:
+        """The times of this rank, NaN where it takes no part, and how many elements came out wrong."""
+        idle = Series(math.nan, (math.nan,) * self._iterations)
         for group in case.layout.groups:
             self._know(group)
         group_of_this = case.layout.of(self._rank)
@@ -75,27 +78,36 @@ class Measuring:
         member = Member(group_of_this, group_of_this.index(self._rank), self._handles[group_of_this])
         dtype = _DTYPES[case.dtype]
         many = elements(case.operation, case.size, dtype.itemsize, member.count)
-        operation = KINDS[case.operation](member, many, dtype, self._device)
-        if not operation.takes_part:
+        sets = [KINDS[case.operation](member, many, dtype, self._device) for _ in range(self._sets(case.size))]
+        if not sets[0].takes_part:
             self._wait()
             return idle, 0
+        turns = itertools.cycle(sets)
         for _ in range(self._warmup):
-            operation.run()
+            next(turns).run()
         self._wait()
-        times = clock.times(operation.run, self._iterations, self._device)
-        operation.fill()
-        operation.run()
-        return times, operation.wrong()
+        times = self._clock.times(lambda: next(turns).run(), self._iterations)
+        sets[0].fill()
+        sets[0].run()
+        return times, sets[0].wrong()
 
-    def _gather(self, times: list[float], wrong: int) -> tuple[list[list[float]], dict[int, int]]:
+    def _sets(self, size: int) -> int:
+        """How many sets of buffers take turns: as nccl-tests, a GPU finds none of them in its cache."""
+        if self._device.type != "cuda":
+            return 1
+        cache = torch.cuda.get_device_properties(self._device).L2_cache_size
+        return copies(size, cache, torch.cuda.mem_get_info(self._device)[0] // 2)
+
+    def _gather(self, times: Series, wrong: int) -> tuple[list[Series], dict[int, int]]:
         """The times of every rank, and the number of wrong elements of those that have any."""
-        own = torch.tensor([*times, wrong], dtype=torch.float64, device=self._device)
+        own = torch.tensor([times.mean, *times.each, wrong], dtype=torch.float64, device=self._device)
         every = [torch.empty_like(own) for _ in range(self._world)]
         dist.all_gather(every, own)
         told = [one.tolist() for one in every]
-        return [one[:-1] for one in told], {rank: int(one[-1]) for rank, one in enumerate(told) if one[-1]}
+        series = [Series(one[0], tuple(one[1:-1])) for one in told]
+        return series, {rank: int(one[-1]) for rank, one in enumerate(told) if one[-1]}
 
-    def _write(self, case: "Case", times: list[list[float]], wrong: dict[int, int]) -> None:
+    def _write(self, case: "Case", times: list[Series], wrong: dict[int, int]) -> None:
         ranks, item = max(len(group) for group in case.layout.groups), _DTYPES[case.dtype].itemsize
         size = elements(case.operation, case.size, item, ranks) * item
         found: Measured = measured(case.operation, size, ranks, times)
