@@ -2,14 +2,18 @@
 
 import os
 import sys
-from typing import Sequence
+from typing import TYPE_CHECKING, Optional, Sequence
 
 from primus.node import container, guard
 from primus.node.arguments import USAGE, parse
 
+if TYPE_CHECKING:
+    from primus.node.plan import Plan
 
-def run(words: Sequence[str]) -> int:
-    """Run it below a guard, or hold the container that it runs in."""
+
+def run(words: Sequence[str], plan: "Optional[Plan]" = None) -> int:
+    """Run it below a guard, or hold the container that it runs in. `plan`: what is in its file, where this process is a
+    copy of one that has read it."""
     try:
         if "--inside" in words and "--shell" not in words:  # before all else: Slurm's variables come with it
             from primus.node.container import handover
@@ -27,14 +31,14 @@ def run(words: Sequence[str]) -> int:
     def agent(pipe: int) -> int:
         from primus.node.agent import run  # here: the guard stays small
 
-        return run(arguments, pipe)
+        return run(arguments, pipe, plan)
 
     def lost(code: int) -> None:
         from primus.node.agent import lost
 
         lost(arguments, code)
 
-    if not arguments.inside and container.wanted(arguments.plan):
+    if not arguments.inside and container.wanted(arguments.plan, plan):
         from primus.node.container import starter
 
         code = starter.run(arguments)

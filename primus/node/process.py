@@ -4,6 +4,7 @@ Linux is where jobs run; elsewhere the parts that need the kernel's help (death 
 nothing, and ending a process group is all there is.
 """
 
+import gc
 import os
 import signal
 import subprocess
@@ -190,6 +191,11 @@ class Copy:
         return self._returncode
 
 
+def ready_for_copies() -> None:
+    """Have here, once, what each copy of this process would get for itself."""
+    _libc()
+
+
 def start_copy(body: Callable[[], int], *, cwd: str, pass_fds: Sequence[int] = ()) -> Copy:
     """Run `body` as `start` would run a program that calls it, without the tens of milliseconds that Python's own start
     and the imports take: in a session, directory and with signal handlers of its own, and no file but `pass_fds`.
@@ -201,6 +207,9 @@ def start_copy(body: Callable[[], int], *, cwd: str, pass_fds: Sequence[int] = (
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # of the copy, no handler here takes any
 
     def child() -> int:
+        # Nothing that is here now is ever collected there: files are closed below, by number, and what closes a file
+        # of its own when it is collected would close another one, which has its number by then.
+        gc.freeze()
         os.setsid()
         os.fchdir(directory)
         signal.set_wakeup_fd(-1)

@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -29,10 +29,11 @@ Less than they wait for this process (survivor.py)."""
 
 
 class FirstProcess:
-    """Starts what the job needs, waits, and says how it ended. `recorded`: by a recorder of its own."""
+    """Starts what the job needs, waits, and says how it ended. `recorded`: by a recorder of its own. `shared` are open
+    files that this job's agent has in common with those of other jobs of this process."""
 
-    def __init__(self, directory: Path, recorded: bool) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, recorded: bool, shared: Sequence[int] = ()) -> None:
+        self._directory, self._shared = directory, shared
         self._job_id = allocation.job(os.environ)
         self._restart = int(os.environ.get("SLURM_RESTART_COUNT") or 0)
         self._started = clock.steady()
@@ -60,6 +61,12 @@ class FirstProcess:
     def told_to_end(self) -> bool:
         """Whether a signal said so."""
         return self._ended_by is not None
+
+    def close(self) -> None:
+        """Take the signals that have come by now, and leave nothing open: another job may follow in this process."""
+        self._loop.after(0.0, lambda: None)
+        self._loop.turn()
+        self._loop.close()
 
     def run(self) -> int:
         """The exit code of the job: that of the rank that failed first, so that Slurm shows it."""
@@ -155,7 +162,9 @@ class FirstProcess:
         theirs, self._lifeline = os.pipe()
         words = (*agents.words(self._directory, "0"), "--lifeline", str(theirs))
         signal.pthread_sigmask(signal.SIG_BLOCK, guard.handled())  # the guard unblocks them, once it has handlers
-        agent = process.start_copy(lambda: part.run(words), cwd=self._plan.job.directory, pass_fds=(theirs,))
+        agent = process.start_copy(
+            lambda: part.run(words, self._plan), cwd=self._plan.job.directory, pass_fds=(theirs, *self._shared)
+        )
         signal.pthread_sigmask(signal.SIG_UNBLOCK, guard.handled())
         os.close(theirs)
         self._say("INFO", f"job {self._job_id} started the agent of its node: {' '.join(words)}")
