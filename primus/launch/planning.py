@@ -45,7 +45,7 @@ OF_THE_COMMAND = (
 
 def build(
     request: Request,
-    data: dict[str, Any],
+    data: Mapping[str, Any],
     source: Origins,
     place: Place,
     run_id: str,

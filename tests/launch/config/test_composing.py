@@ -9,9 +9,10 @@ from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from primus.launch.config import catalog, composing
+from primus.launch.config import catalog, composing, reading
+from primus.launch.problems import BadRequest
 
 
 @pytest.fixture(scope="module")
@@ -62,15 +63,42 @@ def test_each_config_is_hydras_own(hydra: Hydra, jobs: list[list[str]], calls: i
     whole, loader = master(hydra), Counting(hydra.config_loader)
     for made, overrides in zip(composing.every(loader, whole, jobs), jobs, strict=True):
         expected = hydra.config_loader.load_sweep_config(whole, overrides)
-        assert OmegaConf.to_container(made) == OmegaConf.to_container(expected)
-        assert OmegaConf.is_struct(made) == OmegaConf.is_struct(expected)
+        assert made.data == reading.resolve(expected)
+        assert list(made.data) == list(reading.resolve(expected))
+        assert made.chosen == reading.chosen(expected)
     assert loader.calls == calls
 
 
-def test_no_config_is_part_of_another(hydra: Hydra) -> None:
-    first, second = composing.every(hydra.config_loader, master(hydra), [["task.seed=1"], ["task.seed=2"]])
-    second.task.steps = 77
-    assert (first.task.seed, second.task.seed, first.task.steps != 77) == (1, 2, True)
+def test_a_value_that_refers_to_one_that_changes_changes_with_it(hydra: Hydra) -> None:
+    own = "experiment.name=${hydra.overrides.task[3]}", "task.steps=${task.seed}"
+    jobs = [[*own, "++env.set.A=1", "task.seed=3"], [*own, "++env.set.A=2", "task.seed=4"]]
+    whole = master(hydra)
+    for made, overrides in zip(composing.every(hydra.config_loader, whole, jobs), jobs, strict=True):
+        assert made.data == reading.resolve(hydra.config_loader.load_sweep_config(whole, overrides))
+        assert made.data["task"]["steps"] == made.data["task"]["seed"]
+        assert overrides[-1] in made.data["experiment"]["name"]
+
+
+def test_a_value_of_one_job_is_not_that_of_the_next(hydra: Hydra) -> None:
+    jobs = [["env.set.A=1", "task.seed=1"], ["env.set.A=2", "task.seed=1"], ["env.set.A=1", "task.seed=3"]]
+    jobs = [["++" + job[0], job[1]] for job in jobs]
+    made = [one.data for one in composing.every(hydra.config_loader, master(hydra), jobs)]
+    assert [(one["env"]["set"]["A"], one["task"]["seed"]) for one in made] == [(1, 1), (2, 1), (1, 3)]
+    assert made[0]["model"] is made[2]["model"]
+
+
+def test_each_config_is_adapted(hydra: Hydra) -> None:
+    def adapt(config: DictConfig) -> None:
+        config.task.steps = config.task.seed + 1
+
+    jobs = [["task.seed=1"], ["task.seed=2"], ["task.seed=1"]]
+    made = composing.every(hydra.config_loader, master(hydra), jobs, adapt)
+    assert [one.data["task"]["steps"] for one in made] == [2, 3, 2]
+
+
+def test_what_cannot_be_resolved_is_refused(hydra: Hydra) -> None:
+    with pytest.raises(BadRequest, match="nope"):
+        composing.every(hydra.config_loader, master(hydra), [["task.seed=1"], ["task.seed=${nope}"]])
 
 
 def test_a_key_that_is_not_there_is_refused_as_hydra_does(hydra: Hydra) -> None:
