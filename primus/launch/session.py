@@ -12,6 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from primus.launch import confidential, frozen, place, planning, show, streams
+from primus.launch.alike import Alike
 from primus.launch.config import carried, reading
 from primus.launch.config.arguments import key_of
 from primus.launch.config.composing import Composed
@@ -53,6 +54,8 @@ class Session:
         self._exit_code = OK
         self._error: Exception | None = None
         self._sweep_directory: Path | None = None  # one for all batches of a sweeper
+        self._checked: Mapping[str, Any] = {}  # of the job before: what it has in common with this one
+        self._alike = Alike()
 
     def take(self, config: DictConfig | SweepBatch) -> Any:
         """Run one config, or a batch. Never raises: Hydra would print a report of its own and end with 1."""
@@ -131,7 +134,8 @@ class Session:
         return ended.losses
 
     def _read(self, config: Composed, overrides: Sequence[str]) -> Asked:
-        carried.check_config(config.data)
+        carried.check_config({k: v for k, v in config.data.items() if self._checked.get(k) is not v})
+        self._checked = config.data
         files = () if self._original else self._directories  # the values of a replayed run are not those of the files
         source = Origins(tuple(overrides), tuple(files), config.chosen)
         return Asked(config.data, reading.request(config.data, source), source)
@@ -155,6 +159,7 @@ class Session:
             replay_of=before.run_id if before and not self._resumes else None,
             together=index is not None,
             beside=self._beside(asked),
+            alike=self._alike,
         )
 
     def _beside(self, asked: Asked) -> finding.Found | None:

@@ -67,49 +67,6 @@ time.sleep(600)
     assert ends(child)
 
 
-COPY = """
-import os, signal, sys, time
-sys.path.insert(0, sys.argv[1])
-from primus.node import process
-signal.signal(signal.SIGTERM, lambda signum, frame: None)
-passed, other = os.open("/dev/null", os.O_RDONLY), os.open("/dev/null", os.O_RDONLY)
-
-def is_open(fd):
-    try:
-        return bool(os.fstat(fd))
-    except OSError:
-        return False
-
-def body():
-    alone = os.getsid(0) == os.getpid()
-    print(alone, os.getcwd(), is_open(passed), is_open(other), signal.getsignal(signal.SIGTERM).name, flush=True)
-    if sys.argv[2] == "wait":
-        time.sleep(600)
-    return 3
-
-copy = process.start_copy(body, cwd="/usr", pass_fds=(passed,))
-if sys.argv[2] == "wait":
-    os.kill(copy.pid, signal.SIGTERM)
-while copy.poll() is None:
-    time.sleep(0.01)
-print(copy.poll(), os.getcwd() == "/usr", is_open(other))
-"""
-
-
-@pytest.mark.parametrize(("what", "status"), [("end", 3), ("wait", -signal.SIGTERM)])
-def test_a_copy_is_as_a_program_that_was_started(what, status):
-    root = os.path.dirname(os.path.dirname(os.path.dirname(process.__file__)))
-    said = process.ask([sys.executable, "-I", "-S", "-c", COPY, root, what], 30.0)
-    lines = said.splitlines()
-    assert lines[-1] == f"{status} False True"
-    assert what == "wait" or lines[0] == "True /usr True False SIG_DFL"
-
-
-def test_a_copy_in_a_directory_that_is_missing_is_refused():
-    with pytest.raises(FileNotFoundError):
-        process.start_copy(lambda: 0, cwd="/nowhere")
-
-
 def test_codes_of_signals_are_the_shells():
     started = process.start([sys.executable, "-c", "import os; os.kill(os.getpid(), 11)"])
     assert process.exit_code(os.waitpid(started.pid, 0)[1]) == 139

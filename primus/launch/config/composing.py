@@ -59,8 +59,9 @@ class _Kind:
     def __init__(self, job: Sequence[str], config: DictConfig) -> None:
         self._job, self._config = job, config
         self.own = Composed(reading.resolve(config), reading.chosen(config))
-        alone = {str(key) for key in config if key != "hydra" and not _refers(config, key)}
-        self._alone = {key: value for key, value in self.own.data.items() if key in alone}
+        texts = {str(key): _unresolved(config, key) for key in config if key != "hydra"}
+        self._alone = {key: value for key, value in self.own.data.items() if "${" not in texts[key]}
+        self._asks_hydra = any("hydra" in text for key, text in texts.items() if key not in self._alone)
 
     def of(
         self, job: Sequence[str], parsed: Mapping[str, Override], adapt: Callable[[DictConfig], None]
@@ -86,29 +87,29 @@ class _Kind:
     def _set(
         self, changed: Sequence[Override], overrides: Sequence[Override], adapt: Callable[[DictConfig], None]
     ) -> bool:
-        """Set the values that differ, and what Hydra says of a job's overrides; whether they fit."""
+        """Set the values that differ, and, where one is by it, what Hydra says of a job's overrides; whether they fit."""
         config = self._config
         try:
             for override in changed:
                 OmegaConf.update(config, override.key_or_group, override.value(), merge=True, force_add=True)
+        except OmegaConfBaseException:  # Hydra says it better
+            return False
+        if self._asks_hydra or any("hydra" in str(override.input_line) for override in changed):
             config.hydra.overrides.task = [override.input_line for override in overrides]
             form = config.hydra.job.config.override_dirname
             config.hydra.job.override_dirname = get_overrides_dirname(
                 overrides=list(overrides), kv_sep=form.kv_sep, item_sep=form.item_sep, exclude_keys=form.exclude_keys
             )
-        except OmegaConfBaseException:  # Hydra says it better
-            return False
         adapt(config)
         return True
 
 
-def _refers(config: DictConfig, key: Any) -> bool:
-    """Whether a top-level value says, anywhere in it, that it is another one's."""
+def _unresolved(config: DictConfig, key: Any) -> str:
+    """A top-level value as text that shows what it refers to."""
     if OmegaConf.is_interpolation(config, key):
-        return True
+        return str(OmegaConf.to_container(OmegaConf.masked_copy(config, str(key)), resolve=False))
     value = config[key]
-    text = repr(OmegaConf.to_container(value, resolve=False)) if OmegaConf.is_config(value) else str(value)
-    return "${" in text
+    return str(OmegaConf.to_container(value, resolve=False) if OmegaConf.is_config(value) else value)
 
 
 def _is_other_value(old: Override, new: Override) -> bool:

@@ -78,14 +78,15 @@ def _plugins(store: Path) -> Path | None:
     return _copies(live, "plugins", store) if live else None
 
 
-def _copies(folders: Mapping[str, Path], name: str, store: Path) -> Path:
-    """`<store>/<name>-<hash>/` with a copy of each folder, read-only, unless it is there."""
+def _copies(folders: Mapping[str, Path], called: str, store: Path) -> Path:
+    """`<store>/<called>-<hash>/` with a copy of each folder, read-only, unless it is there."""
     digest = hashlib.sha256()
     for inside, folder in sorted(folders.items()):
-        for path in sorted(_files(folder)):
-            digest.update(f"{inside}/{path.relative_to(folder)}\0{path.stat().st_size}\0".encode())
-            digest.update(path.read_bytes())
-    kept = store / f"{name}-{digest.hexdigest()[:16]}"
+        for name in sorted(map(str, _files(folder))):
+            content = Path(name).read_bytes()
+            digest.update(f"{inside}{name.removeprefix(str(folder))}\0{len(content)}\0".encode())
+            digest.update(content)
+    kept = store / f"{called}-{digest.hexdigest()[:16]}"
     if not kept.is_dir():
         with making(kept) as part:
             for inside, folder in folders.items():
@@ -96,5 +97,7 @@ def _copies(folders: Mapping[str, Path], name: str, store: Path) -> Path:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """All files but bytecode."""
-    return (path for path in folder.rglob("*") if path.is_file() and _BYTECODE not in path.parts)
+    """All files but bytecode. A folder that is a link is not followed."""
+    for above, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name != _BYTECODE]
+        yield from (path for name in names if (path := Path(above, name)).is_file())

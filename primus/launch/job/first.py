@@ -14,7 +14,7 @@ from primus.launch.job import agents, requeue
 from primus.launch.problems import JOB_FAILED
 from primus.launch.record.files import read_json
 from primus.launch.running import Recorder
-from primus.node import allocation, clock, guard, part, process, rundir
+from primus.node import allocation, clock, copies, guard, part, process, rundir
 from primus.node.loop import Loop
 from primus.node.plan import Plan, from_json
 
@@ -162,7 +162,7 @@ class FirstProcess:
         theirs, self._lifeline = os.pipe()
         words = (*agents.words(self._directory, "0"), "--lifeline", str(theirs))
         signal.pthread_sigmask(signal.SIG_BLOCK, guard.handled())  # the guard unblocks them, once it has handlers
-        agent = process.start_copy(
+        agent = copies.start(
             lambda: part.run(words, self._plan), cwd=self._plan.job.directory, pass_fds=(theirs, *self._shared)
         )
         signal.pthread_sigmask(signal.SIG_UNBLOCK, guard.handled())
