@@ -87,7 +87,7 @@ class _Kind:
     def _set(
         self, changed: Sequence[Override], overrides: Sequence[Override], adapt: Callable[[DictConfig], None]
     ) -> bool:
-        """Set the values that differ, and, where one is by it, what Hydra says of a job's overrides; whether they fit."""
+        """Set the values that differ, and what Hydra says of the overrides where a value is that; whether they fit."""
         config = self._config
         try:
             for override in changed:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from primus.launch import closing
@@ -40,9 +40,11 @@ class Elements:
         self.table = JobTable(journal.changing(plans), self._first)
         self.results: dict[int, dict[str, object]] = {}
 
-    def to_the_end(self) -> None:
-        """Show them until every one has a result; those that finished before have one."""
-        going = []
+    def to_the_end(self, seconds: float, later: Callable[[], None]) -> None:
+        """Show them until every one has a result; those that finished before have one. `later` is called again and
+        again once it has taken so many seconds.
+        """
+        going, began = [], time.monotonic()
         for index, directory in self._directories.items():
             before = journal.finished(directory)
             if before:
@@ -52,6 +54,8 @@ class Elements:
         while going := [index for index in going if not self._look(index)]:
             self._pass_on_interrupts()
             self._ask(going)
+            if time.monotonic() - began > seconds:
+                later()
             time.sleep(_TICK * (1 + len(going) // 100))
 
     def failed(self) -> list[int]:

@@ -25,6 +25,10 @@ from primus.node import rundir
 from primus.node.plan import Plan
 from primus.node.typed import read
 
+_UNRECORDED = 3.0
+"""Seconds for which an array is followed before its recorder starts: its imports take two of a processor, which short
+jobs may want where they run on this host too."""
+
 
 def run(
     where: Path,
@@ -162,24 +166,26 @@ def _follow(
     failed_before: bool,
     interrupts: Interrupts,
 ) -> Ended:
-    from primus.launch.slurm.elements import (
-        Elements,
-    )  # here: 30 ms, which a sweep that is detached does not need
+    from primus.launch.slurm.elements import Elements  # here: 30 ms, which a detached sweep does not need
 
     if job_id:
         print(f"array   {job_id}  ({closing.short(where)})", flush=True)
-    recorder = None
-    if request.tracking.enabled:
-        recorder = Recorder(where, tracking_uri(request), request.tracking.wait)
     elements = Elements(plans, job_id, interrupts, places)
+    recorders: list[Recorder] = []
+
+    def record() -> None:
+        if request.tracking.enabled and not recorders:
+            recorders.append(Recorder(where, tracking_uri(request), request.tracking.wait, last=True))
+
     try:
-        elements.to_the_end()
+        elements.to_the_end(_UNRECORDED, record)
     finally:
         elements.table.close()
+    record()
     before, failed = interrupts.count, elements.failed()
     status = "KILLED" if before else "FAILED" if failed or failed_before else "FINISHED"
     Journal(entry.id, entry.experiment, entry.jobs, status).write(where)
-    complete = recorder.finish(lambda: interrupts.count > before) if recorder else sweep.report(where, plans)
+    complete = recorders[0].finish(lambda: interrupts.count > before) if recorders else sweep.report(where, plans)
     sweep.say(where, request, plans, elements.table, elements.results, complete)
     exit_code = INTERRUPTED if before else JOB_FAILED if failed else OK
     return Ended(exit_code, [row.loss for row in elements.table.rows])
