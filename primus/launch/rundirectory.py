@@ -1,7 +1,6 @@
 """Making a run directory: the plan, the config that replay runs, what the user typed, files of the plan, the code."""
 
 import json
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import fields
@@ -29,6 +28,8 @@ def create(plan: Plan, alike: Alike | None = None) -> Path:
         write(plan, directory, alike)
     except OSError as error:
         if made:
+            import shutil  # here, as below: a Slurm job's first process needs none of it
+
             shutil.rmtree(directory, ignore_errors=True)
         reason = error.strerror or str(error)
         raise BadRequest(f"output.root: cannot write the run directory {directory}: {reason}") from None
@@ -79,7 +80,7 @@ def _indented(value: Any, depth: int) -> str:
 
 def as_yaml(value: object) -> str:
     """YAML text with the keys in their own order."""
-    import yaml  # here: a Slurm job's first process has the standard library alone
+    import yaml  # the first process has the standard library alone
 
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # ten times as fast, where PyYAML was built with libyaml
     return str(yaml.dump(value, Dumper=dumper, sort_keys=False, allow_unicode=True, width=120))

@@ -4,7 +4,6 @@ import itertools
 import json
 import os
 import re
-import shutil
 from contextlib import suppress
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
@@ -64,7 +63,8 @@ def ask_packages(
         except ValueError:
             return
         if isinstance(told, dict) and "packages" in told:
-            _keep(told, _asked(command, environ, directory))
+            if _shared:
+                _keep(told, _asked(command, environ, directory))
             answer(told)
 
     try:
@@ -88,7 +88,7 @@ def known(command: Sequence[str], environ: Mapping[str, str], directory: str) ->
 
 
 def _keep(told: Dict[str, Any], asked: Optional[List[Any]]) -> None:
-    if _shared and asked:
+    if asked:
         with suppress(OSError):
             os.ftruncate(_shared[0], 0)
             os.pwrite(_shared[0], json.dumps({"asked": asked, "told": told}).encode(), 0)
@@ -97,6 +97,8 @@ def _keep(told: Dict[str, Any], asked: Optional[List[Any]]) -> None:
 def _asked(command: Sequence[str], environ: Mapping[str, str], directory: str) -> Optional[List[Any]]:
     """What the answer of an interpreter depends on, beside its folders. None where that cannot be told: for a script,
     which may begin another Python for another variable (pyenv)."""
+    import shutil  # here: 4 ms that only jobs with a common process need
+
     words = interpreter(command)
     program = shutil.which(os.path.join(directory, words[0]) if "/" in words[0] else words[0], path=environ.get("PATH"))
     if not program or not os.path.isabs(program):

@@ -7,16 +7,18 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from primus.launch import attempts, handle, outcome, rundirectory
+from primus.launch import handle, outcome, rundirectory
 from primus.launch.job import agents, requeue
 from primus.launch.problems import JOB_FAILED
 from primus.launch.record.files import read_json
-from primus.launch.running import Recorder
 from primus.node import allocation, clock, copies, guard, part, process, rundir
 from primus.node.loop import Loop
 from primus.node.plan import Plan, from_json
+
+if TYPE_CHECKING:
+    from primus.launch.running import Recorder
 
 TRACKING = "PRIMUS_TRACKING_URI"
 """Variable with the address of MLflow, which ranks do not get; see slurm/submission.py."""
@@ -44,6 +46,8 @@ class FirstProcess:
             [signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1], self._take_signal
         )
         if self._restart or (directory / rundir.node_facts(0)).exists():
+            from primus.launch import attempts  # here, as below: what most jobs do not need costs each one time
+
             attempts.requeued(directory)
         for name in (rundir.STOP, rundir.KILL, rundir.ORPHANED):  # of an earlier start
             (directory / name).unlink(missing_ok=True)
@@ -207,7 +211,9 @@ class FirstProcess:
         this one that others miss, for those, who wait for this process."""
         self._given_up = True
 
-    def _record(self) -> Recorder:
+    def _record(self) -> "Recorder":
+        from primus.launch.running import Recorder
+
         self._recorder = self._recorder or Recorder(self._directory, self._uri, float(self._tracking["wait"]))
         return self._recorder
 
