@@ -19,9 +19,6 @@ _TICK = 0.1
 _LEEWAY = 5.0
 """Seconds for the recorder to end by itself, after the time that it was given."""
 
-_LAST = 19
-"""Of setpriority(2): the least."""
-
 _REMOVED = "the run directory was removed while the job ran: its logs, metrics and checkpoints of until then are lost"
 
 
@@ -114,10 +111,8 @@ def _held_back() -> Iterator[None]:
 class Recorder:
     """The process that writes a run or a sweep to MLflow, beside the job and never in its way."""
 
-    def __init__(self, directory: Path, uri: str | None, wait: float, last: bool = False) -> None:
-        """Start it on a run or sweep directory. `wait`: seconds that it goes on trying after the end; `last`: whatever
-        else wants this host's processors goes before it.
-        """
+    def __init__(self, directory: Path, uri: str | None, wait: float) -> None:
+        """Start it on a run or sweep directory. `wait`: seconds that it goes on trying after the end."""
         theirs, self._lifeline = os.pipe()
         self._directory, self._uri, self._wait = directory, uri, wait
         self._process = process.start(
@@ -127,9 +122,6 @@ class Recorder:
             pass_fds=(theirs,),
         )
         os.close(theirs)
-        if last:
-            with contextlib.suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, self._process.pid, _LAST)
 
     def abandon(self) -> None:
         """End it at once, as it is: another goes on from there."""

@@ -25,10 +25,6 @@ from primus.node import rundir
 from primus.node.plan import Plan
 from primus.node.typed import read
 
-_UNRECORDED = 3.0
-"""Seconds for which an array is followed before its recorder starts: its imports take two of a processor, which short
-jobs may want where they run on this host too."""
-
 
 def run(
     where: Path,
@@ -175,10 +171,10 @@ def _follow(
 
     def record() -> None:
         if request.tracking.enabled and not recorders:
-            recorders.append(Recorder(where, tracking_uri(request), request.tracking.wait, last=True))
+            recorders.append(Recorder(where, tracking_uri(request), request.tracking.wait))
 
     try:
-        elements.to_the_end(_UNRECORDED, record)
+        elements.to_the_end(record)
     finally:
         elements.table.close()
     record()
