@@ -2,13 +2,14 @@
 
 import copy
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hydra._internal.config_loader_impl import get_overrides_dirname
+from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -40,7 +41,7 @@ def every(
     parsed: dict[str, Override] = {}
     for line in dict.fromkeys(line for job in jobs for line in job):
         parsed[line] = parser.parse_override(line)
-    kinds: list[_Kind] = []
+    kinds: list[_Kind] = [_Master(master, parser)]
     composed = []
     for job in jobs:
         made = next((made for kind in kinds if (made := kind.of(job, parsed, adapt)) is not None), None)
@@ -48,7 +49,7 @@ def every(
             config = loader.load_sweep_config(master, list(job))
             adapt(config)
             kinds.append(_Kind(job, config))
-            made = kinds[-1].own
+            made = kinds[-1].composed(())
         composed.append(made)
     return composed
 
@@ -58,35 +59,45 @@ class _Kind:
 
     def __init__(self, job: Sequence[str], config: DictConfig) -> None:
         self._job, self._config = job, config
-        self.own = Composed(reading.resolve(config), reading.chosen(config))
         texts = {str(key): _unresolved(config, key) for key in config if key != "hydra"}
-        self._alone = {key: value for key, value in self.own.data.items() if "${" not in texts[key]}
-        self._asks_hydra = any("hydra" in text for key, text in texts.items() if key not in self._alone)
+        self._independent = {key for key, text in texts.items() if "${" not in text}
+        self._asks_hydra = any("hydra" in text for key, text in texts.items() if key not in self._independent)
+        self._known: dict[str, Any] = {}
+
+    def composed(self, changed: Collection[str]) -> Composed:
+        """What there is now, where these top-level values are not those of all jobs."""
+        data = reading.resolve(self._config, {k: v for k, v in self._known.items() if k not in changed})
+        self._known |= {k: v for k, v in data.items() if k in self._independent and k not in changed}
+        return Composed(data, reading.chosen(self._config))
 
     def of(
         self, job: Sequence[str], parsed: Mapping[str, Override], adapt: Callable[[DictConfig], None]
     ) -> Composed | None:
         """The config of `job`; None where it must be composed."""
-        if len(self._job) != len(job):
-            return None
-        pairs = [(parsed[old], parsed[new]) for old, new in zip(self._job, job, strict=True)]
-        changed = [new for old, new in pairs if old is not new]
-        if not all(old is new or _is_other_value(old, new) for old, new in pairs) or _overlap(changed, pairs):
+        changed = self._changed(job, parsed)
+        every = [parsed[line] for line in job]
+        if changed is None or _overlap(changed, every):
             return None
         own: dict[str, Any] = self._config.__dict__["_content"]
         kept = {name: own[name] for one in changed if (name := re.split(r"[.\[]", one.key_or_group)[0]) in own}
         try:
             own.update({name: copy.deepcopy(node) for name, node in kept.items()})
-            if not self._set(changed, [new for _, new in pairs if not new.is_hydra_override()], adapt):
+            if not self._set(changed, [override for override in every if not override.is_hydra_override()]):
                 return None
-            same = {key: value for key, value in self._alone.items() if key not in kept}
-            return Composed(reading.resolve(self._config, same), self.own.chosen)
+            adapt(self._config)
+            return self.composed(kept)
         finally:
             own.update(kept)
 
-    def _set(
-        self, changed: Sequence[Override], overrides: Sequence[Override], adapt: Callable[[DictConfig], None]
-    ) -> bool:
+    def _changed(self, job: Sequence[str], parsed: Mapping[str, Override]) -> list[Override] | None:
+        """The overrides of `job` that set other values than this one has; None where there are other differences."""
+        if len(self._job) != len(job):
+            return None
+        pairs = [(parsed[old], parsed[new]) for old, new in zip(self._job, job, strict=True)]
+        fit = all(old is new or _is_other_value(old, new) for old, new in pairs)
+        return [new for old, new in pairs if old is not new] if fit else None
+
+    def _set(self, changed: Sequence[Override], overrides: Sequence[Override]) -> bool:
         """Set the values that differ, and what Hydra says of the overrides where a value is that; whether they fit."""
         config = self._config
         try:
@@ -94,14 +105,42 @@ class _Kind:
                 OmegaConf.update(config, override.key_or_group, override.value(), merge=True, force_add=True)
         except OmegaConfBaseException:  # Hydra says it better
             return False
-        if self._asks_hydra or any("hydra" in str(override.input_line) for override in changed):
+        if self._asks_hydra or _name_hydra(changed):
             config.hydra.overrides.task = [override.input_line for override in overrides]
             form = config.hydra.job.config.override_dirname
             config.hydra.job.override_dirname = get_overrides_dirname(
                 overrides=list(overrides), kv_sep=form.kv_sep, item_sep=form.item_sep, exclude_keys=form.exclude_keys
             )
-        adapt(config)
         return True
+
+
+class _Master(_Kind):
+    """The config of the sweep itself: that of each job but for what is swept, where that is values alone."""
+
+    def __init__(self, config: DictConfig, parser: OverridesParser) -> None:
+        super().__init__((), copy.deepcopy(config))
+        self._applied = {line: parser.parse_override(line) for line in config.hydra.overrides.task}
+        choices = OmegaConf.to_container(config.hydra.runtime.choices)
+        assert isinstance(choices, dict)
+        self._whole = "???" not in choices.values()  # what a job must choose a sweep need not
+
+    def _changed(self, job: Sequence[str], parsed: Mapping[str, Override]) -> list[Override] | None:
+        swept = all(override.is_sweep_override() for line, override in self._applied.items() if line not in job)
+        changed = [parsed[line] for line in job if line not in self._applied]
+        fit = swept and self._whole and all(map(_is_value, changed))
+        return changed if fit and not self._asks_hydra and not _name_hydra(changed) else None
+
+    def _set(self, changed: Sequence[Override], overrides: Sequence[Override]) -> bool:
+        try:
+            ConfigLoaderImpl._apply_overrides_to_config(list(changed), self._config)
+        except (OmegaConfBaseException, HydraException):  # it says it once more, of the job
+            return False
+        return True
+
+
+def _name_hydra(overrides: Sequence[Override]) -> bool:
+    """Whether a value may refer to one of Hydra's own."""
+    return any("hydra" in str(override.input_line) for override in overrides)
 
 
 def _unresolved(config: DictConfig, key: Any) -> str:
@@ -113,21 +152,24 @@ def _unresolved(config: DictConfig, key: Any) -> str:
 
 
 def _is_other_value(old: Override, new: Override) -> bool:
-    """Whether two overrides set one key to values that replace each other. A key with a dot is no config group."""
+    """Whether two overrides set one key to values that replace each other."""
+    return old.key_or_group == new.key_or_group and old.type == new.type and _is_value(old) and _is_value(new)
+
+
+def _is_value(override: Override) -> bool:
+    """Whether an override sets a key to a value that replaces another. A key with a dot is no config group."""
     return (
-        old.key_or_group == new.key_or_group
-        and old.type == new.type
-        and "." in new.key_or_group
-        and not (new.is_delete() or new.is_hydra_override() or new.is_sweep_override())
-        and not any(isinstance(override.value(), dict) for override in (old, new))  # which are merged
+        "." in override.key_or_group
+        and not (override.is_delete() or override.is_hydra_override() or override.is_sweep_override())
+        and not isinstance(override.value(), dict)  # which is merged
     )
 
 
-def _overlap(changed: Sequence[Override], pairs: Sequence[tuple[Override, Override]]) -> bool:
+def _overlap(changed: Sequence[Override], every: Sequence[Override]) -> bool:
     """Whether another override is about a changed key, what is in it, or what it is in: then their order counts."""
     for one in changed:
         key = f"{one.key_or_group}."
-        others = (f"{new.key_or_group}." for _, new in pairs if new is not one)
+        others = (f"{other.key_or_group}." for other in every if other is not one)
         if any(key.startswith(other) or other.startswith(key) for other in others):
             return True
     return False
