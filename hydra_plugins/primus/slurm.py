@@ -57,9 +57,7 @@ class PrimusSlurmLauncher(SlurmLauncher):  # type: ignore[misc]  # hydra-submiti
         from primus.launch.session import SweepBatch
 
         loader = self.hydra_context.config_loader
-        configs = composing.every(loader, self.config, job_overrides)
-        for config in configs:
-            _take_over(config)
+        configs = composing.every(loader, self.config, job_overrides, _take_over)
         losses = self.task_function(SweepBatch(configs, job_overrides, initial_job_idx, "auto"))
         return [returned(loss, overrides) for loss, overrides in zip(losses or [], job_overrides, strict=False)]
 

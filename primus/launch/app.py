@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra._internal.hydra import Hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
@@ -43,7 +44,7 @@ def execute(argv: Sequence[str]) -> int:
     session = Session(directories, begun)
     config_name = original.register(begun, arguments) if begun else "config"
     own = original.own_overrides(begun, arguments)
-    with _hydra_surroundings(own.argv, directories):
+    with _hydra_surroundings(own.argv, directories), _mode_known(own):
         main = _hydra_main(session, config_name)
         try:
             config = None if arguments.options else _composed_once(config_name, own)
@@ -79,6 +80,20 @@ def _hydra_main(session: Session, config_name: str) -> Callable[..., None]:
 
     main: Callable[..., None] = primus_job
     return main
+
+
+@contextlib.contextmanager
+def _mode_known(arguments: Arguments) -> Iterator[None]:
+    """With --multirun the mode is known. Hydra 1.3.8 composes the config for `hydra.mode` all the same, in 80 ms, and
+    all that comes of it is a warning where that says another one."""
+    name = Hydra.get_mode.__name__
+    before = Hydra.get_mode
+    if {"-m", "--multirun"} & set(arguments.options):
+        setattr(Hydra, name, lambda self, config_name, overrides: None)
+    try:
+        yield
+    finally:
+        setattr(Hydra, name, before)
 
 
 @contextlib.contextmanager

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+from primus.launch.alike import Alike
 from primus.launch.config.arguments import key_of
 from primus.launch.problems import BadRequest
 from primus.node.secrets import MASK, is_secret, redact_url
@@ -20,14 +22,18 @@ def _is_redacted(value: str) -> bool:
     return value == REDACTED or f"://{MASK}@" in value
 
 
-def redacted_config(data: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+def redacted_config(data: Mapping[str, Any], environ: Mapping[str, str], alike: Alike | None = None) -> dict[str, Any]:
     """The config without secrets: values of secret names and credentials in URLs are replaced.
 
     Raises BadRequest when the value of a secret variable of this shell stands anywhere else: it would reach the disk.
     """
-    secrets = {v: n for n, v in environ.items() if is_secret(n) and len(v) >= 8}
-    cleaned: dict[str, Any] = _clean(data, "", secrets)
-    return cleaned
+    known = alike or Alike()
+    secrets = known.of("secrets", environ, lambda: _secrets(environ))
+    return {k: known.of(f"redacted {k}", v, partial(_clean, v, str(k), secrets)) for k, v in data.items()}
+
+
+def _secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    return {v: n for n, v in environ.items() if is_secret(n) and len(v) >= 8}
 
 
 def _clean(value: Any, key: str, secrets: Mapping[str, str]) -> Any:

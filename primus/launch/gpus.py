@@ -14,7 +14,9 @@ from primus.node.typed import read
 def every() -> tuple[Gpu, ...]:
     """Every profile of Primus's own `conf/gpu` that is for GPUs; those of no GPU in particular (amd, nvidia) last."""
     found = catalog.choices("gpu", [catalog.conf_dir()]).values()
-    read_in = [read(Gpu, yaml.safe_load(choice.path.read_text(encoding="utf-8")), "gpu") for choice in found]
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML was built with libyaml
+    texts = (choice.path.read_text(encoding="utf-8") for choice in found)
+    read_in = [read(Gpu, yaml.load(text, Loader=loader), "gpu") for text in texts]
     return tuple(sorted((gpu for gpu in read_in if gpu.vendor), key=lambda gpu: (not gpu.devices, gpu.name)))
 
 

@@ -3,10 +3,12 @@
 import fnmatch
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from primus.launch import container, frozen, gpus, preflight, watching
+from primus.launch.alike import Alike
 from primus.launch.confidential import is_confidential, redacted_config, redacted_override
 from primus.launch.config import carried
 from primus.launch.config.arguments import key_of
@@ -45,7 +47,7 @@ OF_THE_COMMAND = (
 
 def build(
     request: Request,
-    data: dict[str, Any],
+    data: Mapping[str, Any],
     source: Origins,
     place: Place,
     run_id: str,
@@ -55,11 +57,13 @@ def build(
     replay_of: str | None = None,
     together: bool = False,
     beside: finding.Found | None = None,
+    alike: Alike | None = None,
 ) -> Plan:
     """The plan of a task that runs on nodes. `data` is the resolved config that `request` was read from.
 
     `inside` is the parent of the run directory, by default `<output.root>/<experiment.name>`; `together`: it is started
-    as one of a sweep's jobs; `beside`: hooks and patches of the run that this one repeats. Raises BadRequest.
+    as one of a sweep's jobs, whose plans are built with the same `alike`; `beside`: hooks and patches of the run that
+    this one repeats. Raises BadRequest.
     """
     task = member("task", request.task["name"])
     work: Work = task.work(typed(task.Settings, request.task, "task", source), request, source, place)
@@ -107,7 +111,7 @@ def build(
         directory=str(directory),
         task=request.task["name"],
         backend=work.backend,
-        config=redacted_config(config, place.environ),
+        config=redacted_config(config, place.environ, alike),
         overrides=recorded(source.overrides),
         code=place.code,
         job=job,
@@ -149,7 +153,7 @@ def layers(request: Request, work: Work, source: Origins, place: Place) -> tuple
     """
     profile, backend = f"conf/gpu/{request.gpu.name}.yaml", f"conf/backend/{work.backend}.yaml"
     return (
-        *(_conditional(gpu) for gpu in gpus.every() if request.gpu.name == "auto"),
+        *(_conditional() if request.gpu.name == "auto" else ()),
         Layer(LAYER, _configured("gpu.environment", request.gpu.environment, source, profile)),
         Layer("network", _network(request.network)),
         Layer("backend", _configured("backend.environment", work.environment, source, backend)),
@@ -164,7 +168,12 @@ def _unknown_gpu(environment: Sequence[Layer], place: Place) -> tuple[Note, ...]
     return (Note("gpu", f"on this machine, {warning}", warning=True),) if warning else ()
 
 
-def _conditional(gpu: Gpu) -> Layer:
+@cache
+def _conditional() -> tuple[Layer, ...]:
+    return tuple(_of_profile(gpu) for gpu in gpus.every())
+
+
+def _of_profile(gpu: Gpu) -> Layer:
     variables = tuple(_variable(name, value, f"conf/gpu/{gpu.name}.yaml") for name, value in gpu.environment.items())
     return Layer(LAYER, variables, Gpus(gpu.name, gpu.vendor or "", gpu.pci, gpu.devices))
 
@@ -196,8 +205,8 @@ def _variable(name: str, value: str, origin: str) -> Variable:
 
 def _typed(key: str, source: Origins) -> str:
     """The key that the user typed to set a variable, without the value, which may be a secret; empty: none was."""
-    before, told, word = source.of(key).partition("command line: ")
-    return f"{told}{key_of(word)}" if told and not before else ""
+    override = source.typed(key)
+    return f"command line: {key_of(override)}" if override is not None else ""
 
 
 def _forwarded(patterns: Sequence[str], place: Place) -> tuple[Variable, ...]:

@@ -3,7 +3,7 @@
 import gc
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,10 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from primus.launch import confidential, frozen, place, planning, show, streams
+from primus.launch.alike import Alike
 from primus.launch.config import carried, reading
 from primus.launch.config.arguments import key_of
+from primus.launch.config.composing import Composed
 from primus.launch.config.origin import Origins
 from primus.launch.config.request import Request
 from primus.launch.hooks import finding
@@ -28,7 +30,7 @@ from primus.node.typed import plain
 class Asked:
     """A composed config, read: as plain data, typed, and with the origin of each value."""
 
-    data: dict[str, Any]
+    data: Mapping[str, Any]
     request: Request
     source: Origins
 
@@ -37,7 +39,7 @@ class Asked:
 class SweepBatch:
     """The jobs that a sweeper wants run now: what Primus's launcher gives to the task function."""
 
-    configs: Sequence[DictConfig]
+    configs: Sequence[Composed]
     overrides: Sequence[Sequence[str]]
     first_index: int
     parallel: str | int
@@ -52,6 +54,8 @@ class Session:
         self._exit_code = OK
         self._error: Exception | None = None
         self._sweep_directory: Path | None = None  # one for all batches of a sweeper
+        self._checked: Mapping[str, Any] = {}  # of the job before: what it has in common with this one
+        self._alike = Alike()
 
     def take(self, config: DictConfig | SweepBatch) -> Any:
         """Run one config, or a batch. Never raises: Hydra would print a report of its own and end with 1."""
@@ -72,7 +76,8 @@ class Session:
         return self._exit_code
 
     def _single(self, config: DictConfig) -> float | None:
-        asked = self._read(config, list(HydraConfig.get().overrides.task))  # a job's own, where Hydra's launchers sweep
+        own = list(HydraConfig.get().overrides.task)  # a job's own, where Hydra's launchers sweep
+        asked = self._read(Composed(reading.resolve(config), reading.chosen(config)), own)
         task = member("task", asked.request.task["name"])
         if hasattr(task, "act"):
             self._act(task, asked)
@@ -128,12 +133,12 @@ class Session:
         self._exit_code = max(self._exit_code, ended.exit_code)
         return ended.losses
 
-    def _read(self, config: DictConfig, overrides: Sequence[str]) -> Asked:
-        data = reading.resolve(config)
-        carried.check_config(data)
+    def _read(self, config: Composed, overrides: Sequence[str]) -> Asked:
+        carried.check_config({k: v for k, v in config.data.items() if self._checked.get(k) is not v})
+        self._checked = config.data
         files = () if self._original else self._directories  # the values of a replayed run are not those of the files
-        source = reading.origins(config, overrides, files)
-        return Asked(data, reading.request(data, source), source)
+        source = Origins(tuple(overrides), tuple(files), config.chosen)
+        return Asked(config.data, reading.request(config.data, source), source)
 
     def _plan(
         self, asked: Asked, surroundings: place.Place, sweep: Path | None = None, index: int | None = None
@@ -154,6 +159,7 @@ class Session:
             replay_of=before.run_id if before and not self._resumes else None,
             together=index is not None,
             beside=self._beside(asked),
+            alike=self._alike,
         )
 
     def _beside(self, asked: Asked) -> finding.Found | None:

@@ -35,11 +35,12 @@ if TYPE_CHECKING:
 _BESIDE = 1.0
 
 
-def run(arguments: Arguments, guard_pipe: int) -> int:
-    """The agent's whole life; returns its exit code. `guard_pipe` is where the guard's requests come from."""
+def run(arguments: Arguments, guard_pipe: int, known: Optional[Plan] = None) -> int:
+    """The agent's whole life; returns its exit code. `guard_pipe` is where the guard's requests come from, `known` the
+    plan where it has been read."""
     directory = arguments.plan.parent
     try:
-        plan = from_json(arguments.plan.read_text(encoding="utf-8"))
+        plan = known or from_json(arguments.plan.read_text(encoding="utf-8"))
         _make_folders(directory, arguments.node_rank)
         say = _own_log(directory, arguments.node_rank)
     except (OSError, ValueError) as error:  # without a plan or a run directory there is no other place to say it

@@ -18,6 +18,7 @@ class Loop:
         self._selector = selectors.DefaultSelector()
         self._timers: List[Tuple[float, int, Callback]] = []
         self._order = itertools.count()
+        self._wake_up: Tuple[int, ...] = ()
 
     def on_readable(self, fd: int, callback: Callback) -> None:
         """Call when `fd` has something to read, or has ended."""
@@ -61,13 +62,19 @@ class Loop:
             for signum in os.read(reading, 4096):
                 callback(signum)
 
+        self._wake_up = reading, writing
         self.on_readable(reading, deliver)
         signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
         for signum in signums:
             signal.signal(signum, _wake)
 
     def close(self) -> None:
-        """No more turns."""
+        """No more turns, nor files that are held open: in one process one loop may follow another."""
+        if self._wake_up:
+            signal.set_wakeup_fd(-1)
+            for fd in self._wake_up:
+                os.close(fd)
+            self._wake_up = ()
         self._selector.close()
         self._timers.clear()
 

@@ -1,15 +1,20 @@
 """A node's part of a plan, from the words of the agent's command line to its exit code."""
 
+import gc
 import os
 import sys
-from typing import Sequence
+from typing import TYPE_CHECKING, Optional, Sequence
 
 from primus.node import container, guard
 from primus.node.arguments import USAGE, parse
 
+if TYPE_CHECKING:
+    from primus.node.plan import Plan
 
-def run(words: Sequence[str]) -> int:
-    """Run it below a guard, or hold the container that it runs in."""
+
+def run(words: Sequence[str], plan: "Optional[Plan]" = None) -> int:
+    """Run it below a guard, or hold the container that it runs in. `plan`: what is in its file, where this process is a
+    copy of one that has read it."""
     try:
         if "--inside" in words and "--shell" not in words:  # before all else: Slurm's variables come with it
             from primus.node.container import handover
@@ -25,16 +30,18 @@ def run(words: Sequence[str]) -> int:
         return shell.run(arguments)
 
     def agent(pipe: int) -> int:
+        gc.disable()  # imports leave no garbage, and to look for it takes a tenth of their time
         from primus.node.agent import run  # here: the guard stays small
 
-        return run(arguments, pipe)
+        gc.enable()
+        return run(arguments, pipe, plan)
 
     def lost(code: int) -> None:
         from primus.node.agent import lost
 
         lost(arguments, code)
 
-    if not arguments.inside and container.wanted(arguments.plan):
+    if not arguments.inside and container.wanted(arguments.plan, plan):
         from primus.node.container import starter
 
         code = starter.run(arguments)

@@ -174,53 +174,6 @@ def fork(body: Callable[[], int]) -> int:
         os._exit(status)
 
 
-class Copy:
-    """A process that runs a function: what Popen is to one that runs a program."""
-
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self._returncode: Optional[int] = None
-
-    def poll(self) -> Optional[int]:
-        """Its exit status, below 0 for a signal; None while it runs."""
-        if self._returncode is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self._returncode = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-        return self._returncode
-
-
-def start_copy(body: Callable[[], int], *, cwd: str, pass_fds: Sequence[int] = ()) -> Copy:
-    """Run `body` as `start` would run a program that calls it, without the tens of milliseconds that Python's own start
-    and the imports take: in a session, directory and with signal handlers of its own, and no file but `pass_fds`.
-
-    Raises OSError where there is no such directory. Not for a process with threads. Signals that are blocked now are
-    so there too, for `body` to unblock once it has handlers for them.
-    """
-    directory = os.open(cwd, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # of the copy, no handler here takes any
-
-    def child() -> int:
-        os.setsid()
-        os.fchdir(directory)
-        signal.set_wakeup_fd(-1)
-        for signum in signal.valid_signals():
-            if callable(signal.getsignal(signum)) and signum != signal.SIGINT:
-                signal.signal(signum, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        last = 2
-        for fd in (*sorted(pass_fds), os.sysconf("SC_OPEN_MAX")):
-            os.closerange(last + 1, fd)
-            last = fd
-        return body()
-
-    try:
-        return Copy(fork(child))
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        os.close(directory)
-
-
 def end_group(pid: int, signum: int) -> None:
     """Send a signal to every process of the group that `pid` leads; one that is gone already is no error."""
     with suppress(ProcessLookupError, PermissionError):
@@ -245,6 +198,11 @@ def notify(pid: int, signum: int) -> bool:
             os.kill(pid, signum)
             return True
     return False
+
+
+def ready_for_copies() -> None:
+    """Have here, once, what each copy of this process (copies.py) would get for itself."""
+    _libc()
 
 
 def adopt_orphans() -> bool:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Mapping, Optional
 
-from primus.node import checkpoints, rundir
+from primus.node import rundir
 from primus.node.plan import Plan
 
 _END = 64 << 10  # bytes at the end of a metrics file in which the last step is looked for
@@ -35,6 +35,8 @@ def last_step(directory: Path, sizes: Mapping[int, int]) -> Optional[int]:
 
 def saved_step(plan: Plan, directory: Path) -> Optional[int]:
     """The step of the newest complete checkpoint of a training, 0 where it has none; None for any other job."""
+    from primus.node import checkpoints  # here: only a job that starts again asks
+
     settings = (plan.config.get("task") or {}).get("checkpoint")
     if plan.backend not in checkpoints.KINDS or not isinstance(settings, dict):
         return None

@@ -5,10 +5,11 @@ choices and the closest match. The same reader types the composed config, the pl
 """
 
 import dataclasses
+import functools
 import math
 import types
 import typing
-from typing import Any, Iterable, List, Optional, Tuple, Type, TypeVar
+from typing import Any, Dict, Iterable, List, Optional, Tuple, Type, TypeVar
 
 T = TypeVar("T")
 
@@ -97,8 +98,7 @@ def _convert(kind: Any, data: Any, key: str, problems: List[Problem]) -> Any:
 def _dataclass(kind: Any, data: Any, key: str, problems: List[Problem]) -> Any:
     if not isinstance(data, dict):
         return _wrong(key or "the document", "a mapping", data, problems)
-    hints, values, before = typing.get_type_hints(kind), {}, len(problems)
-    fields = {f.name: f for f in dataclasses.fields(kind)}
+    (fields, hints), values, before = _shape(kind), {}, len(problems)
     for name in data:
         if name not in fields:
             known = ", ".join(fields)
@@ -111,6 +111,12 @@ def _dataclass(kind: Any, data: Any, key: str, problems: List[Problem]) -> Any:
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             problems.append(Problem(where, "missing"))
     return kind(**values) if len(problems) == before else None
+
+
+@functools.cache
+def _shape(kind: Any) -> "Tuple[Dict[str, dataclasses.Field[Any]], Dict[str, Any]]":
+    """The fields of a dataclass and their types, by name: to work out the types takes longer than to read the data."""
+    return {f.name: f for f in dataclasses.fields(kind)}, typing.get_type_hints(kind)
 
 
 def _union(kinds: Tuple[Any, ...], data: Any, key: str, problems: List[Problem]) -> Any:

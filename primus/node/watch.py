@@ -14,7 +14,7 @@ from primus.node.load import Load
 from primus.node.loop import Loop
 from primus.node.outcome import Outcome, RankEnd, by_request, judge, unfit
 from primus.node.output import Output
-from primus.node.packages import ask_packages
+from primus.node.packages import ask_packages, known
 from primus.node.prepare import Prepared
 from primus.node.secrets import redactor
 from primus.node.sidecar import Sidecar
@@ -66,8 +66,8 @@ class Watch:
         self._dog = self._make_dog()
         if self._dog:
             self._dog.start([command.rank for command in part.commands])
-        self._facts.write()
         packages = None if trouble or self._knows_packages else self._ask_packages(part)
+        self._facts.write()
         load = self._watch_load(part)
         self._wait(packages)
         asked.close()
@@ -116,6 +116,11 @@ class Watch:
 
     def _ask_packages(self, part: Prepared) -> Optional[Sidecar]:
         command = part.commands[0]
+        told = known(command.argv, command.environ, command.directory)
+        if told:
+            self._knows_packages = True
+            self._facts.interpreter(told)
+            return None
 
         def answer(told: "dict[str, object]") -> None:
             self._knows_packages = True

@@ -130,6 +130,7 @@ def test_a_launcher_of_a_sweep_that_is_killed_leaves_its_slurm_jobs_alone_and_it
     text = text.replace("time.sleep(600)\n", "while not os.path.exists('go on'): time.sleep(0.05)\n")
     process = marked("runtime=slurm", "-m", *rank(text), "env.set.A=0,1")
     ranks(work)
+    soon((run_directory() / "record.json").exists)
     process.kill()
     _, err = process.communicate(timeout=PATIENCE)
     assert "its jobs are Slurm's and go on" in err, "its recorder does not wait for them"

@@ -143,9 +143,9 @@ def test_a_console_that_is_not_read_holds_up_no_rank(make):
         assert agent.process.poll() is None
         time.sleep(0.05)
     shown = agent.process.communicate(timeout=PATIENCE)[0]
-    missing = re.search(rb"primus: (\d+) lines are not shown", shown)
+    missing = [int(count) for count in re.findall(rb"primus: (\d+) lines are not shown", shown)]  # each time it is full
     assert missing
-    assert shown.count(b"\n") - 1 + int(missing.group(1)) == 50001
+    assert shown.count(b"\n") - len(missing) + sum(missing) == 50001
 
 
 def test_the_console_may_be_a_file(make, tmp_path):

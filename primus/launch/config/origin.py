@@ -21,15 +21,22 @@ class Origins:
 
     def of(self, key: str) -> str:
         """`command line: task.steps=x`, `conf/task/train/pretrain.yaml:3`, or an empty string when nothing set it."""
-        for override in reversed(self.overrides):
-            typed = key_of(override)
-            if typed not in self.chosen and (_within(key, typed) or _within(typed, key)):
-                return f"command line: {redacted_override(override)}"
+        override = self.typed(key)
+        if override is not None:
+            return f"command line: {redacted_override(override)}"
         for path, prefix in self._files(key.split(".", 1)[0]):
             line = _line_of(path, [*key.split("[")[0].removeprefix(prefix).split(".")])
             if line:
                 return f"{path}:{line}"
         return ""
+
+    def typed(self, key: str) -> str | None:
+        """The override that set it on the command line, as it was typed; None: none did. No file is read for this."""
+        for override in reversed(self.overrides):
+            word = key_of(override)
+            if word not in self.chosen and (_within(key, word) or _within(word, key)):
+                return override
+        return None
 
     def _files(self, group: str) -> Sequence[tuple[Path, str]]:
         """Files that may set keys of `group`, the winning one first, and the prefix that their keys lack."""

@@ -1,7 +1,8 @@
 """From Hydra's composed config to a `Request`, with every error named, located and answered with the closest match."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from hydra.core.hydra_config import HydraConfig
@@ -19,14 +20,18 @@ _MISSING = "???"
 """What OmegaConf writes for a value that must be given."""
 
 
-def resolve(config: DictConfig) -> dict[str, Any]:
-    """Plain data of the composed config, interpolations resolved. Raises BadRequest for one that cannot be."""
+def resolve(config: DictConfig, known: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    """Plain data of the composed config, interpolations resolved; of its top-level values some may be `known`.
+
+    Raises BadRequest for one that cannot be resolved.
+    """
     try:
-        data = {str(key): _plain(config, key) for key in config if key != "hydra"}
+        keys = [str(key) for key in config if key != "hydra"]
+        data = {key: known[key] if key in known else _plain(config, key) for key in keys}
     except OmegaConfBaseException as error:
         text = str(error).splitlines()[0]
         raise BadRequest(f"{getattr(error, 'full_key', None) or 'The config'}: {text}") from None
-    for key in sorted(_missing("", data)):
+    for key in sorted(_missing("", {key: value for key, value in data.items() if key not in known})):
         if not key.startswith("env.set."):  # whose values are taken as they are, `???` included
             raise BadRequest(f"{key} has no value yet: give it with {key}=…")
     return data
@@ -52,14 +57,18 @@ def _missing(key: str, value: Any) -> Iterator[str]:
         yield key
 
 
-def origins(config: DictConfig, overrides: Sequence[str], directories: Sequence[Path]) -> Origins:
-    """Where the values of a composed config came from: Hydra knows which file was chosen for each group."""
+def chosen(config: DictConfig) -> dict[str, str]:
+    """The choice of each group: of which files the config was composed."""
     hydra = config.get("hydra") or HydraConfig.get()
-    chosen = {str(k): str(v) for k, v in hydra.runtime.choices.items() if v}
-    return Origins(tuple(overrides), tuple(directories), chosen)
+    return {str(k): str(v) for k, v in hydra.runtime.choices.items() if v}
 
 
-def request(data: dict[str, Any], source: Origins) -> Request:
+def origins(config: DictConfig, overrides: Sequence[str], directories: Sequence[Path]) -> Origins:
+    """Where the values of a composed config came from."""
+    return Origins(tuple(overrides), tuple(directories), chosen(config))
+
+
+def request(data: Mapping[str, Any], source: Origins) -> Request:
     """The typed request. Raises BadRequest that names every key that is wrong, and where its value came from."""
     return typed(Request, data, "", source)
 

@@ -3,20 +3,22 @@
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from primus.launch import attempts, handle, outcome, rundirectory
+from primus.launch import handle, outcome, rundirectory
 from primus.launch.job import agents, requeue
 from primus.launch.problems import JOB_FAILED
 from primus.launch.record.files import read_json
-from primus.launch.running import Recorder
-from primus.node import allocation, clock, guard, part, process, rundir
+from primus.node import allocation, clock, copies, guard, part, process, rundir
 from primus.node.loop import Loop
 from primus.node.plan import Plan, from_json
+
+if TYPE_CHECKING:
+    from primus.launch.running import Recorder
 
 TRACKING = "PRIMUS_TRACKING_URI"
 """Variable with the address of MLflow, which ranks do not get; see slurm/submission.py."""
@@ -29,10 +31,11 @@ Less than they wait for this process (survivor.py)."""
 
 
 class FirstProcess:
-    """Starts what the job needs, waits, and says how it ended. `recorded`: by a recorder of its own."""
+    """Starts what the job needs, waits, and says how it ended. `recorded`: by a recorder of its own. `shared` are open
+    files that this job's agent has in common with those of other jobs of this process."""
 
-    def __init__(self, directory: Path, recorded: bool) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, recorded: bool, shared: Sequence[int] = ()) -> None:
+        self._directory, self._shared = directory, shared
         self._job_id = allocation.job(os.environ)
         self._restart = int(os.environ.get("SLURM_RESTART_COUNT") or 0)
         self._started = clock.steady()
@@ -43,6 +46,8 @@ class FirstProcess:
             [signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1], self._take_signal
         )
         if self._restart or (directory / rundir.node_facts(0)).exists():
+            from primus.launch import attempts  # here, as below: what most jobs do not need costs each one time
+
             attempts.requeued(directory)
         for name in (rundir.STOP, rundir.KILL, rundir.ORPHANED):  # of an earlier start
             (directory / name).unlink(missing_ok=True)
@@ -60,6 +65,12 @@ class FirstProcess:
     def told_to_end(self) -> bool:
         """Whether a signal said so."""
         return self._ended_by is not None
+
+    def close(self) -> None:
+        """Take the signals that have come by now, and leave nothing open: another job may follow in this process."""
+        self._loop.after(0.0, lambda: None)
+        self._loop.turn()
+        self._loop.close()
 
     def run(self) -> int:
         """The exit code of the job: that of the rank that failed first, so that Slurm shows it."""
@@ -155,7 +166,9 @@ class FirstProcess:
         theirs, self._lifeline = os.pipe()
         words = (*agents.words(self._directory, "0"), "--lifeline", str(theirs))
         signal.pthread_sigmask(signal.SIG_BLOCK, guard.handled())  # the guard unblocks them, once it has handlers
-        agent = process.start_copy(lambda: part.run(words), cwd=self._plan.job.directory, pass_fds=(theirs,))
+        agent = copies.start(
+            lambda: part.run(words, self._plan), cwd=self._plan.job.directory, pass_fds=(theirs, *self._shared)
+        )
         signal.pthread_sigmask(signal.SIG_UNBLOCK, guard.handled())
         os.close(theirs)
         self._say("INFO", f"job {self._job_id} started the agent of its node: {' '.join(words)}")
@@ -198,7 +211,9 @@ class FirstProcess:
         this one that others miss, for those, who wait for this process."""
         self._given_up = True
 
-    def _record(self) -> Recorder:
+    def _record(self) -> "Recorder":
+        from primus.launch.running import Recorder
+
         self._recorder = self._recorder or Recorder(self._directory, self._uri, float(self._tracking["wait"]))
         return self._recorder
 

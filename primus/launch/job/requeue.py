@@ -1,4 +1,4 @@
-"""Whether a job goes back into the queue, and why."""
+"""Whether a job goes back into the queue, and why. Slurm is asked by few: what that takes is imported then."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -7,8 +7,6 @@ from typing import Any
 
 from primus.launch.problems import Unfit
 from primus.launch.record.files import node_reports
-from primus.launch.slurm import controller
-from primus.launch.slurm.options import minutes
 from primus.node import process
 from primus.node.plan import Plan
 
@@ -71,6 +69,8 @@ def steps(plan: Plan) -> int | None:
 
 def in_touch(job_id: str) -> bool:
     """Whether Slurm answers. Asked twice: a controller may be busy for a while."""
+    from primus.launch.slurm import controller
+
     for _ in range(2):
         try:
             controller.states([job_id])
@@ -88,6 +88,8 @@ def out_of_time(report: Report, settings: Mapping[str, Any], restart: int, steps
 def requeue(job_id: str, ending: bool = False) -> bool:
     """Give the job back to Slurm, which then ends this process; False where it does not take it, or it was cancelled:
     Slurm would start that again too. `ending`: Slurm is ending the job, and it is known to be for its time limit."""
+    from primus.launch.slurm import controller
+
     try:
         state = controller.states([job_id]).get(job_id)
     except Unfit:
@@ -117,6 +119,8 @@ def told(job_id: str) -> Told:
 
 def reading(fields: Mapping[str, str]) -> Told:
     """From the fields of `scontrol show job`. Pure."""
+    from primus.launch.slurm.options import minutes
+
     if fields.get("PreemptTime", "None") != "None":
         return Told("it was preempted", fields.get("Requeue") == "1")
     limit, ran = minutes(fields.get("TimeLimit", "")), minutes(fields.get("RunTime", ""))

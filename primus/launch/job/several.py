@@ -8,7 +8,8 @@ from pathlib import Path
 from primus.launch import outcome
 from primus.launch.job.first import FirstProcess
 from primus.launch.slurm import array
-from primus.node import allocation, clock, guard, rundir
+from primus.node import agent as _agent  # noqa: F401 -- here, once: each job's agent is a copy of this process
+from primus.node import allocation, clock, guard, packages, process, rundir
 
 _BROKEN = 2
 
@@ -22,6 +23,7 @@ def main(sweep: Path, jobs: str, each: int) -> int:
     element, places = int(os.environ["SLURM_ARRAY_TASK_ID"]), array.places(array.read(jobs), each)
     waiting = [sweep / str(index) for index, place in places.items() if place == element]
     exit_code, told = 0, False
+    process.ready_for_copies()
     while waiting and not told:
         directory = waiting.pop(0)
         if not _is_over(directory):
@@ -44,9 +46,13 @@ def _run(directory: Path) -> tuple[int, bool]:
     _log_to(directory / rundir.JOB_LOG)
     signal.pthread_sigmask(signal.SIG_BLOCK, guard.ENDING)  # until they reach the next job, or what it says of them
     try:
-        job = FirstProcess(directory, recorded=False)
+        job = FirstProcess(directory, recorded=False, shared=packages.share())
         signal.pthread_sigmask(signal.SIG_UNBLOCK, guard.ENDING)
-        code = job.run()
+        try:
+            code = job.run()
+        finally:
+            signal.pthread_sigmask(signal.SIG_BLOCK, guard.ENDING)
+            job.close()
     except (OSError, ValueError, KeyError) as error:
         print(f"primus: the job in {directory} cannot run: {error}", file=sys.stderr)
         return _BROKEN, False

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from primus.launch import closing
@@ -18,6 +18,10 @@ from primus.node.plan import Plan
 
 _TICK = 0.05
 """Seconds between two looks at the run directories, and per hundred of them: they may lie on a network file system."""
+_SHORT = 1.0
+_WAIT = 5.0
+"""Seconds after which a job is none of the shortest, and an array no short one whatever its jobs are. A recorder's
+imports take two seconds of a processor, which the shortest jobs have a better use for where they run on this host."""
 _SETTLING = 3.0
 """Seconds for what a node wrote at its end to be seen here, over a network file system, once Slurm says it is over."""
 
@@ -35,14 +39,18 @@ class Elements:
         self._pace = Pace()
         self._states: dict[int, State | None] = {}
         self._over_since: dict[int, float] = {}
+        self._running_since: dict[int, float] = {}
+        self._lasts = False
         self._cancelled = 0
         self._released: set[tuple[str, int]] = set()
         self.table = JobTable(journal.changing(plans), self._first)
         self.results: dict[int, dict[str, object]] = {}
 
-    def to_the_end(self) -> None:
-        """Show them until every one has a result; those that finished before have one."""
-        going = []
+    def to_the_end(self, lasting: Callable[[], None]) -> None:
+        """Show them until every one has a result; those that finished before have one. `lasting` is called again and
+        again once they are known to take their time.
+        """
+        going, began = [], time.monotonic()
         for index, directory in self._directories.items():
             before = journal.finished(directory)
             if before:
@@ -52,6 +60,8 @@ class Elements:
         while going := [index for index in going if not self._look(index)]:
             self._pass_on_interrupts()
             self._ask(going)
+            if self._lasts or time.monotonic() - began > _WAIT:
+                lasting()
             time.sleep(_TICK * (1 + len(going) // 100))
 
     def failed(self) -> list[int]:
@@ -76,6 +86,8 @@ class Elements:
         newest = self._metrics[index].read()
         if newest or (directory / rundir.node_facts(0)).is_file():
             self.table.set(index - self._first, "running", newest)
+            now = time.monotonic()
+            self._lasts |= now - self._running_since.setdefault(index, now) > _SHORT
         return False
 
     def _show(self, index: int, state: str, result: dict[str, object]) -> None:

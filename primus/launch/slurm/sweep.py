@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from primus.launch import closing, handle, planning, readiness, rundirectory, snapshot, state
+from primus.launch.alike import Alike
 from primus.launch.config.request import Request
 from primus.launch.frozen import storing
 from primus.launch.place import Place
@@ -16,7 +17,6 @@ from primus.launch.run import Interrupts, tracking_uri
 from primus.launch.running import Recorder
 from primus.launch.runtime import slurm
 from primus.launch.slurm import array, checks, controller, output, script
-from primus.launch.slurm.elements import Elements
 from primus.launch.slurm.options import Settings
 from primus.launch.sweep import journal, sweep
 from primus.launch.sweep.journal import Journal
@@ -114,10 +114,11 @@ def _submit(
     try:
         entry.write(where)
         snapshot.take(plans[0].code, where)
+        alike = Alike()
         for plan in plans:
             if Path(plan.directory).exists():
                 journal.set_aside(Path(plan.directory))
-            directory = rundirectory.create(plan)
+            directory = rundirectory.create(plan, alike)
             (directory / rundir.JOB_LOG).parent.mkdir(exist_ok=True)
             if kept:
                 storing.link(kept, directory)
@@ -161,20 +162,26 @@ def _follow(
     failed_before: bool,
     interrupts: Interrupts,
 ) -> Ended:
+    from primus.launch.slurm.elements import Elements  # here: 30 ms, which a detached sweep does not need
+
     if job_id:
         print(f"array   {job_id}  ({closing.short(where)})", flush=True)
-    recorder = None
-    if request.tracking.enabled:
-        recorder = Recorder(where, tracking_uri(request), request.tracking.wait)
     elements = Elements(plans, job_id, interrupts, places)
+    recorders: list[Recorder] = []
+
+    def record() -> None:
+        if request.tracking.enabled and not recorders:
+            recorders.append(Recorder(where, tracking_uri(request), request.tracking.wait))
+
     try:
-        elements.to_the_end()
+        elements.to_the_end(record)
     finally:
         elements.table.close()
+    record()
     before, failed = interrupts.count, elements.failed()
     status = "KILLED" if before else "FAILED" if failed or failed_before else "FINISHED"
     Journal(entry.id, entry.experiment, entry.jobs, status).write(where)
-    complete = recorder.finish(lambda: interrupts.count > before) if recorder else sweep.report(where, plans)
+    complete = recorders[0].finish(lambda: interrupts.count > before) if recorders else sweep.report(where, plans)
     sweep.say(where, request, plans, elements.table, elements.results, complete)
     exit_code = INTERRUPTED if before else JOB_FAILED if failed else OK
     return Ended(exit_code, [row.loss for row in elements.table.rows])

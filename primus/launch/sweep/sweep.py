@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from primus.launch import attempts, closing, handle, readiness, rundirectory, snapshot
 from primus.launch.config.request import Request
@@ -20,9 +21,11 @@ from primus.launch.running import Agent, Recorder
 from primus.launch.sweep import journal
 from primus.launch.sweep.journal import Journal
 from primus.launch.sweep.packing import Placement, Pool
-from primus.launch.sweep.table import JobTable
 from primus.node import rundir
 from primus.node.plan import Plan
+
+if TYPE_CHECKING:
+    from primus.launch.sweep.table import JobTable
 
 _TICK = 0.02
 """Seconds between two looks at the jobs."""
@@ -103,6 +106,8 @@ class _Sweep:
         self, plans: Sequence[Plan], secrets: Sequence[Mapping[str, str]], pool: Pool, interrupts: Interrupts
     ) -> None:
         self.plans, self._secrets, self._pool, self._interrupts = plans, secrets, pool, interrupts
+        from primus.launch.sweep.table import JobTable  # here: 30 ms, which a sweep that is detached does not need
+
         self.table = JobTable(journal.changing(plans), int(plans[0].run_id))
         self.results: dict[int, dict[str, object]] = {}
         self._running: list[Job] = []
@@ -167,7 +172,7 @@ def say(
     where: Path,
     request: Request,
     plans: Sequence[Plan],
-    table: JobTable,
+    table: "JobTable",
     results: Mapping[int, Mapping[str, object]],
     complete: bool,
 ) -> None:
