@@ -6,6 +6,7 @@ Whoever asks for it without a hang (task=stacks) leaves a file in the run direct
 import json
 import os
 import shutil
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -82,7 +83,8 @@ class Look:
 
 
 def _py_spy(command: Command) -> Optional[str]:
-    """The program beside the rank's interpreter, or on the rank's PATH or the agent's; None where there is none."""
+    """The program beside the rank's interpreter, on the rank's PATH or the agent's, or beside the agent's interpreter;
+    None where there is none."""
     beside = os.path.dirname(command.argv[0]) if command.argv else ""
-    paths = (beside, command.environ.get("PATH"), os.environ.get("PATH"))
+    paths = (beside, command.environ.get("PATH"), os.environ.get("PATH"), os.path.dirname(sys.executable))
     return next((found for path in paths if path and (found := shutil.which("py-spy", path=path))), None)

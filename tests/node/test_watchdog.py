@@ -34,6 +34,9 @@ def hang(run, *ranks, **how):
         return run.finish(**how)
 
 
+PY_SPY = shutil.which("py-spy", path=os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]]))
+
+
 def bare() -> dict[str, str]:
     """An environment without py-spy."""
     folders = os.environ["PATH"].split(os.pathsep)
@@ -63,13 +66,16 @@ def test_py_spy_tells_the_stacks_of_all_ranks_the_stopped_one_too(make):
         assert any(line.startswith("  load (<string>:") for line in run.messages(rank))
 
 
-def test_without_py_spy_faulthandler_tells_them_where_it_is_registered(make):
+def test_without_py_spy_faulthandler_tells_them_where_it_is_registered(make, tmp_path):
     script = f"import faulthandler, signal\nfaulthandler.register(signal.SIGUSR2)\n{STOPS}"
-    # The system's own folder of programs: py-spy is beside the interpreter of these tests, and looked for there.
+    # Beside the interpreter of these tests there is py-spy, which would be found there: of the rank, and of the agent.
+    alone = tmp_path / "bin" / "python3"
+    alone.parent.mkdir()
+    alone.symlink_to(os.path.realpath(sys.executable))
     run = make(
         argv=["/usr/bin/env", sys.executable, "-I", "-S", "-c", script], ranks=2, watchdog=SOON, grace_period=0.1
     )
-    hang(run, 0, 1, env=bare())
+    hang(run, 0, 1, env=bare(), python=str(alone))
     text = run.text(rundir.stacks(0))
     assert "load (<string>:" in text.split("rank 1")[0]
     assert text.endswith(" is stopped (SIGSTOP)\n")
@@ -81,7 +87,7 @@ def test_without_py_spy_faulthandler_tells_them_where_it_is_registered(make):
 def test_what_a_shell_script_started_is_looked_into_as_well(make):
     script = f"{sys.executable} -I -S -c 'import os, time\ndef load():\n  {ARRIVES}; time.sleep(600)\nload()'; true"
     run = make(argv=["sh", "-c", script], watchdog=SOON)
-    hang(run, 0)
+    hang(run, 0, env=bare())  # py-spy is beside the agent's interpreter
     assert run.outcome["message"].endswith("rank 0 on node 0 is in load (<string>:3)")
 
 
@@ -89,7 +95,7 @@ def test_py_spy_is_asked_again_where_it_fails(make, tmp_path):
     """At a Python that only starts, or that moves while it is read."""
     asked = tmp_path / "py-spy"
     asked.write_text(f"""#!/bin/sh
-if [ -e "$0.asked" ]; then exec {shutil.which("py-spy")} "$@"; fi
+if [ -e "$0.asked" ]; then exec {PY_SPY} "$@"; fi
 : > "$0.asked"
 exit 1
 """)

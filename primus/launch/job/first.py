@@ -145,9 +145,10 @@ class FirstProcess:
         poll = self._start_step() if self._stepped else self._start_agent()
         if self._ended_by is not None:
             self._take_signal(self._ended_by)
-        self._loop.every(_LOOK, self._look)
+        look_no_more = self._loop.every(_LOOK, self._look)
         while poll() is None and not self._given_up:
             self._loop.turn()
+        look_no_more()  # the record may be left to the next start, while this one waits for its end
         if self._lifeline is not None:
             os.close(self._lifeline)
             self._lifeline = None
