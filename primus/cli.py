@@ -39,8 +39,9 @@ def _end_with(program: str, module: str) -> None:
         code = error.exit_code if isinstance(error, Complaint) else BAD_REQUEST
     except KeyboardInterrupt:
         code = INTERRUPTED
-    with contextlib.suppress(KeyboardInterrupt):
-        streams.settle()
+    finally:  # of Hydra's own exits as well
+        with contextlib.suppress(KeyboardInterrupt):
+            streams.settle()
     sys.exit(code)
 
 

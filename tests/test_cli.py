@@ -1,5 +1,6 @@
 """The console script: Hydra's own options, and how the command ends."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +76,17 @@ def test_a_reader_who_has_seen_enough_is_no_error(start: Start) -> None:
         process.stdout = None
         _, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, err) == (0, "")
+
+
+def test_nor_is_one_who_leaves_when_all_but_the_end_is_written(work: Path) -> None:
+    """What is in a buffer then Python itself would write last of all, with an exit code of its own where it cannot."""
+    script = "from primus.launch import streams; print('the end'); streams.settle()"
+    reading, writing = os.pipe()
+    os.close(reading)
+    argv = [sys.executable, "-I", "-c", script]  # without PYTHONUNBUFFERED
+    done = subprocess.run(argv, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_primus_runs_as_a_module_as_well(work: Path) -> None:

@@ -62,9 +62,12 @@ def outlive_readers() -> None:
 
 def settle() -> None:
     """Wait until what was written is read, or its reader is gone: the end of a command whose work is done."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # here, and not at the interpreter's end, which would say so, with an exit code of its own
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     outlet = _outlet(sys.stdout)
     if outlet:
-        sys.stdout.flush()
         outlet.settle(None)
 
 
