@@ -85,9 +85,14 @@ def engine_of_each_node(
     return engines["here"]
 
 
+def _prefixes() -> list[str]:
+    """Where the interpreter of these tests is, and the one that it was made of; Debian's own the image has as well."""
+    return [path for path in dict.fromkeys((sys.prefix, sys.base_prefix)) if path != "/usr"]
+
+
 def in_a_container(docker: Docker) -> tuple[str, ...]:
     """With the Python of this machine, and what it has installed, as the image's."""
-    prefixes = ",".join(f"'{path}:ro'" for path in dict.fromkeys((sys.prefix, sys.base_prefix)))
+    prefixes = ",".join(f"'{path}:ro'" for path in _prefixes())
     return (
         *("container=docker", f"container.image={docker.image}", f"backend.python={sys.executable}"),
         f"container.mounts=[{prefixes}]",
@@ -96,7 +101,7 @@ def in_a_container(docker: Docker) -> tuple[str, ...]:
 
 def places(docker: Docker) -> dict[str, tuple[str, ...]]:
     """Two ranks in each: of one node, and of two."""
-    prefixes = ",".join(f"'{path}:ro'" for path in dict.fromkeys((sys.prefix, sys.base_prefix)))
+    prefixes = ",".join(f"'{path}:ro'" for path in _prefixes())
     container = (
         *("container=docker", f"container.image={docker.image}", f"backend.python={sys.executable}"),
         f"container.mounts=[{prefixes}]",
