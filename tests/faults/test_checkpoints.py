@@ -172,7 +172,7 @@ def test_a_run_directory_that_is_full_ends_no_job_and_its_outcome_is_written_all
     start: Start, work: Path, full: Path, freed: bool
 ) -> None:
     (work / "fills.py").write_text(FILLS)
-    words = ["python", "-I", "-S", "fills.py", str(Path(__file__).parents[2]), *(["freed"] if freed else [])]
+    words = ["python3", "-I", "-S", "fills.py", str(Path(__file__).parents[2]), *(["freed"] if freed else [])]
     off = ("tracking.enabled=false", "node.metrics_interval=0.1")
     process = start("task=command", f"task.command=[{','.join(words)}]", f"output.root={full}/outputs", *off)
     out, err = process.communicate(timeout=PATIENCE)
