@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,12 +13,12 @@ from primus.node.plan import Code, Job, Layer, Plan, Variable, from_json, to_jso
 LAYER = Layer("user", (Variable("A", "ü\n\"'", "x"), Variable("B", None, "y")))
 
 
-def plan(directory: Path, **changes: object) -> Plan:
+def plan(directory: Path, **changes: Any) -> Plan:
     job = Job(1, None, ("python3", "x y"), "/", "cpu", {}, "0", 1.0, 2.0)
     config = {"task": {"steps": 3, "list": [], "of": [{"a": None}], "none": {}}, "log": None, "seed": 1.5, "env": {}}
     known = Plan(1, "0", str(directory), "command", "", config, ("a=1", "b='ü'"), Code("/", None), job,
                  (LAYER,), (), ("primus",))  # fmt: skip
-    return replace(known, **changes)  # type: ignore[arg-type]  # any field
+    return replace(known, **changes)
 
 
 @pytest.mark.parametrize("empty", [False, True])

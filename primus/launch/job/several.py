@@ -3,12 +3,12 @@
 import os
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from primus.launch import outcome
 from primus.launch.job.first import FirstProcess
 from primus.launch.slurm import array
-from primus.node import agent as _agent  # noqa: F401 -- here, once: each job's agent is a copy of this process
 from primus.node import allocation, clock, guard, packages, process, rundir
 
 _BROKEN = 2
@@ -23,6 +23,7 @@ def main(sweep: Path, jobs: str, each: int) -> int:
     element, places = int(os.environ["SLURM_ARRAY_TASK_ID"]), array.places(array.read(jobs), each)
     waiting = [sweep / str(index) for index, place in places.items() if place == element]
     exit_code, told = 0, False
+    import_module("primus.node.agent")  # here, once: each job's agent is a copy of this process
     process.ready_for_copies()
     while waiting and not told:
         directory = waiting.pop(0)
