@@ -17,6 +17,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,14 +26,17 @@ from rich.table import Table
 
 WORKER = """
 import json, os, random, sys, time
-lines = int(sys.argv[1])
+lines, looks = int(sys.argv[1]), os.path.getsize("looks")
 with open(os.environ["PRIMUS_METRICS"], "a") as file:
     for step in range(lines):
         loss = random.random()
         values = {"time": time.time(), "step": step, "loss": loss, "tokens_per_second": 1e4 * loss}
         file.write(json.dumps(values) + chr(10))
         file.flush()
+while os.path.getsize("looks") < looks + 2:
+    time.sleep(0.02)
 """
+"""Ends once a look at the memory of all processes has begun and ended beside it: the shortest job is in the figures."""
 LINES_OF_A_JOB = 20
 _LOOK = 0.2
 """Seconds between two looks at the memory of all processes."""
@@ -74,11 +78,14 @@ class Figures:
 
 
 class Watcher(threading.Thread):
-    """Looks at the memory of a command and of all that it started, until it is told to stop."""
+    """Looks at the memory of a command and of all that it started, until it is told to stop.
 
-    def __init__(self, pid: int) -> None:
+    A byte goes into `count` after each look, which tells workers that they were seen.
+    """
+
+    def __init__(self, pid: int, count: Path) -> None:
         super().__init__(daemon=True)
-        self._pid, self._over = pid, threading.Event()
+        self._pid, self._count, self._over = pid, count, threading.Event()
         self.seen: dict[str, list[float]] = {}
 
     def run(self) -> None:
@@ -90,6 +97,8 @@ class Watcher(threading.Thread):
                     found[kind] = max(found.get(kind, 0.0), _resident(pid))
             for kind, megabytes in found.items():
                 self.seen.setdefault(kind, []).append(megabytes)
+            with self._count.open("ab") as file:
+                file.write(b".")
 
     def end(self) -> dict[str, Memory]:
         self._over.set()
@@ -105,11 +114,10 @@ def _memory(looks: Sequence[float]) -> Memory:
 
 def _descendants(pid: int) -> list[int]:
     children: list[int] = []
-    try:
+    with suppress(OSError):  # a process that has ended, or a thread of it
         for task in Path(f"/proc/{pid}/task").iterdir():
-            children += map(int, (task / "children").read_text().split())
-    except OSError:
-        return children
+            with suppress(OSError):
+                children += map(int, (task / "children").read_text().split())
     return [*children, *(below for child in children for below in _descendants(child))]
 
 
@@ -132,6 +140,8 @@ def measure(name: str, words: Sequence[str]) -> Figures:
     """Run a command in a new directory, and compare what its ranks wrote with what MLflow has. Exits when it fails."""
     with tempfile.TemporaryDirectory(prefix="primus-soak-") as directory:
         Path(directory, "x.py").write_text(WORKER)
+        looks = Path(directory, "looks")
+        looks.touch()
         began = time.perf_counter()
         with Path(directory, "said").open("wb") as said:
             process = subprocess.Popen(
@@ -141,7 +151,7 @@ def measure(name: str, words: Sequence[str]) -> Figures:
                 stdout=said,
                 stderr=said,
             )
-            watcher = Watcher(process.pid)
+            watcher = Watcher(process.pid, looks)
             watcher.start()
             status = process.wait()
         seconds, memory = time.perf_counter() - began, watcher.end()
