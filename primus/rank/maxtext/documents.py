@@ -9,7 +9,6 @@ from datasets import IterableDataset
 
 from primus.rank import hub
 from primus.rank.documents import MOCK_DOCUMENTS, mock_text, text_of
-from primus.rank.problems import Refused
 
 
 class Documents:
@@ -52,14 +51,9 @@ def read(data: dict[str, Any], sequence_length: int, *, validation: bool) -> Doc
 
 
 def _of_hub(data: dict[str, Any], *, validation: bool) -> Documents | IterableDataset:
-    split, key = data["validation_split"], data["text_key"]
-    if data["streaming"] and not split and (data["held_out"] or validation):
-        raise Refused(
-            "data.validation_split: null keeps a share of the documents by their numbers, and a streamed data set has "
-            "none: name a split, or give data.streaming=false, or data.held_out=0 to train without evaluation"
-        )
-    found = hub.load(data, split if split and validation else data["split"])
+    own_split, key = data["validation_split"], data["text_key"]
+    found = hub.load(data, "validation" if validation else "train")
     if isinstance(found, IterableDataset):
         return found.map(lambda row: {"text": hub.text(row, key)})
-    share = float(validation) if split else data["held_out"]  # a split of its own is all for validation
+    share = float(validation) if own_split else data["held_out"]  # a split of its own is all for validation
     return Documents(len(found), lambda number: hub.text(found[number], key), share, validation=validation)

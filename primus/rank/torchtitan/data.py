@@ -78,9 +78,12 @@ def _part(count: int, data: dict[str, Any], part: Part) -> list[int]:
 
 
 def _hub(data: dict[str, Any], reading: Reading, part: Part) -> _Source:
+    """A streamed data set is read in its own order, one that is not in the seed's."""
     documents = hub.load(data, part)
     if not data["validation_split"] and data["held_out"]:
         documents = documents.select(_part(len(documents), data, part))
+    if isinstance(documents, Dataset) and part == "train":
+        documents = documents.shuffle(seed=reading.seed)
     return documents, lambda row: hub.text(row, data["text_key"])
 
 

@@ -13,18 +13,16 @@ class Schedule(LRSchedulersContainer.Config):
     """A schedule that is at its least at the last step.
 
     TorchTitan 0.3.0 holds the rate for one step after the warm-up and ends a step early, so that another framework with
-    the same words has another rate at every step.
+    the same words has another rate at every step; and a training that is longer than its constant schedule it ends.
     """
 
     def build(self, *, optimizers: Any, training_steps: int) -> LRSchedulersContainer:
-        """As the parent's, which serves a constant rate."""
-        if self.decay_ratio == 0.0:
-            return LRSchedulersContainer.Config.build(self, optimizers=optimizers, training_steps=training_steps)
+        """As the parent's. A constant rate (no decay) is one whose least is its highest."""
         factor = partial(
             decayed,
             steps=self.total_steps or training_steps,
             warmup=self.warmup_steps,
-            least=self.min_lr_factor,
+            least=1.0 if self.decay_ratio == 0.0 else self.min_lr_factor,
             cosine=self.decay_type == "cosine",
         )
         return LRSchedulersContainer(optimizers, factor)

@@ -236,6 +236,25 @@ def test_a_hub_data_set_has_a_split_for_validation(tmp_path: Path) -> None:
         assert bytes(token for token in inputs[0] if token < 256).decode() in f"{part} " * 40
 
 
+def test_a_hub_data_set_that_is_not_streamed_is_read_in_the_order_of_the_seed(tmp_path: Path) -> None:
+    from torchtitan.hf_datasets.text_datasets import DATASETS
+
+    from primus.rank.torchtitan.data import NAME
+
+    rows = [f"document {number}" for number in range(50)]
+    for split in ("train", "validation"):
+        (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps({"text": row}) + "\n" for row in rows))
+
+    def order(seed: int, part: Any, **changes: Any) -> list[str]:
+        loader(given("hf", dataset=str(tmp_path), subset=None, **changes), part, seed=seed)
+        return [row["text"] for row in DATASETS[f"{NAME}-{part}"].loader("")]
+
+    first = order(1, "train", streaming=False)
+    assert sorted(first) == sorted(rows)
+    assert first == order(1, "train", streaming=False) != order(2, "train", streaming=False) != rows
+    assert order(1, "validation", streaming=False) == order(1, "train", streaming=True) == rows
+
+
 def refusal(data: dict[str, Any], part: Any = "validation", ranks: int = 1) -> Refused:
     with pytest.raises(Refused) as refused:
         loader(data, part, ranks=ranks)
