@@ -22,8 +22,10 @@ def folder(key: str, word: str, backend: str, output_root: str, directory: Path)
         return _whole(key, word, path.resolve(), backend)
     run = finding.find(key, str(path) if path.exists() else word, str(directory / output_root), None, offline=True)
     if run.plan.backend != backend:
+        way_out = f": give backend={run.plan.backend}" if run.plan.backend else ""
         raise BadRequest(
             f"{key}={word}: its checkpoints are of {run.plan.backend or 'no backend'}, which {backend} cannot read"
+            f"{way_out}"
         )
     return _whole(key, word, of_run(run), backend)
 

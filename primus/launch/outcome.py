@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from primus.launch import rundirectory, smoke
-from primus.launch.problems import JOB_FAILED
+from primus.launch.problems import BAD_REQUEST, JOB_FAILED, UNFIT
 from primus.launch.record import tail
 from primus.launch.record.files import main_rank, node_reports, rank_files, read_json
 from primus.node import clock, rundir
+from primus.node.plan import WORKERS
 
 _ENDED = {"finished": ("FINISHED", 0), "failed": ("FAILED", 1), "killed": ("KILLED", 130), "unfit": ("FAILED", 3)}
 """Status of a node -> status of the run and exit code of `primus`."""
 
+_REFUSALS = (BAD_REQUEST, UNFIT)
 _UNFIT = 3  # messages
 SURVIVOR = "survivor"
 """Key of a result: the node that wrote it, in the place of the first, which was lost and its recorder with it."""
@@ -61,6 +63,8 @@ def _diagnosed(directory: Path, result: dict[str, Any]) -> dict[str, Any]:
     except Exception as error:  # whatever is in the logs and reports: how it ended must be written all the same
         rundirectory.log(directory, "WARN", f"no diagnosis: {type(error).__name__}: {error}")
         return {}
+    if not found.get("failure") and (result["exit_code"] in _REFUSALS or not result["root_cause"]):
+        return {}  # "unknown" beside a message that says what is wrong
     return {"diagnosis": found} if found else {}
 
 
@@ -69,9 +73,10 @@ def summary(directory: Path, started: float, ended: float, interrupted: bool, me
     reports = node_reports(directory)
     outcomes = {node: report["outcome"] for node, report in reports.items() if report.get("outcome")}
     cause = _root_cause(reports, outcomes)
-    node, (status, exit_code) = _decide(outcomes, cause)
+    job = read_json(directory / rundir.PLAN).get("job") or {}
+    node, (status, exit_code) = _decide(outcomes, cause, workers=WORKERS in (job.get("command") or ()))
     said = _message(outcomes, node)
-    lost = [n for n in range(_nodes(directory)) if n not in outcomes]
+    lost = [n for n in range(int(job.get("nodes", 1))) if n not in outcomes]
     if lost and status == "FINISHED":
         status, exit_code, said = "FAILED", 1, _lost(lost, reports)
     if interrupted:
@@ -103,20 +108,24 @@ def last_metrics(directory: Path) -> tuple[int | None, dict[str, float]]:
     return step, metrics
 
 
-def _decide(outcomes: dict[int, dict[str, Any]], cause: dict[str, Any] | None) -> tuple[int, tuple[str, int]]:
+def _decide(
+    outcomes: dict[int, dict[str, Any]], cause: dict[str, Any] | None, *, workers: bool
+) -> tuple[int, tuple[str, int]]:
     """The node whose outcome is that of the run.
 
     One that was unfit, else one that lost another, else that of the root cause, else one that failed or was killed.
+    `workers`: the ranks are Primus's own, whose exit codes 2 and 3 say that the request or the environment is wrong.
     """
     for node in sorted(outcomes):
         if outcomes[node].get("status") == "unfit":
             code = outcomes[node].get("exit_code")
-            return node, ("FAILED", code) if code in (2, 3) else _ENDED["unfit"]
+            return node, ("FAILED", code) if code in _REFUSALS else _ENDED["unfit"]
     for node in sorted(outcomes):
         if outcomes[node].get("lost"):
             return node, _ENDED["failed"]
     if cause:
-        return cause["node_rank"], _ENDED["failed"]
+        refused = workers and cause.get("exit_code") in _REFUSALS
+        return cause["node_rank"], ("FAILED", cause["exit_code"]) if refused else _ENDED["failed"]
     for status in ("failed", "killed"):
         for node in sorted(outcomes):
             if outcomes[node].get("status") == status:
@@ -143,11 +152,6 @@ def _root_cause(reports: dict[int, dict[str, Any]], outcomes: dict[int, dict[str
         return float(cause.get("time") or 0.0) + float(reports[cause["node_rank"]].get("clock_offset") or 0.0)
 
     return min(causes, key=when, default=None)
-
-
-def _nodes(directory: Path) -> int:
-    job = read_json(directory / rundir.PLAN).get("job") or {}
-    return int(job.get("nodes", 1))
 
 
 def _lost(nodes: list[int], reports: dict[int, dict[str, Any]]) -> str:

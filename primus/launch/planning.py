@@ -21,7 +21,7 @@ from primus.launch.place import Place
 from primus.launch.problems import BadRequest
 from primus.launch.results import before
 from primus.launch.task import Work
-from primus.node.plan import SCHEMA, Gpus, Job, Layer, Note, Plan, Variable
+from primus.node.plan import SCHEMA, WORKERS, Gpus, Job, Layer, Note, Plan, Variable
 from primus.node.profile import LAYER, choose
 
 # Keys that say what this one command does with the job; they are no part of the job, and no part of its record.
@@ -99,7 +99,7 @@ def build(
         alike=request.node.alike,
         checks=work.checks or (preflight.NAME if checks else None),
     )
-    framework = "{primus.package}/rank" in work.command
+    framework = WORKERS in work.command
     beside = beside or finding.of_request(request, request.task["name"], work.backend, framework, place)
     config = {key: value for key, value in data.items() if key not in OF_THE_COMMAND}
     environment = layers(request, work, source, place)

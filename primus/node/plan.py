@@ -12,6 +12,8 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 from primus.node.typed import plain, read
 
 SCHEMA = 1
+WORKERS = "{primus.package}/rank"
+"""The word of a job's command by which its ranks are workers of Primus, and no program of the user's."""
 
 
 @dataclass(frozen=True)

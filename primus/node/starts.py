@@ -11,7 +11,7 @@ from primus.node.ending import Requests
 from primus.node.facts import Facts
 from primus.node.loop import Loop
 from primus.node.outcome import Outcome, judge, unfit
-from primus.node.plan import Plan
+from primus.node.plan import WORKERS, Plan
 from primus.node.prepare import Prepared
 from primus.node.restart import NO_MORE, Part, Policy, Verdict, repeatable
 from primus.node.typed import plain
@@ -35,7 +35,7 @@ class Starts:
     ) -> None:
         self.restarts = 0
         self._plan, self._job, self._directory = plan, plan.job, directory
-        self._workers = plan.task != "command"
+        self._workers = WORKERS in plan.job.command
         self._stop = directory / rundir.STOP
         self._watch, self._loop, self._requests = watch, loop, requests
         self._facts, self._say = facts, say

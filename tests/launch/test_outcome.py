@@ -8,11 +8,12 @@ import pytest
 
 from primus.launch import outcome
 from primus.node import rundir
+from primus.node.plan import WORKERS
 
 
-def run(directory: Path, *outcomes: dict[str, Any] | None) -> Path:
+def run(directory: Path, *outcomes: dict[str, Any] | None, command: tuple[str, ...] = ("a.out",)) -> Path:
     """A run directory of a plan with one node for each outcome; None: the node left none."""
-    rundir.write_json(directory / rundir.PLAN, {"job": {"nodes": len(outcomes)}})
+    rundir.write_json(directory / rundir.PLAN, {"job": {"nodes": len(outcomes), "command": command}})
     for node, said in enumerate(outcomes):
         if said is not None:
             rundir.write_json(directory / rundir.node_facts(node), {"host": f"gpu{node:02}", "outcome": said})
@@ -62,6 +63,29 @@ def test_the_worst_node_decides(tmp_path: Path, statuses: tuple[str, ...], statu
 def test_a_request_that_the_node_found_wrong_keeps_its_exit_code(tmp_path: Path) -> None:
     result = outcome.write_result(run(tmp_path, {**ended("unfit"), "exit_code": 2}), 0.0, interrupted=False)
     assert (result["status"], result["exit_code"]) == ("FAILED", 2)
+
+
+@pytest.mark.parametrize(("code", "expected"), [(1, 1), (2, 2), (3, 3), (7, 1)])
+def test_a_worker_of_primus_that_refuses_keeps_its_exit_code(tmp_path: Path, code: int, expected: int) -> None:
+    refusal = ended("failed", "rank 0 ended", cause(0, 1.0) | {"exit_code": code})
+    directory = run(tmp_path, refusal, command=("python", WORKERS, "torchtitan"))
+    assert outcome.write_result(directory, 0.0, interrupted=False)["exit_code"] == expected
+
+
+def test_the_exit_code_of_a_users_program_says_only_that_the_job_failed(tmp_path: Path) -> None:
+    failure = ended("failed", "rank 0 ended", cause(0, 1.0) | {"exit_code": 2})
+    assert outcome.write_result(run(tmp_path, failure), 0.0, interrupted=False)["exit_code"] == 1
+
+
+def test_no_diagnosis_of_unknown_stands_beside_a_refusal(tmp_path: Path) -> None:
+    refusal = ended("failed", "rank 0 ended with exit code 2", cause(0, 1.0) | {"exit_code": 2})
+    directory = run(tmp_path, refusal, command=("python", WORKERS, "torchtitan"))
+    (directory / "logs/node-0").mkdir(parents=True)
+    log = directory / cause(0, 1.0)["log"]
+    log.write_text("primus: backend.args.x: there is no such option\n")
+    assert "diagnosis" not in outcome.write_result(directory, 0.0, interrupted=False)
+    log.write_text("OSError: [Errno 28] No space left on device\n")
+    assert outcome.write_result(directory, 0.0, interrupted=False)["diagnosis"]["failure"] == "disk-full"
 
 
 def test_a_node_that_left_nothing_is_named_and_fails_the_run(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from primus.node import rundir
-from primus.node.plan import SCHEMA, Code, Container, Job, Layer, Plan, Variable, to_json
+from primus.node.plan import SCHEMA, WORKERS, Code, Container, Job, Layer, Plan, Variable, to_json
 
 from ..conftest import PATIENCE, gone
 
@@ -180,7 +180,7 @@ def progress(run: Run, made: Callable[[], bool]) -> Iterator[None]:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[Callable[..., Run]]:
-    """Make a job: `make("print(1)", ranks=2)` runs that Python text in each rank."""
+    """Make a job: `make("print(1)", ranks=2)` runs that Python text in each rank; `workers`: as one of Primus's own."""
 
     def factory(
         script: str = "",
@@ -189,13 +189,16 @@ def make(tmp_path: Path) -> Iterator[Callable[..., Run]]:
         argv: Sequence[str] | None = None,
         environment: Sequence[Layer] = (),
         container: Container | None = None,
-        task: str = "command",
+        workers: bool = False,
         **job: Any,
     ) -> Run:
         fields: dict[str, Any] = {
             "nodes": 1,
             "ranks_per_node": ranks,
-            "command": tuple(argv or ("python3" if container else sys.executable, "-I", "-S", "-u", "-c", script)),
+            "command": (
+                *(argv or ("python3" if container else sys.executable, "-I", "-S", "-u", "-c", script)),
+                *((WORKERS,) if workers else ()),
+            ),
             "directory": str(tmp_path),
             "gpu": "auto",
             "parallel": {},
@@ -208,7 +211,7 @@ def make(tmp_path: Path) -> Iterator[Callable[..., Run]]:
             schema=SCHEMA,
             run_id=f"20261121-093012-{os.getpid():06x}",
             directory=str(tmp_path / "run"),
-            task=task,
+            task="train/pretrain" if workers else "command",
             backend="",
             config={},
             overrides=(),

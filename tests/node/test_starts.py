@@ -86,7 +86,7 @@ def test_there_are_no_more_starts_than_allowed(make: Make) -> None:
 
 
 def test_a_configuration_that_a_worker_refuses_is_not_started_again(make: Make) -> None:
-    run = make(COUNTS + "sys.exit(2)", task="train/pretrain", restarts=9, restart_backoff=0.0)
+    run = make(COUNTS + "sys.exit(2)", workers=True, restarts=9, restart_backoff=0.0)
     run.finish()
     assert len(starts(run)) == 1
     assert run.outcome["message"] == "rank 0 ended with exit code 2"
@@ -125,7 +125,7 @@ def test_the_end_of_the_launcher_while_the_next_start_is_waited_for_ends_the_job
 
 def test_ranks_that_are_asked_to_stop_while_they_wait_start_at_once_to_save_and_end(make: Make) -> None:
     script = COUNTS + "sys.exit(not os.path.exists(os.environ['PRIMUS_STOP_FILE']))"
-    run = make(script, task="train/pretrain", restarts=9, restart_backoff=300.0)
+    run = make(script, workers=True, restarts=9, restart_backoff=300.0)
     agent = run.start()
     assert "in 300 s" in agent.line()
     agent.signal(signal.SIGUSR1)
@@ -138,7 +138,7 @@ def test_ranks_that_fail_when_they_were_asked_to_stop_are_not_started_again(make
         COUNTS
         + "print('up', flush=True)\nwhile not os.path.exists(os.environ['PRIMUS_STOP_FILE']): time.sleep(0.01)\nfail()"
     )
-    run = make(script, task="train/pretrain", restarts=9, restart_backoff=0.0)
+    run = make(script, workers=True, restarts=9, restart_backoff=0.0)
     agent = run.start()
     assert agent.line() == "up"
     agent.signal(signal.SIGUSR1)

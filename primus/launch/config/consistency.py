@@ -45,10 +45,11 @@ def _training(training: Training) -> list[Problem]:
     problems = []
     schedule = training.schedule
     if training.warmup_steps > training.schedule_steps:
+        length = "task.steps" if schedule.steps is None else "task.schedule.steps"
         problems.append(
             Problem(
                 "task.schedule.warmup_steps",
-                f"{schedule.warmup_steps} is more than task.steps {training.schedule_steps}",
+                f"{schedule.warmup_steps} is more than {length} {training.schedule_steps}",
             )
         )
     betas = training.optimizer.betas

@@ -70,6 +70,8 @@ def test_another_tokenizer_is_left_to_the_rank_which_can_read_it() -> None:
 def test_a_warm_up_cannot_outlast_the_training() -> None:
     schedule = neutral.schedule(warmup_steps=20)
     assert "task.schedule.warmup_steps: 20 is more than task.steps 10" in refusal(steps=10, schedule=schedule)
+    schedule = neutral.schedule(steps=10, warmup_steps=20)
+    assert "task.schedule.warmup_steps: 20 is more than task.schedule.steps 10" in refusal(steps=99, schedule=schedule)
 
 
 def test_betas_are_two_and_below_one() -> None:
