@@ -58,11 +58,6 @@ class Tokens:
         return 4 if self.training.precision == "fp32" else 2
 
     @property
-    def masked(self) -> bool:
-        """Attention with a mask that not every framework has a fused kernel for."""
-        return bool(self.model.window or self.model.chunk or self.model.attention_sinks)
-
-    @property
     def loss_chunks(self) -> int:
         """TorchTitan's: Primus takes its default, 8, where that divides the sequence."""
         return gcd(8, self.training.sequence_length // self.split.context)

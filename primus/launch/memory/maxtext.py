@@ -58,6 +58,6 @@ def loss(tokens: Tokens) -> float:
 
 def _scores(tokens: Tokens) -> float:
     """Masks other than causal have no fused kernel: scores in fp32 and in the activations' type."""
-    if not tokens.masked:
+    if not (tokens.model.window or tokens.model.chunk or tokens.model.attention_sinks):
         return 0.0
     return tokens.model.attention_heads * tokens.training.sequence_length * (4 + tokens.width)

@@ -69,6 +69,6 @@ def _sequence_parallel(tokens: Tokens) -> bool:
 
 def _scores(tokens: Tokens) -> float:
     """Where attention has no fused kernel without Transformer Engine: scores in fp32 and in the activations' type."""
-    if not tokens.masked:
+    if not (tokens.model.window or tokens.model.attention_sinks):  # chunks that matter Megatron does not take at all
         return 0.0
     return tokens.model.attention_heads * tokens.training.sequence_length * (4 + tokens.width)

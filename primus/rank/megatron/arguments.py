@@ -103,10 +103,16 @@ def _native(place: Place) -> dict[str, Any]:
 
 
 def _data_parallel(rank: dict[str, Any], place: Place) -> dict[str, Any]:
-    """Ranks beyond whole copies shard the optimizer's state. On GPUs its communication hides behind computation."""
-    data_parallel = place.ranks // math.prod(rank["arguments"][name] for name in _SPLIT)
+    """Ranks beyond whole copies shard the optimizer's state. On GPUs its communication hides behind computation.
+
+    A batch of an evaluation is one forward pass, whatever a step of the training adds up: as in the other frameworks.
+    """
+    arguments = rank["arguments"]
+    data_parallel = place.ranks // math.prod(arguments[name] for name in _SPLIT)
     shards = data_parallel // rank["replicate"]
+    whole = arguments["pipeline_model_parallel_size"] > 1  # all micro batches of a step go through a pipeline at once
     return {
+        **({} if whole else {"eval_global_batch_size": arguments["micro_batch_size"] * data_parallel}),
         "use_distributed_optimizer": shards > 1,
         "num_distributed_optimizer_instances": rank["replicate"] if shards > 1 else 1,
         "overlap_grad_reduce": place.gpu and data_parallel > 1,

@@ -19,9 +19,10 @@ def options(model: Model | None = None, **changes: Any) -> dict[str, Any]:
     return found
 
 
-def problems(model: Model | None = None, **changes: Any) -> dict[str, str]:
+def problems(model: Model | None = None, world_size: int | None = None, **changes: Any) -> dict[str, str]:
     """Message by key."""
-    return {p.key: p.message for p in lacks(model or neutral.model(), DATA, neutral.training(**changes))}
+    training = neutral.training(**changes)
+    return {p.key: p.message for p in lacks(model or neutral.model(), DATA, training, world_size)}
 
 
 def test_every_neutral_term_has_its_name_in_maxtext() -> None:
@@ -201,3 +202,19 @@ def test_a_batch_that_cannot_be_dealt_out_is_refused() -> None:
     assert list(problems(parallel=plain(neutral.parallel(pipeline=2)))) == ["task.global_batch"]
     both = plain(neutral.parallel(tensor=2, sequence=True, context=2))
     assert list(problems(parallel=both)) == ["task.parallel.sequence"]
+
+
+def test_what_hangs_on_the_number_of_ranks_is_refused_where_that_is_known() -> None:
+    pipeline = {"global_batch": 24, "micro_batch": 4, "parallel": plain(neutral.parallel(pipeline=4))}
+    assert problems(**pipeline) == {}
+    assert problems(world_size=4, **pipeline) == {
+        "task.global_batch": "MaxText's pipeline needs a multiple of 4 micro batches in a step, and 24 sequences are 6 of "
+        "task.micro_batch 4 on 1 data-parallel ranks"
+    }
+    assert problems(world_size=4, **pipeline | {"global_batch": 32}) == {}
+    experts = plain(neutral.parallel(context=2, expert=8))
+    assert problems(neutral.model("mixtral_8x7b"), 8, parallel=experts) == {
+        "task.parallel.expert": "MaxText takes the 8 ranks of the experts out of those that shard the weights, and 8 ranks "
+        "are not a multiple of all degrees together, 16"
+    }
+    assert problems(neutral.model("mixtral_8x7b"), 16, parallel=experts) == {}

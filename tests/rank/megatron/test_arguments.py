@@ -65,6 +65,17 @@ def test_precision_fusions_and_communication_go_by_the_device(megatron_python: s
     assert (cpu["overlap_param_gather"], bare["overlap_param_gather"]) == (False, True)
 
 
+def test_a_batch_of_an_evaluation_is_one_forward_pass_of_all_ranks(megatron_python: str) -> None:
+    accumulating = {"micro_batch": 2, "global_batch": 64}
+    alone, pipeline = placed(
+        megatron_python,
+        (accumulating | parallel(tensor=2), BARE, 8),
+        (accumulating | parallel(pipeline=2), BARE, 8),
+    )
+    assert alone["eval_global_batch_size"] == 2 * 4
+    assert "eval_global_batch_size" not in pipeline, "all of the global batch, which a pipeline takes at once"
+
+
 def test_the_optimizers_state_is_spread_over_the_ranks_beyond_whole_copies(megatron_python: str) -> None:
     names = ("use_distributed_optimizer", "num_distributed_optimizer_instances", "overlap_grad_reduce")
     found = placed(

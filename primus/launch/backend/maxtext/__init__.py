@@ -16,9 +16,9 @@ from primus.node.typed import Problem
 PACKAGES = ("maxtext", "jax", "flax", "orbax-checkpoint", "grain")  # whose versions say what ran
 
 
-def lacks(model: Model, data: Data, training: Training) -> list[Problem]:
-    """What MaxText cannot express: the key and the part that it lacks."""
-    return [*model_terms.lacks(model), *training_terms.lacks(training)]
+def lacks(model: Model, data: Data, training: Training, world_size: int | None) -> list[Problem]:
+    """What MaxText cannot express: the key and the part that it lacks. `world_size` None: the nodes know it."""
+    return [*model_terms.lacks(model), *training_terms.lacks(training, world_size)]
 
 
 def rank_config(model: Model, data: Data, training: Training) -> dict[str, Any]:

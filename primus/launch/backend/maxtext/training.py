@@ -1,5 +1,6 @@
 """The training by MaxText's own parameters (configs/base.yml of 0.2.5), and what they cannot say."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from primus.launch.config.terms.training import Parallel, Training
@@ -28,7 +29,7 @@ def options(training: Training) -> dict[str, Any]:
     }
 
 
-def lacks(training: Training) -> list[Problem]:
+def lacks(training: Training, world_size: int | None) -> list[Problem]:
     """What MaxText cannot do. It compiles whatever `task.compile` says, as all of JAX does."""
     parallel = training.parallel
     together = parallel.tensor * parallel.context
@@ -50,7 +51,28 @@ def lacks(training: Training) -> list[Problem]:
         )
     if parallel.sequence and parallel.context > 1:
         found.append(Problem("task.parallel.sequence", "MaxText splits a sequence by this or by context, not by both"))
-    return found
+    return [*found, *_of_all_ranks(training, world_size)] if world_size else found
+
+
+def _of_all_ranks(training: Training, world_size: int) -> Iterator[Problem]:
+    """How MaxText deals a batch out to all ranks, and spreads experts over an axis of their own."""
+    parallel = training.parallel
+    readers = max(1, world_size // parallel.per_sequence)
+    batch = training.global_batch or training.micro_batch * readers
+    passes = batch // (training.micro_batch * readers)
+    if parallel.pipeline > 1 and training.global_batch and passes % parallel.pipeline:
+        yield Problem(
+            "task.global_batch",
+            f"MaxText's pipeline needs a multiple of {parallel.pipeline} micro batches in a step, and {batch} sequences "
+            f"are {passes} of task.micro_batch {training.micro_batch} on {readers} data-parallel ranks",
+        )
+    axes = parallel.per_sequence * parallel.expert * parallel.replicate
+    if parallel.expert > 1 and world_size % axes:
+        yield Problem(
+            "task.parallel.expert",
+            f"MaxText takes the {parallel.expert} ranks of the experts out of those that shard the weights, and "
+            f"{world_size} ranks are not a multiple of all degrees together, {axes}",
+        )
 
 
 def _optimizer(training: Training) -> dict[str, Any]:

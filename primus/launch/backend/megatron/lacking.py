@@ -15,7 +15,7 @@ _LATENT_CONTEXT = 4096
 """Original context, fixed in `MLATransformerConfig`: it has no argument."""
 
 
-def lacks(model: Model, data: Data, training: Training) -> list[Problem]:
+def lacks(model: Model, data: Data, training: Training, world_size: int | None) -> list[Problem]:
     """Each key at fault. What depends on the device and on Transformer Engine only the ranks can tell."""
     return [*_positions(model, training), *_biases(model), *_experts(model), *_training(model, training)]
 
@@ -93,8 +93,6 @@ def _experts(model: Model) -> Iterator[Problem]:
 
 def _training(model: Model, training: Training) -> Iterator[Problem]:
     parallel = training.parallel
-    if training.compile:
-        yield Problem("task.compile", "Megatron does not compile the model; it compiles its own fusions, always")
     highest = 2**32 - 1 - 100 * parallel.pipeline  # a stage's seed is 100 more than that of the one before
     if not 0 < training.seed <= highest:
         yield Problem("task.seed", f"{training.seed}: Megatron takes seeds from 1 to {highest}")

@@ -16,9 +16,9 @@ from primus.node.typed import Problem
 PACKAGES = ("torch", "torchtitan")  # distributions that the ranks need
 
 
-def lacks(model: Model, data: Data, training: Training) -> list[Problem]:
-    """What TorchTitan cannot express: the key and the part that it lacks."""
-    return [*models.lacks(model), *trainings.lacks(model, training)]
+def lacks(model: Model, data: Data, training: Training, world_size: int | None) -> list[Problem]:
+    """What TorchTitan cannot express: the key and the part that it lacks. `world_size` None: the nodes know it."""
+    return [*models.lacks(model), *trainings.lacks(model, training, world_size)]
 
 
 def rank_config(model: Model, data: Data, training: Training) -> dict[str, Any]:

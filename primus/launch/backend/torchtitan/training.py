@@ -32,9 +32,9 @@ def trainer(training: Training) -> dict[str, Any]:
     }
 
 
-def lacks(model: Model, training: Training) -> list[Problem]:
+def lacks(model: Model, training: Training, world_size: int | None) -> list[Problem]:
     """The combinations that TorchTitan refuses, by the rules of its own code: no job is needed to know them."""
-    return [*_pipeline(model, training), *_sequence(training), *_experts(model, training.parallel)]
+    return [*_pipeline(model, training, world_size), *_sequence(training), *_experts(model, training.parallel)]
 
 
 BLOCK = 128  # positions of a block of flex attention's mask
@@ -77,11 +77,8 @@ def _parallelism(parallel: Parallel, micro_batch: int) -> dict[str, Any]:
     }
 
 
-def _pipeline(model: Model, training: Training) -> list[Problem]:
-    """`Decoder.update_from_config` and `_generate_llm_fqn_per_model_part` of torchtitan 0.3.0, `Schedule1F1B` of torch.
-
-    How many micro batches each rank has of a given global batch, the rank knows.
-    """
+def _pipeline(model: Model, training: Training, world_size: int | None) -> list[Problem]:
+    """`Decoder.update_from_config` and `_generate_llm_fqn_per_model_part` of torchtitan 0.3.0, `Schedule1F1B` of torch."""
     key, stages, problems = "task.parallel.pipeline", training.parallel.pipeline, []
     if stages > 1 and model.tied_embeddings:
         problems.append(Problem(key, "TorchTitan has no pipeline for tied embeddings: model.tied_embeddings is true"))
@@ -93,6 +90,17 @@ def _pipeline(model: Model, training: Training) -> list[Problem]:
                 f"give {stages} x task.micro_batch {training.micro_batch} x data-parallel ranks, or more",
             )
         )
+    if stages > 1 and training.global_batch and world_size:
+        readers = max(1, world_size // training.parallel.per_sequence)
+        micro_batches = training.global_batch // readers // training.micro_batch
+        if micro_batches < stages:
+            problems.append(
+                Problem(
+                    "task.global_batch",
+                    f"{training.global_batch} is {micro_batches} micro batches for each of {readers} data-parallel "
+                    f"ranks, and a pipeline of {stages} stages needs {stages}",
+                )
+            )
     if stages > model.layers + 2:  # the embedding and the head count as a layer each
         problems.append(Problem(key, f"{stages} stages are more than model.layers {model.layers} + 2"))
     return problems

@@ -33,7 +33,7 @@ def work(training: Training, request: Request, source: Origins, place: Place, *,
     world_size = nodes * per_node if per_node else None
     try:
         consistency.check(request.model, data, training, world_size)
-        _refuse(backend.lacks(request.model, data, training))
+        _refuse(backend.lacks(request.model, data, training, world_size))
         _refuse(_profile(request.profile, training))
     except DataError as error:
         raise complaint(error, source) from None

@@ -27,14 +27,18 @@ def trainer(**changes: Any) -> dict[str, Any]:
 
 
 def lacking(
-    model: str = "tiny", sequence_length: int = 256, global_batch: int | None = 48, **degrees: int
+    model: str = "tiny",
+    sequence_length: int = 256,
+    global_batch: int | None = 48,
+    world_size: int | None = None,
+    **degrees: int,
 ) -> list[str]:
     """What is refused, for degrees of parallelism."""
     training = dataclasses.replace(
         neutral.training(sequence_length=sequence_length, global_batch=global_batch),
         parallel=neutral.parallel(**degrees),
     )
-    return [f"{problem.key}: {problem.message}" for problem in lacks(neutral.model(model), DATA, training)]
+    return [f"{problem.key}: {problem.message}" for problem in lacks(neutral.model(model), DATA, training, world_size)]
 
 
 def test_every_neutral_term_has_its_name_in_torchtitan() -> None:
@@ -112,6 +116,7 @@ def test_sequence_parallelism_is_left_out_only_when_that_was_asked_for() -> None
 def test_what_torchtitan_can_do_is_not_refused() -> None:
     assert lacking(tensor=2, pipeline=6, context=2) == []
     assert lacking("mixtral_8x7b", expert=8) == []
+    assert lacking(pipeline=4, global_batch=16, world_size=4) == []
 
 
 @pytest.mark.parametrize(
@@ -127,6 +132,10 @@ def test_what_torchtitan_can_do_is_not_refused() -> None:
             {"pipeline": 2, "global_batch": None},
             "task.global_batch: null is one micro batch per rank, and a pipeline of 2 stages needs 2: "
             "give 2 x task.micro_batch 4 x data-parallel ranks, or more",
+        ),
+        (
+            {"pipeline": 4, "global_batch": 8, "world_size": 4},
+            "task.global_batch: 8 is 2 micro batches for each of 1 data-parallel ranks, and a pipeline of 4 stages needs 4",
         ),
         ({"expert": 2}, "task.parallel.expert: 2, but tiny has no experts (model.moe is null)"),
         ({"expert": 3, "model": "mixtral_8x7b"}, "task.parallel.expert: 3 does not divide model.moe.experts 8"),
