@@ -208,13 +208,13 @@ def test_what_hangs_on_the_number_of_ranks_is_refused_where_that_is_known() -> N
     pipeline = {"global_batch": 24, "micro_batch": 4, "parallel": plain(neutral.parallel(pipeline=4))}
     assert problems(**pipeline) == {}
     assert problems(world_size=4, **pipeline) == {
-        "task.global_batch": "MaxText's pipeline needs a multiple of 4 micro batches in a step, and 24 sequences are 6 of "
-        "task.micro_batch 4 on 1 data-parallel ranks"
+        "task.global_batch": "MaxText's pipeline needs a multiple of 4 micro batches in a step, and 24 sequences are "
+        "6 of task.micro_batch 4 on 1 data-parallel ranks"
     }
     assert problems(world_size=4, **pipeline | {"global_batch": 32}) == {}
     experts = plain(neutral.parallel(context=2, expert=8))
     assert problems(neutral.model("mixtral_8x7b"), 8, parallel=experts) == {
-        "task.parallel.expert": "MaxText takes the 8 ranks of the experts out of those that shard the weights, and 8 ranks "
-        "are not a multiple of all degrees together, 16"
+        "task.parallel.expert": "MaxText takes the 8 ranks of the experts out of those that shard the weights, and 8 "
+        "ranks are not a multiple of all degrees together, 16"
     }
     assert problems(neutral.model("mixtral_8x7b"), 16, parallel=experts) == {}

@@ -63,8 +63,8 @@ def _of_all_ranks(training: Training, world_size: int) -> Iterator[Problem]:
     if parallel.pipeline > 1 and training.global_batch and passes % parallel.pipeline:
         yield Problem(
             "task.global_batch",
-            f"MaxText's pipeline needs a multiple of {parallel.pipeline} micro batches in a step, and {batch} sequences "
-            f"are {passes} of task.micro_batch {training.micro_batch} on {readers} data-parallel ranks",
+            f"MaxText's pipeline needs a multiple of {parallel.pipeline} micro batches in a step, and {batch} "
+            f"sequences are {passes} of task.micro_batch {training.micro_batch} on {readers} data-parallel ranks",
         )
     axes = parallel.per_sequence * parallel.expert * parallel.replicate
     if parallel.expert > 1 and world_size % axes:

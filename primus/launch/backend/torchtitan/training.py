@@ -78,7 +78,7 @@ def _parallelism(parallel: Parallel, micro_batch: int) -> dict[str, Any]:
 
 
 def _pipeline(model: Model, training: Training, world_size: int | None) -> list[Problem]:
-    """`Decoder.update_from_config` and `_generate_llm_fqn_per_model_part` of torchtitan 0.3.0, `Schedule1F1B` of torch."""
+    """`Decoder.update_from_config` and `_generate_llm_fqn_per_model_part` of torchtitan 0.3.0; torch's 1F1B."""
     key, stages, problems = "task.parallel.pipeline", training.parallel.pipeline, []
     if stages > 1 and model.tied_embeddings:
         problems.append(Problem(key, "TorchTitan has no pipeline for tied embeddings: model.tied_embeddings is true"))

@@ -135,7 +135,8 @@ def test_what_torchtitan_can_do_is_not_refused() -> None:
         ),
         (
             {"pipeline": 4, "global_batch": 8, "world_size": 4},
-            "task.global_batch: 8 is 2 micro batches for each of 1 data-parallel ranks, and a pipeline of 4 stages needs 4",
+            "task.global_batch: 8 is 2 micro batches for each of 1 data-parallel ranks, "
+            "and a pipeline of 4 stages needs 4",
         ),
         ({"expert": 2}, "task.parallel.expert: 2, but tiny has no experts (model.moe is null)"),
         ({"expert": 3, "model": "mixtral_8x7b"}, "task.parallel.expert: 3 does not divide model.moe.experts 8"),
