@@ -13,6 +13,9 @@ from primus.node.typed import plain, read
 
 SCHEMA = 1
 
+TYPED = "command line: "
+"""How the origin of a variable begins that the user typed."""
+
 
 @dataclass(frozen=True)
 class Variable:

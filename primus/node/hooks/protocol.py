@@ -8,9 +8,9 @@ artifact.name=path      a file to be kept with the run
 import json
 import re
 from dataclasses import dataclass, field, replace
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from primus.node.plan import Layer, Plan, Variable
+from primus.node.plan import TYPED, Layer, Plan, Variable
 from primus.node.secrets import MASK, is_secret
 
 _LINE = re.compile(r"(env|extra|artifact)\.([A-Za-z_][\w.-]*)=(.*)")
@@ -25,8 +25,9 @@ _DEFINED = (
     *("PRIMUS_RUN_DIR", "PRIMUS_RUN_ID", "PRIMUS_METRICS", "PRIMUS_STOP_FILE", "PRIMUS_HEARTBEAT", EXTRA),
 )
 
-# Layers of a plan that are the user's own word.
-_USERS = ("shell", "user")
+# Layers of a plan that come above hooks, and those that are the user's own word; so is a variable that he typed.
+_ABOVE = ("shell", "user")
+_USERS = ("network", *_ABOVE)
 
 
 @dataclass(frozen=True)
@@ -81,10 +82,12 @@ def secrets(told: Sequence[Told]) -> List[str]:
 def applied(plan: Plan, told: Sequence[Told]) -> Tuple[Plan, Tuple[Refusal, ...]]:
     """The plan with what its hooks asked for, and what they do not get since the user has said otherwise.
 
-    Variables come below the user's shell and `env.set`, above everything else; later hooks win over earlier ones.
+    Variables come below the user's shell and `env.set`, above everything else but what he typed; later hooks win over
+    earlier ones.
     """
     told = sorted(told, key=lambda one: one.position)
     refused = [refusal for one in told for refusal in _beaten(plan, one)]
+    kept = {v.name for layer in plan.environment if layer.name not in _ABOVE for v in _of_the_user(layer)}
     own = _arguments_of_the_user(plan)
     arguments: Dict[str, str] = {}
     for one in told:
@@ -93,8 +96,7 @@ def applied(plan: Plan, told: Sequence[Told]) -> Tuple[Plan, Tuple[Refusal, ...]
                 refused.append(Refusal(one.hook, f"extra.{name}", f"the user's own is {own[_key(name)]}"))
             else:
                 arguments[name] = value
-    layers = [Layer("hooks", tuple(Variable(n, v, f"hook {one.hook}") for n, v in one.environment.items()))
-              for one in told if one.environment]  # fmt: skip
+    layers = [_layer(one, kept) for one in told if set(one.environment) - kept]
     job = plan.job
     if arguments and of_framework(plan):
         values = {name: _value(text) for name, text in arguments.items()}
@@ -102,7 +104,7 @@ def applied(plan: Plan, told: Sequence[Told]) -> Tuple[Plan, Tuple[Refusal, ...]
     elif arguments:
         words = tuple(f"--{name}={value}" for name, value in arguments.items())
         job = replace(job, command=(*job.command, *words))
-    at = next((i for i, layer in enumerate(plan.environment) if layer.name in _USERS), len(plan.environment))
+    at = next((i for i, layer in enumerate(plan.environment) if layer.name in _ABOVE), len(plan.environment))
     environment = (*plan.environment[:at], *layers, *plan.environment[at:])
     return replace(plan, job=job, environment=environment), tuple(refused)
 
@@ -112,14 +114,25 @@ def of_framework(plan: Plan) -> bool:
     return "{primus.package}/rank" in plan.job.command
 
 
+def _layer(told: Told, kept: Collection[str]) -> Layer:
+    """What a hook sets, less what the user has set below it."""
+    variables = (Variable(n, v, f"hook {told.hook}") for n, v in told.environment.items() if n not in kept)
+    return Layer("hooks", tuple(variables))
+
+
+def _of_the_user(layer: Layer) -> Sequence[Variable]:
+    """The variables of a layer that are the user's own word: in his shell, or on his command line."""
+    return [v for v in layer.variables if layer.name in _USERS or v.origin.startswith(TYPED)]
+
+
 def _beaten(plan: Plan, told: Told) -> List[Refusal]:
-    """The variables that the user has set otherwise, in his shell or by `env.set`."""
+    """The variables that the user has set otherwise."""
+    own = {variable.name: variable for layer in plan.environment for variable in _of_the_user(layer)}
     found = []
-    for layer in plan.environment:
-        for variable in layer.variables if layer.name in _USERS else ():
-            if variable.name in told.environment and variable.value != told.environment[variable.name]:
-                shown = MASK if variable.value is None or is_secret(variable.name) else variable.value
-                found.append(Refusal(told.hook, f"env.{variable.name}", f"{variable.origin} says {shown}"))
+    for name, value in told.environment.items():
+        if name in own and own[name].value != value:
+            shown = MASK if own[name].value is None or is_secret(name) else own[name].value
+            found.append(Refusal(told.hook, f"env.{name}", f"{own[name].origin} says {shown}"))
     return found
 
 

@@ -76,6 +76,21 @@ def test_the_user_wins_and_it_is_said() -> None:
     ]
 
 
+def test_what_was_typed_for_the_gpu_or_the_network_is_the_users_word_as_well() -> None:
+    typed = Variable("FOO", "typed", "command line: gpu.environment.FOO")
+    before = plan(
+        Layer("gpu profile", (typed, Variable("BAR", "profile", "conf/gpu/h200.yaml"))),
+        Layer("network", (Variable("NCCL_SOCKET_IFNAME", "=eth7", "network.interface"),)),
+        layer("user"),
+    )
+    after, refused = applied(before, [told("env.FOO=hook", "env.NCCL_SOCKET_IFNAME=hookif", "env.BAR=hook")])
+    assert variables(after) == {"FOO": "typed", "BAR": "hook", "NCCL_SOCKET_IFNAME": "=eth7"}
+    assert [(r.what, r.why) for r in refused] == [
+        ("env.FOO", "command line: gpu.environment.FOO says typed"),
+        ("env.NCCL_SOCKET_IFNAME", "network.interface says =eth7"),
+    ]
+
+
 def test_arguments_reach_ranks_of_a_framework_as_values() -> None:
     after, _ = applied(plan(), [told("extra.training.gc_freq=10", "extra.x=True", "extra.lr=1e-4", "extra.name=a b")])
     extra = variables(after)[EXTRA]
