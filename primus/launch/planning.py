@@ -124,6 +124,8 @@ def build(
         container=container.of_request(request, place),
         hooks=beside.hooks,
         patches=beside.patches,
+        before=source.before,
+        decided=work.decided if beside.hooks else {},
     )
 
 

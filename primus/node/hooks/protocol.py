@@ -17,7 +17,7 @@ _LINE = re.compile(r"(env|extra|artifact)\.([A-Za-z_][\w.-]*)=(.*)")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 EXTRA = "PRIMUS_EXTRA"
-"""The variable with the arguments that hooks ask for, as JSON: how they reach ranks of a framework."""
+"""The variable with the arguments that hooks ask for, as JSON with the hook of each: how ranks of a framework get them."""
 
 # The agent's own: what defines a rank, and where its run is.
 _DEFINED = (
@@ -88,21 +88,15 @@ def applied(plan: Plan, told: Sequence[Told]) -> Tuple[Plan, Tuple[Refusal, ...]
     told = sorted(told, key=lambda one: one.position)
     refused = [refusal for one in told for refusal in _beaten(plan, one)]
     kept = {v.name for layer in plan.environment if layer.name not in _ABOVE for v in _of_the_user(layer)}
-    own = _arguments_of_the_user(plan)
-    arguments: Dict[str, str] = {}
-    for one in told:
-        for name, value in one.arguments.items():
-            if _key(name) in own:
-                refused.append(Refusal(one.hook, f"extra.{name}", f"the user's own is {own[_key(name)]}"))
-            else:
-                arguments[name] = value
+    taken, beaten = _arguments(plan, told)
+    refused += beaten
     layers = [_layer(one, kept) for one in told if set(one.environment) - kept]
     job = plan.job
-    if arguments and of_framework(plan):
-        values = {name: _value(text) for name, text in arguments.items()}
-        layers.append(Layer("hooks", (Variable(EXTRA, json.dumps(values), "hooks"),)))
-    elif arguments:
-        words = tuple(f"--{name}={value}" for name, value in arguments.items())
+    if taken and of_framework(plan):
+        asked = {name: {"value": _value(text), "hook": hook} for name, (text, hook) in taken.items()}
+        layers.append(Layer("hooks", (Variable(EXTRA, json.dumps(asked), "hooks"),)))
+    elif taken:
+        words = tuple(f"--{name}={text}" for name, (text, _) in taken.items())
         job = replace(job, command=(*job.command, *words))
     at = next((i for i, layer in enumerate(plan.environment) if layer.name in _ABOVE), len(plan.environment))
     environment = (*plan.environment[:at], *layers, *plan.environment[at:])
@@ -136,19 +130,38 @@ def _beaten(plan: Plan, told: Told) -> List[Refusal]:
     return found
 
 
+def _arguments(plan: Plan, told: Sequence[Told]) -> Tuple[Dict[str, Tuple[str, str]], List[Refusal]]:
+    """Each argument with the hook that wins, and those that the user has set already."""
+    own = _arguments_of_the_user(plan)
+    taken: Dict[str, Tuple[str, str]] = {}
+    refused = []
+    for one in told:
+        for name, text in one.arguments.items():
+            names = [name, *(inner for inner, _ in flat({name: _value(text)}))]  # training={"steps": 3}
+            said = next((own[_key(n)] for n in names if _key(n) in own), None)
+            if said:
+                refused.append(Refusal(one.hook, f"extra.{name}", f"the user's own is {said}"))
+            else:
+                taken[name] = (text, one.hook)
+    return taken, refused
+
+
 def _arguments_of_the_user(plan: Plan) -> Dict[str, str]:
-    """What the user has set already, by comparable names: `backend.args`, or options of his own program."""
+    """What the user has set already, by comparable names: in neutral terms or by `backend.args`, or options of his own
+    program."""
     if of_framework(plan):
         backend = plan.config.get("backend") or {}
-        return {_key(name): f"backend.args.{name}={value}" for name, value in _flat(backend.get("args") or {})}
+        decided = {_key(name): word for name, word in plan.decided.items()}
+        return {**decided, **{_key(n): f"backend.args.{n}={value}" for n, value in flat(backend.get("args") or {})}}
     words = [word for word in plan.job.command if word.startswith("-")]
     return {_key(word.partition("=")[0]): word for word in words}
 
 
-def _flat(arguments: Mapping[str, Any], prefix: str = "") -> List[Tuple[str, Any]]:
+def flat(arguments: Mapping[str, Any], prefix: str = "") -> List[Tuple[str, Any]]:
+    """Values by dotted names."""
     found: List[Tuple[str, Any]] = []
     for name, value in arguments.items():
-        found += _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else [(f"{prefix}{name}", value)]
+        found += flat(value, f"{prefix}{name}.") if isinstance(value, dict) else [(f"{prefix}{name}", value)]
     return found
 
 
