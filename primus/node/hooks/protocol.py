@@ -17,7 +17,7 @@ _LINE = re.compile(r"(env|extra|artifact)\.([A-Za-z_][\w.-]*)=(.*)")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 EXTRA = "PRIMUS_EXTRA"
-"""The variable with the arguments that hooks ask for, as JSON with the hook of each: how ranks of a framework get them."""
+"""The variable with the arguments that hooks ask for, as JSON with each its hook, for a framework."""
 
 # The agent's own: what defines a rank, and where its run is.
 _DEFINED = (
