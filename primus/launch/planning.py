@@ -21,7 +21,7 @@ from primus.launch.place import Place
 from primus.launch.problems import BadRequest
 from primus.launch.results import before
 from primus.launch.task import Work
-from primus.node.plan import SCHEMA, WORKERS, Gpus, Job, Layer, Note, Plan, Variable
+from primus.node.plan import SCHEMA, TYPED, WORKERS, Gpus, Job, Layer, Note, Plan, Variable
 from primus.node.profile import LAYER, choose
 
 # Keys that say what this one command does with the job; they are no part of the job, and no part of its record.
@@ -124,6 +124,8 @@ def build(
         container=container.of_request(request, place),
         hooks=beside.hooks,
         patches=beside.patches,
+        before=source.before,
+        decided=work.decided if beside.hooks else {},
     )
 
 
@@ -206,7 +208,7 @@ def _variable(name: str, value: str, origin: str) -> Variable:
 def _typed(key: str, source: Origins) -> str:
     """The key that the user typed to set a variable, without the value, which may be a secret; empty: none was."""
     override = source.typed(key)
-    return f"command line: {key_of(override)}" if override is not None else ""
+    return f"{TYPED}{key_of(override)}" if override is not None else ""
 
 
 def _forwarded(patterns: Sequence[str], place: Place) -> tuple[Variable, ...]:

@@ -137,7 +137,8 @@ class Session:
         carried.check_config({k: v for k, v in config.data.items() if self._checked.get(k) is not v})
         self._checked = config.data
         files = () if self._original else self._directories  # the values of a replayed run are not those of the files
-        source = Origins(tuple(overrides), tuple(files), config.chosen)
+        before = self._original.before(config.chosen) if self._original else ()
+        source = Origins(tuple(overrides), tuple(files), config.chosen, before)
         return Asked(config.data, reading.request(config.data, source), source)
 
     def _plan(

@@ -6,7 +6,7 @@ replaces them, on the node when the job runs and with this host's facts when `dr
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from primus.node.typed import plain, read
@@ -14,6 +14,9 @@ from primus.node.typed import plain, read
 SCHEMA = 1
 WORKERS = "{primus.package}/rank"
 """The word of a job's command by which its ranks are workers of Primus, and no program of the user's."""
+
+TYPED = "command line: "
+"""How the origin of a variable begins that the user typed."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +194,11 @@ class Patch:
 
 @dataclass(frozen=True)
 class Plan:
-    """One job, complete. `directory` is the run directory (absolute); `command` is what the launch side starts."""
+    """One job, complete. `directory` is the run directory (absolute); `command` is what the launch side starts.
+
+    `before`: what was typed for the runs that this one repeats. `decided`: options of the framework that the user's
+    overrides decide, and by which; no hook sets them otherwise.
+    """
 
     schema: int
     run_id: str
@@ -211,6 +218,8 @@ class Plan:
     container: Optional[Container] = None
     hooks: Tuple[Hook, ...] = ()
     patches: Tuple[Patch, ...] = ()
+    before: Tuple[str, ...] = ()
+    decided: Dict[str, str] = field(default_factory=dict)
 
 
 class PlanError(ValueError):

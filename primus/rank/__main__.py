@@ -17,13 +17,12 @@ import sys
 import threading
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 
 def main(arguments: list[str]) -> int:
     """Run the worker of the backend; returns the exit code. Its own errors, tracebacks and all, pass through."""
     _load_primus()
-    from primus.rank import patches, progress
+    from primus.rank import extra, patches, progress
     from primus.rank.problems import Refused
 
     faulthandler.register(signal.SIGUSR2, file=2)  # how the node agent asks for the stacks: primus.node.dump
@@ -33,7 +32,7 @@ def main(arguments: list[str]) -> int:
     if rank.get("path"):  # the user's own checkout of the framework
         sys.path.insert(0, os.path.expanduser(rank["path"]))
     try:
-        _take_extra(rank)
+        extra.take(rank)
         patches.apply_all(Path(config).parent)
         worker = _worker(backend)
         worker.run(rank)
@@ -53,17 +52,6 @@ def _leave() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
-
-
-def _take_extra(rank: dict[str, Any]) -> None:
-    """Arguments that hooks ask for (`extra.a.b=v`), below the user's own. Raises Refused where there is no place."""
-    from primus.rank.problems import Refused
-
-    extra = json.loads(os.environ.get("PRIMUS_EXTRA", "{}"))
-    if extra and "args" not in rank:
-        raise Refused(f"hooks set {', '.join(f'extra.{name}' for name in extra)}, and this task takes no arguments")
-    if extra:
-        rank["args"] = {**extra, **rank["args"]}
 
 
 def _worker(backend: str) -> ModuleType:

@@ -13,15 +13,19 @@ from primus.launch.config.arguments import key_of
 
 @dataclass(frozen=True)
 class Origins:
-    """What the config was composed from: the user's overrides, the config directories, the choice of each group."""
+    """What the config was composed from: the user's overrides, the config directories, the choice of each group.
+
+    `before`: the values that were typed for the run that this one repeats, and for those that it repeated.
+    """
 
     overrides: tuple[str, ...]
     directories: tuple[Path, ...]
     chosen: Mapping[str, str]
+    before: tuple[str, ...] = ()
 
     def of(self, key: str) -> str:
         """`command line: task.steps=x`, `conf/task/train/pretrain.yaml:3`, or an empty string when nothing set it."""
-        override = self.typed(key)
+        override = self._last(self.overrides, key)
         if override is not None:
             return f"command line: {redacted_override(override)}"
         for path, prefix in self._files(key.split(".", 1)[0]):
@@ -32,7 +36,15 @@ class Origins:
 
     def typed(self, key: str) -> str | None:
         """The override that set it on the command line, as it was typed; None: none did. No file is read for this."""
-        for override in reversed(self.overrides):
+        return self._last(self.every, key)
+
+    @property
+    def every(self) -> tuple[str, ...]:
+        """All overrides; the last one of a key counts. What was typed for a run is so for a replay of it."""
+        return (*self.before, *self.overrides)
+
+    def _last(self, overrides: Sequence[str], key: str) -> str | None:
+        for override in reversed(overrides):
             word = key_of(override)
             if word not in self.chosen and (_within(key, word) or _within(word, key)):
                 return override

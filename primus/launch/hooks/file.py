@@ -4,16 +4,17 @@ In any file by a comment, `# primus-hook: when=after once timeout=60`; in a Pyth
 primus.node.hooks.spec.Hooks by the methods of that class, and by its `once` and `timeout`.
 """
 
-import ast
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from primus.launch.hooks import classes
 from primus.launch.problems import BadRequest
 from primus.node.secrets import is_secret
 from primus.node.typed import closest
 
-_DIRECTIVE = re.compile(r"^#\s*primus-hook:\s*(.*)$", re.MULTILINE)
-_METHODS = {"before_task": "before", "after_task": "after"}
+_DIRECTIVE = re.compile(r"^#[ \t]*primus-hook:(.*)$", re.MULTILINE)
+_WORD = re.compile(r"when=(before|after|both)|once|timeout=(?=.*[1-9])\d+(\.\d+)?")
 _WORDS = ("when=before", "when=after", "when=both", "once", "timeout=SECONDS")
 # `export HF_TOKEN=hf_abc`, `echo env.HF_TOKEN=hf_abc`, in Python `HF_TOKEN = "hf_abc"`; not `HF_TOKEN=$TOKEN`.
 _IN_SHELL = re.compile(r"""\b([A-Z][A-Z0-9_]*)=["']?[^\s"'$;`(){}]{4,}""")
@@ -33,61 +34,27 @@ class Ways:
 def ways(text: str, shown: str) -> Ways:
     """What the file says of itself; `shown` names it in messages. Raises BadRequest for words that it cannot mean."""
     _refuse_secrets(text, shown)
-    own = _of_class(text, shown) if shown.endswith(".py") else None
-    if own:
-        return own
-    directive = _DIRECTIVE.search(text)
-    phases: tuple[str, ...] = ("before",)
-    once, timeout = False, None
-    for word in directive.group(1).split() if directive else ():
+    words = [word for line in _DIRECTIVE.findall(text) for word in line.split()]
+    own = classes.of_file(text, shown) if shown.endswith(".py") else None
+    if own and words:
+        raise BadRequest(
+            f"{shown}: primus-hook: the class {own.name} says when and where it runs: take the comment away"
+        )
+    return Ways(own.phases, own.once, own.timeout, own.name) if own else _of_words(words, shown)
+
+
+def _of_words(words: Sequence[str], shown: str) -> Ways:
+    said: dict[str, str] = {}
+    for word in words:
         key, _, value = word.partition("=")
-        if key == "when" and value in ("before", "after", "both"):
-            phases = ("before", "after") if value == "both" else (value,)
-        elif word == "once":
-            once = True
-        elif key == "timeout" and _number(value):
-            timeout = float(value)
-        else:
+        if not _WORD.fullmatch(word):
             near = closest(word, _WORDS)
             raise BadRequest(f"{shown}: primus-hook: {word!r} is none of {', '.join(_WORDS)}.{near}")
-    return Ways(phases, once, timeout)
-
-
-def _number(text: str) -> bool:
-    return bool(re.fullmatch(r"\d+(\.\d+)?", text)) and float(text) > 0
-
-
-def _of_class(text: str, shown: str) -> Ways | None:
-    try:
-        tree = ast.parse(text)
-    except SyntaxError as error:
-        raise BadRequest(f"{shown}:{error.lineno}: this is no Python: {error.msg}") from None
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef) and any(ast.unparse(b).split(".")[-1] == "Hooks" for b in node.bases):
-            methods = [item.name for item in node.body if isinstance(item, ast.FunctionDef)]
-            phases = tuple(phase for name, phase in _METHODS.items() if name in methods)
-            if not phases:
-                raise BadRequest(f"{shown}: the class {node.name} has none of {', '.join(_METHODS)}")
-            return Ways(phases, bool(_stated(node, "once")), _timeout(_stated(node, "timeout"), shown), node.name)
-    return None
-
-
-def _stated(node: ast.ClassDef, name: str) -> object:
-    """The plain value that a class body gives to a name; None where it does not."""
-    for item in node.body:
-        targets = (
-            item.targets if isinstance(item, ast.Assign) else [item.target] if isinstance(item, ast.AnnAssign) else []
-        )
-        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
-            value = getattr(item, "value", None)
-            return value.value if isinstance(value, ast.Constant) else None
-    return None
-
-
-def _timeout(value: object, shown: str) -> float | None:
-    if value is None or (isinstance(value, int | float) and value > 0):
-        return value
-    raise BadRequest(f"{shown}: timeout: {value!r} is no number of seconds above 0")
+        if said.setdefault(key, value) != value:
+            raise BadRequest(f"{shown}: primus-hook: {key}={said[key]} and {word}: which of them?")
+    when = said.get("when", "before")
+    phases = ("before", "after") if when == "both" else (when,)
+    return Ways(phases, "once" in said, float(said["timeout"]) if "timeout" in said else None)
 
 
 def _refuse_secrets(text: str, shown: str) -> None:

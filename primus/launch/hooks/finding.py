@@ -54,6 +54,12 @@ def of_request(request: Request, task: str, backend: str, framework: bool, place
     return Found(tuple(hooks), patches.patches, (*files, *patches.files))
 
 
+def before_any_task(request: Request, place: Place) -> tuple[str, ...]:
+    """The names of what this request lets run before the ranks, of whichever task they are. Raises BadRequest."""
+    scripts = [*_hooks(request, None, place), *_patch_files(request, place)]
+    return tuple(s.name for s in scripts if "before" in ways(s.text, str(s.path)).phases)
+
+
 def of_plan(plan: Plan) -> Found:
     """Those of a recorded run, by its own copies and no other files.
 
@@ -80,7 +86,7 @@ def _entries(script: _Script, file: str, how: Ways, timeout: float) -> Iterator[
         yield Hook(name, origin, file, digest, phase, how.once, limit, script.patch, how.call)
 
 
-def _hooks(request: Request, task: str, place: Place) -> Iterator[_Script]:
+def _hooks(request: Request, task: str | None, place: Place) -> Iterator[_Script]:
     if not request.hooks.enabled:
         if request.hooks.use:
             raise BadRequest("hooks.use names hooks to run, and hooks.enabled=false lets none: give one of them")
@@ -111,13 +117,14 @@ def _asked(name: str, folders: Sequence[Path]) -> _Script:
     return _read(name, known[name])
 
 
-def _numbered(folder: Path, task: str) -> Iterator[_Script]:
-    parts = task.split("/")
-    for depth in range(len(parts) + 1):
-        inside = Path(folder, *parts[:depth])
+def _numbered(folder: Path, task: str | None) -> Iterator[_Script]:
+    """Those of a task; None: of every one."""
+    parts = task.split("/") if task else []
+    general = [Path(folder, *parts[:depth]) for depth in range(len(parts) + 1)]
+    for inside in general if task else [folder, *sorted(path for path in folder.rglob("*") if path.is_dir())]:
         for path in sorted(inside.iterdir()) if inside.is_dir() else ():
             if _NUMBERED.fullmatch(path.name) and path.is_file():
-                yield _read("/".join(["hooks", *parts[:depth], path.name]), path)
+                yield _read(f"hooks/{path.relative_to(folder).as_posix()}", path)
 
 
 def _patch_files(request: Request, place: Place) -> Iterator[_Script]:

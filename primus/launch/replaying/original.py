@@ -38,6 +38,12 @@ class Original:
     run: SavedRun
     purpose: Literal["replay", "resume", "evaluate"]
 
+    def before(self, chosen: Mapping[str, str]) -> tuple[str, ...]:
+        """The values that were typed for it and for the runs that it repeats, less those of groups `chosen` anew."""
+        words = dict.fromkeys((*self.run.plan.before, *self.run.plan.overrides))
+        keys = {word: key_of(word).split(".") for word in words}
+        return tuple(word for word, (group, *rest) in keys.items() if rest and group not in chosen)
+
 
 def named_by(arguments: Arguments) -> Original | None:
     """The saved run that the command line names, if it does. Raises BadRequest."""

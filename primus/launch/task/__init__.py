@@ -20,6 +20,7 @@ class Work:
 
     `environment` is that of the backend, by `backend.environment`; `ranks_per_node` what the user may set otherwise
     (None: one per GPU); `notes` are for people. `checks`: what the nodes check before; without a command that is all.
+    `decided`: as the plan has it.
     """
 
     command: tuple[str, ...]
@@ -30,3 +31,4 @@ class Work:
     ranks_per_node: int | None = None
     notes: tuple[Note, ...] = ()
     checks: str | None = None
+    decided: dict[str, str] = field(default_factory=dict)

@@ -1,6 +1,7 @@
 """`task=env`: every variable that the first rank of a job would get on this machine, who set it, what it overrode.
 
-It is planned as a job is, so that the same functions resolve the same environment; nothing is started or written.
+It is planned as a job is, so that the same functions resolve the same environment; nothing is started or written. What
+hooks and patch files set is known once they have run: they are named.
 """
 
 import json
@@ -14,6 +15,7 @@ from primus.launch.backend.settings import Settings as Backend
 from primus.launch.config.origin import Origins
 from primus.launch.config.reading import typed
 from primus.launch.config.request import Request
+from primus.launch.hooks import finding
 from primus.launch.place import Place
 from primus.launch.problems import OK
 from primus.launch.replaying.original import Original
@@ -63,11 +65,14 @@ def single(
     world = environment.lay_out(plan.job, place.devices, 0)
     base, resolved = show.base_and_resolved(plan, place, world)
     every = of_rank(base, resolved, world)
+    hooks = finding.before_any_task(request, place)
     if request.task["format"] == "json":
-        json.dump(_data(plan, place, found.profile, every), sys.stdout, indent=2, ensure_ascii=False)
+        json.dump(_data(plan, place, found.profile, every, hooks), sys.stdout, indent=2, ensure_ascii=False)
         print()
     else:
         print("\n".join(map(_line, every)))
+        if hooks:
+            print(f"hooks and patch files that may set more when a job of their task starts: {', '.join(hooks)}")
     return Ended(OK, None)
 
 
@@ -93,7 +98,9 @@ def _is_open(variable: Resolved) -> bool:
     return variable.origin == AGENT and not variable.value
 
 
-def _data(plan: Plan, place: Place, profile_name: str, every: tuple[Resolved, ...]) -> dict[str, Any]:
+def _data(
+    plan: Plan, place: Place, profile_name: str, every: tuple[Resolved, ...], hooks: tuple[str, ...]
+) -> dict[str, Any]:
     ports: tuple[rdma.Port, ...] = show.ports(plan, place)
     return {
         "devices": plain(place.devices),
@@ -108,4 +115,5 @@ def _data(plan: Plan, place: Place, profile_name: str, every: tuple[Resolved, ..
             }
             for v in every
         ],
+        "hooks": hooks,
     }

@@ -8,16 +8,16 @@ artifact.name=path      a file to be kept with the run
 import json
 import re
 from dataclasses import dataclass, field, replace
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from primus.node.plan import Layer, Plan, Variable
+from primus.node.plan import TYPED, WORKERS, Layer, Plan, Variable
 from primus.node.secrets import MASK, is_secret
 
 _LINE = re.compile(r"(env|extra|artifact)\.([A-Za-z_][\w.-]*)=(.*)")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 EXTRA = "PRIMUS_EXTRA"
-"""The variable with the arguments that hooks ask for, as JSON: how they reach ranks of a framework."""
+"""The variable with the arguments that hooks ask for, as JSON with each its hook, for a framework."""
 
 # The agent's own: what defines a rank, and where its run is.
 _DEFINED = (
@@ -25,8 +25,9 @@ _DEFINED = (
     *("PRIMUS_RUN_DIR", "PRIMUS_RUN_ID", "PRIMUS_METRICS", "PRIMUS_STOP_FILE", "PRIMUS_HEARTBEAT", EXTRA),
 )
 
-# Layers of a plan that are the user's own word.
-_USERS = ("shell", "user")
+# Layers of a plan that come above hooks, and those that are the user's own word; so is a variable that he typed.
+_ABOVE = ("shell", "user")
+_USERS = ("network", *_ABOVE)
 
 
 @dataclass(frozen=True)
@@ -81,61 +82,86 @@ def secrets(told: Sequence[Told]) -> List[str]:
 def applied(plan: Plan, told: Sequence[Told]) -> Tuple[Plan, Tuple[Refusal, ...]]:
     """The plan with what its hooks asked for, and what they do not get since the user has said otherwise.
 
-    Variables come below the user's shell and `env.set`, above everything else; later hooks win over earlier ones.
+    Variables come below the user's shell and `env.set`, above everything else but what he typed; later hooks win over
+    earlier ones.
     """
     told = sorted(told, key=lambda one: one.position)
     refused = [refusal for one in told for refusal in _beaten(plan, one)]
-    own = _arguments_of_the_user(plan)
-    arguments: Dict[str, str] = {}
-    for one in told:
-        for name, value in one.arguments.items():
-            if _key(name) in own:
-                refused.append(Refusal(one.hook, f"extra.{name}", f"the user's own is {own[_key(name)]}"))
-            else:
-                arguments[name] = value
-    layers = [Layer("hooks", tuple(Variable(n, v, f"hook {one.hook}") for n, v in one.environment.items()))
-              for one in told if one.environment]  # fmt: skip
+    kept = {v.name for layer in plan.environment if layer.name not in _ABOVE for v in _of_the_user(layer)}
+    taken, beaten = _arguments(plan, told)
+    refused += beaten
+    layers = [_layer(one, kept) for one in told if set(one.environment) - kept]
     job = plan.job
-    if arguments and of_framework(plan):
-        values = {name: _value(text) for name, text in arguments.items()}
-        layers.append(Layer("hooks", (Variable(EXTRA, json.dumps(values), "hooks"),)))
-    elif arguments:
-        words = tuple(f"--{name}={value}" for name, value in arguments.items())
+    if taken and of_framework(plan):
+        asked = {name: {"value": _value(text), "hook": hook} for name, (text, hook) in taken.items()}
+        layers.append(Layer("hooks", (Variable(EXTRA, json.dumps(asked), "hooks"),)))
+    elif taken:
+        words = tuple(f"--{name}={text}" for name, (text, _) in taken.items())
         job = replace(job, command=(*job.command, *words))
-    at = next((i for i, layer in enumerate(plan.environment) if layer.name in _USERS), len(plan.environment))
+    at = next((i for i, layer in enumerate(plan.environment) if layer.name in _ABOVE), len(plan.environment))
     environment = (*plan.environment[:at], *layers, *plan.environment[at:])
     return replace(plan, job=job, environment=environment), tuple(refused)
 
 
 def of_framework(plan: Plan) -> bool:
     """Whether the ranks are those of a framework, which Primus starts, and no program of the user's."""
-    return "{primus.package}/rank" in plan.job.command
+    return WORKERS in plan.job.command
+
+
+def _layer(told: Told, kept: Collection[str]) -> Layer:
+    """What a hook sets, less what the user has set below it."""
+    variables = (Variable(n, v, f"hook {told.hook}") for n, v in told.environment.items() if n not in kept)
+    return Layer("hooks", tuple(variables))
+
+
+def _of_the_user(layer: Layer) -> Sequence[Variable]:
+    """The variables of a layer that are the user's own word: in his shell, or on his command line."""
+    return [v for v in layer.variables if layer.name in _USERS or v.origin.startswith(TYPED)]
 
 
 def _beaten(plan: Plan, told: Told) -> List[Refusal]:
-    """The variables that the user has set otherwise, in his shell or by `env.set`."""
+    """The variables that the user has set otherwise."""
+    own = {variable.name: variable for layer in plan.environment for variable in _of_the_user(layer)}
     found = []
-    for layer in plan.environment:
-        for variable in layer.variables if layer.name in _USERS else ():
-            if variable.name in told.environment and variable.value != told.environment[variable.name]:
-                shown = MASK if variable.value is None or is_secret(variable.name) else variable.value
-                found.append(Refusal(told.hook, f"env.{variable.name}", f"{variable.origin} says {shown}"))
+    for name, value in told.environment.items():
+        if name in own and own[name].value != value:
+            shown = MASK if own[name].value is None or is_secret(name) else own[name].value
+            found.append(Refusal(told.hook, f"env.{name}", f"{own[name].origin} says {shown}"))
     return found
 
 
+def _arguments(plan: Plan, told: Sequence[Told]) -> Tuple[Dict[str, Tuple[str, str]], List[Refusal]]:
+    """Each argument with the hook that wins, and those that the user has set already."""
+    own = _arguments_of_the_user(plan)
+    taken: Dict[str, Tuple[str, str]] = {}
+    refused = []
+    for one in told:
+        for name, text in one.arguments.items():
+            names = [name, *(inner for inner, _ in flat({name: _value(text)}))]  # training={"steps": 3}
+            said = next((own[_key(n)] for n in names if _key(n) in own), None)
+            if said:
+                refused.append(Refusal(one.hook, f"extra.{name}", f"the user's own is {said}"))
+            else:
+                taken[name] = (text, one.hook)
+    return taken, refused
+
+
 def _arguments_of_the_user(plan: Plan) -> Dict[str, str]:
-    """What the user has set already, by comparable names: `backend.args`, or options of his own program."""
+    """What the user has set already, by comparable names: in neutral terms or by `backend.args`, or options of his own
+    program."""
     if of_framework(plan):
         backend = plan.config.get("backend") or {}
-        return {_key(name): f"backend.args.{name}={value}" for name, value in _flat(backend.get("args") or {})}
+        decided = {_key(name): word for name, word in plan.decided.items()}
+        return {**decided, **{_key(n): f"backend.args.{n}={value}" for n, value in flat(backend.get("args") or {})}}
     words = [word for word in plan.job.command if word.startswith("-")]
     return {_key(word.partition("=")[0]): word for word in words}
 
 
-def _flat(arguments: Mapping[str, Any], prefix: str = "") -> List[Tuple[str, Any]]:
+def flat(arguments: Mapping[str, Any], prefix: str = "") -> List[Tuple[str, Any]]:
+    """Values by dotted names."""
     found: List[Tuple[str, Any]] = []
     for name, value in arguments.items():
-        found += _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else [(f"{prefix}{name}", value)]
+        found += flat(value, f"{prefix}{name}.") if isinstance(value, dict) else [(f"{prefix}{name}", value)]
     return found
 
 

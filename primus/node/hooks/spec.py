@@ -79,8 +79,8 @@ class Context:
         _tell(f"extra.{name}", value if isinstance(value, str) else json.dumps(value))
 
     def add_artifact(self, name: str, path: Path) -> None:
-        """A file to be kept with the run."""
-        _tell(f"artifact.{name}", str(path))
+        """A file to be kept with the run; a relative path is that of this process's directory."""
+        _tell(f"artifact.{name}", str(path.absolute()))
 
     def skip(self, why: str) -> NoReturn:
         """Leave: there is nothing to do. Raises Skip."""

@@ -75,9 +75,7 @@ class Stage:
         """The plan with what the hooks asked for."""
         plan, refused = protocol.applied(self._plan, self._told)
         for refusal in refused:
-            text = f"{refusal.what} of hook {refusal.hook} is not taken: {refusal.why}"
-            self._say(text, "WARN")
-            self._write(text, "agent", "WARN")
+            self._warn(f"{refusal.what} of hook {refusal.hook} is not taken: {refusal.why}")
         return plan
 
     def background(self) -> List[int]:
@@ -143,7 +141,7 @@ class Stage:
 
         began = time.monotonic()
         argv = _argv(hook, self._directory)
-        directory = fill(self._plan.job.directory, {"run_dir": str(self._directory)})
+        directory = str(self._working_directory())
         program = Program(self._loop, self._children, argv, environ, directory, hook.timeout, line)
         self._announce(hook, program)
         while program.code is None:
@@ -172,7 +170,7 @@ class Stage:
         """What the run keeps of it, and the files that it wants to be kept."""
         status = "late" if late else {0: "done", SKIPPED: "skipped"}.get(code, "failed")
         self._say(f"{hook.phase} the ranks: {hook.name}: {status}", "INFO" if code in (0, SKIPPED) else "ERROR")
-        kept = {name: self._keep(name, path) for name, path in told.artifacts.items()} if code == 0 else {}
+        kept = {name: self._keep(hook, name, path) for name, path in told.artifacts.items()} if code == 0 else {}
         self._done.append(
             {
                 "name": hook.name, "phase": hook.phase, "patch": hook.patch, "sha256": hook.sha256, "status": status,
@@ -182,19 +180,30 @@ class Stage:
         )  # fmt: skip
         self._facts.add({"hooks": self._done})
 
-    def _keep(self, name: str, path: str) -> str:
-        """Copy a file into the run; returns where it is now."""
+    def _keep(self, hook: Hook, name: str, path: str) -> Optional[str]:
+        """Copy a file into the run; returns where it is there, None where it is not."""
+        source = self._working_directory() / path
         target = self._directory / rundir.ARTIFACTS / f"node-{self._node_rank}" / name
+        what = f"artifact.{name} of hook {hook.name} is not kept: {source}"
         try:
-            if os.path.getsize(path) > _LARGEST:
-                self._say(f"artifact {name}: {path} is larger than {_LARGEST >> 20} MiB and stays there", "WARN")
-                return path
+            if source.stat().st_size > _LARGEST:
+                self._warn(f"{what} is larger than {_LARGEST >> 20} MiB and stays there")
+                return None
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
+            shutil.copyfile(source, target)
         except OSError as error:
-            self._say(f"artifact {name}: {path} is not kept: {error.strerror}", "ERROR")
-            return path
+            self._warn(f"{what}: {error.strerror or error}")
+            return None
         return str(target.relative_to(self._directory))
+
+    def _working_directory(self) -> Path:
+        """That of hooks, as of the ranks."""
+        return Path(fill(self._plan.job.directory, {"run_dir": str(self._directory)}))
+
+    def _warn(self, text: str) -> None:
+        """In both logs of the node."""
+        self._say(text, "WARN")
+        self._write(text, "agent", "WARN")
 
     def _environ(self, hook: Hook, how: Mapping[str, str]) -> Dict[str, str]:
         """What the ranks get as far as it is known, and what the hook is to know of the job."""

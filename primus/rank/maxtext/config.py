@@ -12,7 +12,7 @@ from maxtext.utils.globals import MAXTEXT_CONFIGS_DIR
 from pydantic import ValidationError
 
 from primus.node.typed import closest
-from primus.rank import checkpoints
+from primus.rank import checkpoints, extra
 from primus.rank.maxtext import data, devices
 from primus.rank.maxtext.checkpoints import Start
 from primus.rank.problems import UNFIT, Refused
@@ -36,7 +36,7 @@ def options(rank: dict[str, Any], start: Start) -> dict[str, Any]:
 
     Raises Refused for an option that MaxText has not, and for a batch that does not go into the ranks.
     """
-    _check_names(rank["args"], types.MaxTextConfig, "backend.args")
+    _check_names(rank["args"], types.MaxTextConfig)
     world = int(os.environ["WORLD_SIZE"])
     _check_experts(rank["options"], world)
     found = {
@@ -51,6 +51,8 @@ def options(rank: dict[str, Any], start: Start) -> dict[str, Any]:
         "profiler": "xplane" if rank["profile"]["steps"] else "",
         "skip_first_n_steps_for_profiler": 0,
     }
+    for name, value in extra.asked().items():
+        extra.tell(name, value, found.get(name, value))
     return {**found, **rank["args"]}
 
 
@@ -67,7 +69,7 @@ def initialize(options: dict[str, Any]) -> tuple[Any, Any]:
     except ValidationError as error:
         said = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}".removeprefix(": ") for one in error.errors())
         raise Refused(
-            f"MaxText does not take these options (backend.args, by its own names): {'; '.join(said)}"
+            f"MaxText does not take these options ({extra.keys()}, by its own names): {'; '.join(said)}"
         ) from None
     return found
 
@@ -77,14 +79,14 @@ def place(config: Any, rank: dict[str, Any]) -> None:
     config.get_keys()["checkpoint_dir"] = str(checkpoints.directory(rank))
 
 
-def _check_names(given: dict[str, Any], model: Any, key: str) -> None:
+def _check_names(given: dict[str, Any], model: Any, prefix: str = "") -> None:
     fields = model.model_fields
     for name, value in given.items():
         if name not in fields:
-            raise Refused(f"{key}.{name}: MaxText has no such option.{closest(name, fields)}")
+            raise Refused(f"{extra.key(prefix + name)}: MaxText has no such option.{closest(name, fields)}")
         inner = fields[name].annotation
         if isinstance(value, dict) and hasattr(inner, "model_fields"):
-            _check_names(value, inner, f"{key}.{name}")
+            _check_names(value, inner, f"{prefix}{name}.")
 
 
 def _batches(batch: dict[str, Any], world: int) -> dict[str, Any]:

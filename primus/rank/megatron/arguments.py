@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from megatron.training.arguments import parse_and_validate_args
 
+from primus.rank import extra
 from primus.rank.megatron.options import Options
 from primus.rank.problems import UNFIT, Refused
 
@@ -57,6 +58,9 @@ def parse(rank: dict[str, Any], state: dict[str, Any]) -> Namespace:
     given = options.named(rank["args"])
     values = {**rank["arguments"], **state, "data_cache_path": str(directory() / "index")}
     values |= placed({**rank, "arguments": values | given}, here())
+    for own, asked in extra.asked().items():
+        for name, value in options.named({own: asked}).items():
+            extra.tell(own, value, values.get(name, value))
     sys.argv = ["megatron", *options.command_line(values | given)]
     with _listing(), _reasons():
         args: Namespace = parse_and_validate_args()

@@ -7,12 +7,13 @@ from typing import Any, NoReturn
 from megatron.training.arguments import add_megatron_arguments
 
 from primus.node.typed import closest
+from primus.rank import extra
 from primus.rank.problems import Refused
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise Refused(f"backend.args: Megatron: {message}")  # without the usage: 800 options
+        raise Refused(f"{extra.keys()}: Megatron: {message}")  # without the usage: 800 options
 
 
 class Options:
@@ -41,7 +42,7 @@ class Options:
             if isinstance(value, dict) or (name not in self._by_argument and name not in self._by_option):
                 full = f"{key}.{next(iter(value), '')}" if isinstance(value, dict) else key
                 near = closest(name, [*self._by_argument, *self._by_option])
-                raise Refused(f"backend.args.{full}: Megatron has no such option.{near}")
+                raise Refused(f"{extra.key(full)}: Megatron has no such option.{near}")
             action = self._by_option.get(name)
             if name in self._by_argument or action is None:
                 values[name] = value
@@ -57,7 +58,7 @@ class Options:
         try:
             self._parser.parse_args(words)
         except KeyError as error:  # of an enumeration's type, which argparse lets pass
-            raise Refused(f"backend.args: Megatron knows no choice {error}") from None
+            raise Refused(f"{extra.keys()}: Megatron knows no choice {error}") from None
         return words
 
     def _words(self, name: str, value: Any) -> Iterable[str]:
@@ -72,7 +73,7 @@ class Options:
                 return [f"{option}={value}"]
         if value in (action.default or False for action in self._by_argument[name]):
             return []
-        raise Refused(f"backend.args.{name}: Megatron has no option that sets it to {value!r}")
+        raise Refused(f"{extra.key(name)}: Megatron has no option that sets it to {value!r}")
 
 
 def _name(option: str) -> str:

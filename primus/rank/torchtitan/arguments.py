@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from primus.node.typed import DataError, closest, read
+from primus.rank import extra
 from primus.rank.problems import Refused
 
 _UNIONS = (typing.Union, types.UnionType)
@@ -28,16 +29,18 @@ def overlay(config: Any, arguments: dict[str, Any]) -> None:
     touched = [config]
     for name, value in _flat(arguments, known):
         if name not in known:
-            raise Refused(f"backend.args.{name}: TorchTitan has no such option.{closest(name, known)}")
+            raise Refused(f"{extra.key(name)}: TorchTitan has no such option.{closest(name, known)}")
         *parents, last = name.split(".")
         target = _reach(config, parents, known[name].owner)
-        setattr(target, last, _converted(known[name].kind, value, name))
+        converted = _converted(known[name].kind, value, name)
+        extra.tell(name, converted, getattr(target, last))
+        setattr(target, last, converted)
         touched.append(target)
     for part in reversed(touched):
         try:
             getattr(part, "__post_init__", lambda: None)()
         except (ValueError, AssertionError) as error:  # the rules between its own options
-            raise Refused(f"backend.args: TorchTitan refuses this: {error}") from None
+            raise Refused(f"{extra.keys()}: TorchTitan refuses this: {error}") from None
 
 
 def options(config: Any, prefix: str = "") -> dict[str, Option]:
@@ -90,7 +93,7 @@ def _converted(kind: Any, value: Any, name: str) -> Any:
         converted: Any = getattr(read(one, {"value": value}), "value")  # noqa: B009  # a field made at run time
     except DataError as error:
         message = "; ".join(problem.message for problem in error.problems)
-        raise Refused(f"backend.args.{name}: {message}") from None
+        raise Refused(f"{extra.key(name)}: {message}") from None
     return list(converted) if isinstance(converted, tuple) else converted
 
 

@@ -51,6 +51,17 @@ def test_the_replay_names_the_run_it_replays(replayed: Any, pretraining: Path) -
     assert replayed(pretraining).replay_of == json.loads((pretraining / "plan.json").read_text())["run_id"]
 
 
+def test_what_was_typed_for_it_stays_the_users_word_that_no_hook_beats(
+    replayed: Any, pretraining: Path, work: Path
+) -> None:
+    (work / "hooks").mkdir()
+    (work / "hooks/10_a.sh").touch()
+    plan = replayed(pretraining, "task.optimizer.lr=0.25", "hooks.timeout=9")
+    assert plan.before == ("task.steps=3", "task.optimizer.lr=0.5")
+    assert plan.decided["training.steps"] == "task.steps=3"
+    assert plan.decided["optimizer.optimizer_kwargs.lr"] == "task.optimizer.lr=0.25"
+
+
 def test_keys_that_are_younger_than_the_record_take_todays_defaults(pretraining: Path, replayed: Any) -> None:
     now = yaml.safe_load((pretraining / "config.yaml").read_text())
     old = copy.deepcopy(now) | {"container": {"name": "none"}}

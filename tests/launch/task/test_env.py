@@ -45,6 +45,26 @@ def test_it_is_what_a_rank_gets(primus: Primus, rank: Rank, work: Path, monkeypa
     assert told["OF_MY_SHELL"]["origin"] == "environment of the agent"
 
 
+def test_hooks_and_patch_files_that_may_set_more_are_named(primus: Primus, work: Path) -> None:
+    assert json.loads(primus("task=env", "task.format=json").out)["hooks"] == []
+    for name in (
+        "hooks/10_all.sh",
+        "hooks/train/pretrain/20_own.sh",
+        "hooks/asked.sh",
+        "hooks/train/notes.txt",
+        "fix.sh",
+    ):
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).write_text("echo env.A=1\n")
+    (work / "hooks/30_after.sh").write_text("# primus-hook: when=after\n")
+    words = ("task=env", "hooks.use=[asked]", "patches=[fix.sh]")
+    names = ["asked", "hooks/10_all.sh", "hooks/train/pretrain/20_own.sh", "fix.sh"]
+    assert json.loads(primus(*words, "task.format=json").out)["hooks"] == names
+    told = f"hooks and patch files that may set more when a job of their task starts: {', '.join(names)}"
+    assert primus(*words).out.splitlines()[-1] == told
+    assert "hooks" not in primus("task=env", "hooks.enabled=false").out.splitlines()[-1]
+
+
 def test_secrets_are_not_shown_and_nothing_is_written(
     primus: Primus, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """What hooks ask for, and what they get."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -10,10 +11,17 @@ from primus.node.plan import SCHEMA, Code, Job, Layer, Plan, Variable
 RANKS = ("python3", "{primus.package}/rank", "torchtitan", "{primus.run_dir}/rank.json")
 
 
-def plan(*layers: Layer, command: tuple[str, ...] = RANKS, args: dict[str, object] | None = None) -> Plan:
+def plan(
+    *layers: Layer,
+    command: tuple[str, ...] = RANKS,
+    args: dict[str, object] | None = None,
+    decided: dict[str, str] | None = None,
+) -> Plan:
     job = Job(1, 1, command, "/", "cpu", {}, "0", 1.0, 0.0)
     config = {"backend": {"args": args or {}}}
-    return Plan(SCHEMA, "id", "/run", "train/pretrain", "torchtitan", config, (), Code("/", None), job, layers, (), ())
+    code = Code("/", None)
+    found = Plan(SCHEMA, "id", "/run", "train/pretrain", "torchtitan", config, (), code, job, layers, (), ())
+    return replace(found, decided=decided or {})
 
 
 def told(*lines: str, position: int = 0, hook: str = "10_a.sh") -> Told:
@@ -76,11 +84,27 @@ def test_the_user_wins_and_it_is_said() -> None:
     ]
 
 
+def test_what_was_typed_for_the_gpu_or_the_network_is_the_users_word_as_well() -> None:
+    typed = Variable("FOO", "typed", "command line: gpu.environment.FOO")
+    before = plan(
+        Layer("gpu profile", (typed, Variable("BAR", "profile", "conf/gpu/h200.yaml"))),
+        Layer("network", (Variable("NCCL_SOCKET_IFNAME", "=eth7", "network.interface"),)),
+        layer("user"),
+    )
+    after, refused = applied(before, [told("env.FOO=hook", "env.NCCL_SOCKET_IFNAME=hookif", "env.BAR=hook")])
+    assert variables(after) == {"FOO": "typed", "BAR": "hook", "NCCL_SOCKET_IFNAME": "=eth7"}
+    assert [(r.what, r.why) for r in refused] == [
+        ("env.FOO", "command line: gpu.environment.FOO says typed"),
+        ("env.NCCL_SOCKET_IFNAME", "network.interface says =eth7"),
+    ]
+
+
 def test_arguments_reach_ranks_of_a_framework_as_values() -> None:
     after, _ = applied(plan(), [told("extra.training.gc_freq=10", "extra.x=True", "extra.lr=1e-4", "extra.name=a b")])
     extra = variables(after)[EXTRA]
     assert extra is not None
-    assert json.loads(extra) == {"training.gc_freq": 10, "x": True, "lr": 1e-4, "name": "a b"}
+    values = {"training.gc_freq": 10, "x": True, "lr": 1e-4, "name": "a b"}
+    assert json.loads(extra) == {name: {"value": value, "hook": "10_a.sh"} for name, value in values.items()}
 
 
 def test_arguments_that_the_user_has_set_by_either_spelling_stay_his() -> None:
@@ -90,6 +114,16 @@ def test_arguments_that_the_user_has_set_by_either_spelling_stay_his() -> None:
     assert [(r.what, r.why) for r in refused] == [
         ("extra.training.gc_freq", "the user's own is backend.args.training.gc_freq=5"),
         ("extra.micro_batch_size", "the user's own is backend.args.micro-batch-size=2"),
+    ]
+
+
+def test_what_the_user_typed_in_neutral_terms_stays_his_and_so_do_the_options_of_a_whole_part() -> None:
+    before = plan(decided={"training.steps": "task.steps=3"})
+    after, refused = applied(before, [told("extra.training.steps=1", 'extra.training={"steps": 2}', "extra.x=1")])
+    assert json.loads(variables(after)[EXTRA] or "") == {"x": {"value": 1, "hook": "10_a.sh"}}
+    assert [(r.what, r.why) for r in refused] == [
+        ("extra.training.steps", "the user's own is task.steps=3"),
+        ("extra.training", "the user's own is task.steps=3"),
     ]
 
 

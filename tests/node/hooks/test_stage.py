@@ -173,6 +173,17 @@ def test_a_file_that_a_hook_wants_kept_is_kept(beside: Beside) -> None:
     assert run.facts["hooks"][0]["artifacts"] == {"list.txt": "artifacts/node-0/list.txt"}
 
 
+def test_a_file_is_looked_for_in_the_directory_of_the_job_and_one_that_is_not_kept_is_told(beside: Beside) -> None:
+    text = "echo a > a.txt; mkdir -p sub; cd sub; echo b > b.txt; echo artifact.a=a.txt; echo artifact.b=b.txt"
+    run = beside({"before-10_a.sh": text})
+    assert run.finish().code == 0
+    job = run.directory.parent
+    assert run.facts["hooks"][0]["artifacts"] == {"a": "artifacts/node-0/a", "b": None}
+    told = f"artifact.b of hook 10_a.sh is not kept: {job}/b.txt: No such file or directory"
+    assert hooks(run)[-1] == f"WARN agent | {told}"
+    assert told in run.own_log
+
+
 def test_what_a_hook_leaves_running_lives_as_long_as_the_ranks(beside: Beside, ends: Callable[[int], bool]) -> None:
     text = "sleep 600 > /dev/null 2>&1 & echo env.A=$!"
     run = beside({"before-10_a.sh": text}, "import os; os.kill(int(os.environ['A']), 0); print(os.environ['A'])")

@@ -37,11 +37,11 @@ for arguments in json.load(sys.stdin):
 """
 
 
-def overlaid(*arguments: dict[str, Any]) -> list[Any]:
+def overlaid(*arguments: dict[str, Any], **environ: str) -> list[Any]:
     done = subprocess.run(
         [sys.executable, "-c", OVERLAY],
         input=json.dumps(arguments),
-        env={"LOCAL_WORLD_SIZE": "1"},
+        env={"LOCAL_WORLD_SIZE": "1", **environ},
         capture_output=True,
         text=True,
         timeout=240,
@@ -76,4 +76,14 @@ def test_options_are_set_by_dotted_or_nested_names_and_what_cannot_be_is_refused
         "backend.args.model_spec: TorchTitan has no such option.",
         "backend.args: TorchTitan refuses this: We need to maintain at least 2 checkpoint replicas, as the last one "
         "may be in the process of being saved.",
+    ]
+
+
+@pytest.mark.slow
+def test_an_option_that_a_hook_asked_for_is_named_by_the_hook() -> None:
+    asked = {"optimizer.lr": {"value": 1, "hook": "10_a.sh"}}
+    refused = overlaid({"optimizer.lr": 1}, {"trainin.steps": 5}, PRIMUS_EXTRA=json.dumps(asked))
+    assert [message.partition(":")[0] for message in refused] == [
+        "extra.optimizer.lr of hook 10_a.sh",
+        "backend.args.trainin.steps",
     ]

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from primus.launch import checkpoints, container, plugins, throughput
-from primus.launch.backend import interpreter
+from primus.launch.backend import decided, interpreter
 from primus.launch.backend.settings import Settings
 from primus.launch.config import consistency
 from primus.launch.config.origin import Origins
@@ -62,6 +62,7 @@ def work(training: Training, request: Request, source: Origins, place: Place, *,
         environment=settings.environment,
         parallel=training.parallel.degrees(),
         notes=notes,
+        decided=decided.by_the_user(backend.rank_config, request.model, data, training, source),
     )
 
 
