@@ -65,11 +65,11 @@ def build(
     as one of a sweep's jobs, whose plans are built with the same `alike`; `beside`: hooks and patches of the run that
     this one repeats. Raises BadRequest.
     """
+    runtime = member("runtime", request.runtime["name"])
+    settings = typed(runtime.Settings, request.runtime, "runtime", source)  # first: tasks ask for its nodes
     task = member("task", request.task["name"])
     work: Work = task.work(typed(task.Settings, request.task, "task", source), request, source, place)
     checks = preflight.before_job(work.backend, request, source, place) if request.preflight and work.command else ()
-    runtime = member("runtime", request.runtime["name"])
-    settings = typed(runtime.Settings, request.runtime, "runtime", source)
     directory = (inside or experiment_directory(request, place)) / run_id
     carried.check_command(work.command)
     carried.check_path(directory, "output.root")

@@ -129,6 +129,20 @@ def test_overrides_are_kept_as_they_can_be_typed_again() -> None:
 # The environment.
 
 
+@pytest.mark.parametrize("task", ["train/pretrain", "benchmark/gemm", "benchmark/collectives"])
+@pytest.mark.parametrize("nodes", ["two", "[1,2]", "null"])
+def test_nodes_that_are_no_number_are_refused_whatever_the_task_makes_of_them(task: str, nodes: str) -> None:
+    message = refusal("runtime=slurm", f"task={task}", f"runtime.nodes={nodes}")
+    assert message.startswith("runtime.nodes: expected a whole number, got ")
+    assert message.endswith(f"  (command line: runtime.nodes={nodes})")
+
+
+@pytest.mark.parametrize("group", ["runtime", "backend", "data", "task"])
+def test_a_group_without_its_name_is_refused(group: str) -> None:
+    assert refusal(f"~{group}.name") == f"{group}.name: missing: {group}=<choice> sets it  (command line: ~{group}.name)"
+    assert f"{group}.name: 3 is none: {group}=<choice> sets it" in refusal(f"{group}.name=3")
+
+
 def test_layers_stand_in_their_order_of_precedence() -> None:
     request, source = _request("env.set.D=user", "env.forward=[C]", "+gpu.environment.A=profile")
     work = Work(("x",), backend="titan", environment={"B": "b"})
