@@ -217,6 +217,25 @@ def test_a_name_that_is_not_set_is_refused() -> None:
     assert refusal(*COMMAND, "env.forward=[NCCL_DEBUG]").startswith("env.forward: NCCL_DEBUG is not set")
 
 
+@pytest.mark.parametrize(
+    ("word", "key"),
+    [
+        ("env.set.RANK=3", "env.set.RANK"),
+        ("env.set.MASTER_ADDR=host1", "env.set.MASTER_ADDR"),
+        ("env.set.PRIMUS_RUN_DIR=/x", "env.set.PRIMUS_RUN_DIR"),
+        ("env.forward=[RANK]", "env.forward"),
+        ("+gpu.environment.NODE_RANK=1", "gpu.environment.NODE_RANK"),
+    ],
+)
+def test_what_defines_a_rank_is_refused_and_not_overruled(word: str, key: str) -> None:
+    assert refusal(*COMMAND, word, RANK="3").startswith(f"{key}: each rank has ")
+
+
+def test_a_pattern_leaves_out_what_defines_a_rank_and_a_port_is_the_users_to_give() -> None:
+    made = plan(*COMMAND, "env.forward=[*RANK,MASTER_*]", where=place(RANK="3", MASTER_PORT="29500", MY_RANK="x"))
+    assert [variable.name for variable in made.environment[-2].variables] == ["MASTER_PORT", "MY_RANK"]
+
+
 def test_a_variable_that_is_no_text_is_refused() -> None:
     broken = os.fsdecode(b"\xff")
     assert refusal(*COMMAND, "env.forward=[A]", A=broken) == "env.forward: the value of A is no valid UTF-8"
