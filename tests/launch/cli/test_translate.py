@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from primus.launch import plugins
 from primus.launch.cli.main import command
 from primus.launch.cli.translate import Translation, translate
 from primus.launch.problems import BadRequest
@@ -117,6 +118,13 @@ def test_other_benchmarks_have_their_names() -> None:
         *("task=benchmark/gemm", "task.shapes=model", "task.micro_batch=2", "task.sequence_length=4096"),
         *("task.transposes=tn", "model=llama3.1_8b"),
     ]
+
+
+def test_a_model_of_a_plugin_has_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "conf/model").mkdir(parents=True)
+    (tmp_path / "conf/model/Acme-7B.yaml").touch()
+    monkeypatch.setattr(plugins, "directories", lambda inside: [tmp_path / inside])
+    assert "model=Acme-7B" in words("direct -- benchmark gemm-dense --model Acme-7B")
 
 
 def test_attention_has_one_dtype_and_kernels_by_name() -> None:
