@@ -40,9 +40,9 @@ _NUMBERS = ("task.m", "task.n", "task.k", "task.micro_batch")
 
 
 def _value(one: Given) -> Any:
-    if one.flag.takes == "nothing":
+    if one.flag.takes == "nothing" or (one.flag.takes == "optional" and not one.value):
         return one.flag.to
-    return one.value if one.flag.takes == "text" else typed(one.value)
+    return one.value if one.flag.takes in ("text", "optional") else typed(one.value)
 
 
 def _listed(of: Flag, value: str) -> list[Any]:
