@@ -26,9 +26,7 @@ def variables(network: Network, source: Origins) -> tuple[Variable, ...]:
         ("traffic_class", "NCCL_IB_TC", network.traffic_class),
     )
     return tuple(
-        Variable(name, str(value), f"network.{key}")
-        for key, name, value in values
-        if getattr(network, key) is not None
+        Variable(name, str(value), f"network.{key}") for key, name, value in values if getattr(network, key) is not None
     )
 
 

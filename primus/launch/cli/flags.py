@@ -15,9 +15,9 @@ class Flag:
     """One flag: its spellings, and the key that it sets.
 
     It takes a `value`, `nothing` (the key then becomes `to`), or `values` up to the next flag; `text` is a value that
-    stays text (a name such as 007), `optional` one that only `=` can give, without which it is as `nothing`. `listed`: values of several such flags, and those with commas between, are one
-    list. `instead`: the flag is refused, with this advice; `note`: it is taken, and this is said. Without a key,
-    `launchers` or `tasks` know what it is for.
+    stays text (a name such as 007), `optional` one that only `=` can give, without which it is as `nothing`. `listed`:
+    values of several such flags, and those with commas between, are one list. `instead`: the flag is refused, with this
+    advice; `note`: it is taken, and this is said. Without a key, `launchers` or `tasks` know what it is for.
     """
 
     names: tuple[str, ...]

@@ -230,7 +230,10 @@ def test_the_command_of_a_sweep_is_one_of_primus() -> None:
         ("container --clean -- train pretrain", "--clean: it removed every container of the host"),
         ("slurm sbatch -N -- train pretrain", "--nodes needs a value after it"),
         ("direct --single=1 -- train pretrain", "--single takes no value"),
-        ("slurm srun -N2 --env A=1 -- preflight", "slurm: --env: it belongs to what runs on the nodes: slurm … -- direct"),
+        (
+            "slurm srun -N2 --env A=1 -- preflight",
+            "slurm: --env: it belongs to what runs on the nodes: slurm … -- direct",
+        ),
         ("slurm --image I -- preflight", "it belongs to the container on the nodes: slurm … -- container --image …"),
         ("slurm -- direct --image I -- preflight", "it belongs to a container: container --image … -- task"),
         ("slurm --log_file a -- preflight", "slurm: --log_file: the run directory has every log"),
