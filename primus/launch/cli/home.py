@@ -55,7 +55,7 @@ def read(home: Path, line: Line) -> Defaults:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return Defaults()
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise BadRequest(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
     if content is None:
         return Defaults()
