@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,15 @@ class Installed:
         self._path = os.pathsep.join(map(str, (SOURCE, site, *others)))
 
     def __call__(self, *words: str) -> Said:
+        return self._start("from primus.cli import main", words)
+
+    def cli(self, *words: str) -> Said:
+        """The same of `primus-cli`."""
+        return self._start("from primus.cli import primus_cli as main", words)
+
+    def _start(self, program: str, words: Sequence[str]) -> Said:
         environ = {**os.environ, "PYTHONPATH": self._path}
-        command = [sys.executable, "-m", "primus", *words]
+        command = [sys.executable, "-c", f"{program}; main()", *words]
         done = subprocess.run(command, env=environ, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         return Said(done.returncode, done.stdout, done.stderr)
 
@@ -61,6 +69,12 @@ def test_its_choices_are_in_the_help_beside_primuss_own(primus: Installed) -> No
     out = primus("--help").out
     for line in ("acme/greet            Each rank says hello.", "bigram                A model of", "nice  ", "acme  "):
         assert f"\n  {line}" in out
+
+
+def test_its_task_has_words_and_flags_of_primus_cli(primus: Installed) -> None:
+    said = primus.cli("--dry-run", "direct", "--", "acme", "greet", "--whom", "you")
+    assert said.code == 0, said.err
+    assert "primus-cli: primus runtime=direct task=acme/greet dry_run=true task.whom=you" in said.err
 
 
 def test_its_task_runs_with_its_hook_and_one_that_was_asked_for(primus: Installed, work: Path) -> None:

@@ -16,7 +16,6 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 import primus
-from primus.launch import plugins
 from primus.launch.config import catalog, completion, help
 from primus.launch.config.arguments import Arguments, tidy
 from primus.launch.problems import OK, BadRequest
@@ -116,9 +115,9 @@ def _hydra_surroundings(argv: list[str], directories: Sequence[Path]) -> Iterato
 
 
 def _directories(arguments: Arguments) -> list[Path]:
-    """Config directories: the user's, Primus's own, those of plugins. Raises BadRequest for one that is not there."""
+    """Config directories: the user's, then all others. Raises BadRequest for one that is not there."""
     own = [Path(d).expanduser() for d in arguments.config_dirs]
     for directory in own:
         if not directory.is_dir():
             raise BadRequest(f"--config-dir {directory}: there is no such directory")
-    return [*own, catalog.conf_dir(), *plugins.directories("conf")]
+    return [*own, *catalog.directories()]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from primus.launch import plugins
 from primus.launch.confidential import is_confidential
+from primus.launch.config import reserved
 from primus.launch.config.request import Container as Asked
 from primus.launch.config.request import Request
 from primus.launch.place import Place
@@ -159,6 +160,7 @@ def _framework(request: Request, place: Place) -> tuple[Mount, ...]:
 def _check_environment(asked: Asked) -> None:
     for entry in asked.environment:
         name, equals, value = entry.partition("=")
+        reserved.check(name, "container.environment")
         if equals and is_confidential(name, value):
             raise BadRequest(
                 f"container.environment: {name} is a secret, and its value would stand on a command line: "

@@ -7,14 +7,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from primus.launch import container, frozen, gpus, preflight, watching
+from primus.launch import container, frozen, gpus, network, preflight, watching
 from primus.launch.alike import Alike
 from primus.launch.confidential import is_confidential, redacted_config, redacted_override
-from primus.launch.config import carried
+from primus.launch.config import carried, reserved
 from primus.launch.config.arguments import key_of
 from primus.launch.config.origin import Origins
 from primus.launch.config.reading import typed
-from primus.launch.config.request import Gpu, Network, Request
+from primus.launch.config.request import Gpu, Request
 from primus.launch.hooks import finding
 from primus.launch.members import member
 from primus.launch.place import Place
@@ -65,11 +65,11 @@ def build(
     as one of a sweep's jobs, whose plans are built with the same `alike`; `beside`: hooks and patches of the run that
     this one repeats. Raises BadRequest.
     """
+    runtime = member("runtime", request.runtime["name"])
+    settings = typed(runtime.Settings, request.runtime, "runtime", source)  # first: tasks ask for its nodes
     task = member("task", request.task["name"])
     work: Work = task.work(typed(task.Settings, request.task, "task", source), request, source, place)
     checks = preflight.before_job(work.backend, request, source, place) if request.preflight and work.command else ()
-    runtime = member("runtime", request.runtime["name"])
-    settings = typed(runtime.Settings, request.runtime, "runtime", source)
     directory = (inside or experiment_directory(request, place)) / run_id
     carried.check_command(work.command)
     carried.check_path(directory, "output.root")
@@ -157,7 +157,7 @@ def layers(request: Request, work: Work, source: Origins, place: Place) -> tuple
     return (
         *(_conditional() if request.gpu.name == "auto" else ()),
         Layer(LAYER, _configured("gpu.environment", request.gpu.environment, source, profile)),
-        Layer("network", _network(request.network)),
+        Layer("network", network.variables(request.network, source)),
         Layer("backend", _configured("backend.environment", work.environment, source, backend)),
         Layer("shell", _forwarded(request.env.forward, place)),
         Layer("user", _configured("env.set", request.env.set, source, "")),
@@ -180,24 +180,10 @@ def _of_profile(gpu: Gpu) -> Layer:
     return Layer(LAYER, variables, Gpus(gpu.name, gpu.vendor or "", gpu.pci, gpu.devices))
 
 
-def _network(network: Network) -> tuple[Variable, ...]:
-    """What the user says of the network, by the names that NCCL and Gloo have for it."""
-    values = (
-        ("interface", "NCCL_SOCKET_IFNAME", f"={network.interface}"),  # `=`: not what begins so, here as below
-        ("interface", "GLOO_SOCKET_IFNAME", network.interface),
-        ("hca", "NCCL_IB_HCA", "=" + ",".join(network.hca or ())),
-        ("gid_index", "NCCL_IB_GID_INDEX", network.gid_index),
-        ("traffic_class", "NCCL_IB_TC", network.traffic_class),
-    )
-    return tuple(
-        _variable(name, str(value), f"network.{key}")
-        for key, name, value in values
-        if getattr(network, key) is not None
-    )
-
-
 def _configured(key: str, values: Mapping[str, str], source: Origins, otherwise: str) -> tuple[Variable, ...]:
     """The variables of a mapping in the config; their origin is what the user typed, or `otherwise`, or the key."""
+    for name in values:
+        reserved.check(name, f"{key}.{name}")
     return tuple(_variable(n, v, _typed(f"{key}.{n}", source) or otherwise or f"{key}.{n}") for n, v in values.items())
 
 
@@ -214,7 +200,8 @@ def _typed(key: str, source: Origins) -> str:
 def _forwarded(patterns: Sequence[str], place: Place) -> tuple[Variable, ...]:
     found: dict[str, Variable] = {}
     for pattern in patterns:
-        names = fnmatch.filter(place.environ, pattern)
+        reserved.check(pattern, "env.forward")
+        names = [name for name in fnmatch.filter(place.environ, pattern) if name not in reserved.INSTEAD]
         if not names and not re.search(r"[*?\[]", pattern):
             raise BadRequest(
                 f"env.forward: {pattern} is not set in this shell: export it, or give it with env.set.{pattern}=…"

@@ -11,12 +11,14 @@ from primus.node.digits import whole
 CUDA, HIP, ROCR = "CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"
 VISIBILITY = (CUDA, HIP, ROCR)
 
-# PCI device ids of vendor 1002 (https://pci-ids.ucw.cz); the driver's files give no marketing name.
+# PCI device ids of vendor 1002 (https://pci-ids.ucw.cz; all with virtual functions, as AMD labels nodes by them:
+# https://github.com/ROCm/gpu-operator/blob/6df13c1/helm-charts-k8s/templates/gpu-nfd-default-rule.yaml); the driver's
+# files give no marketing name.
 AMD_MODELS = {
-    0x7408: "MI250X", 0x740C: "MI250X", 0x740F: "MI210",
-    0x74A0: "MI300A", 0x74A1: "MI300X", 0x74A2: "MI308X", 0x74A5: "MI325X", 0x74A9: "MI300X", 0x74B5: "MI300X",
-    0x74B9: "MI325X", 0x74BD: "MI300X",
-    0x75A0: "MI350X", 0x75A3: "MI355X", 0x75A8: "MI350P",
+    0x7408: "MI250X", 0x740C: "MI250X", 0x740F: "MI210", 0x7410: "MI210",
+    0x74A0: "MI300A", 0x74A1: "MI300X", 0x74A2: "MI308X", 0x74A5: "MI325X", 0x74A8: "MI308X", 0x74A9: "MI300X",
+    0x74B5: "MI300X", 0x74B6: "MI308X", 0x74B9: "MI325X", 0x74BC: "MI308X", 0x74BD: "MI300X",
+    0x75A0: "MI350X", 0x75A3: "MI355X", 0x75A8: "MI350P", 0x75B0: "MI350X", 0x75B3: "MI355X", 0x75B8: "MI350P",
 }  # fmt: skip
 
 

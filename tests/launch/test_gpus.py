@@ -77,6 +77,21 @@ def test_the_name_that_a_node_gives_an_amd_gpu_is_of_the_profile_of_its_pci_id()
             assert is_one_of(f"AMD Instinct {AMD_MODELS[int(id[5:], 16)]}", profile.devices)
 
 
+# https://github.com/ROCm/gpu-operator/blob/6df13c1/helm-charts-k8s/templates/gpu-nfd-default-rule.yaml
+VIRTUAL = {
+    "mi210": "1002:7410",
+    "mi300x": "1002:74b5",
+    "mi325x": "1002:74b9",
+    "mi350x": "1002:75b0",
+    "mi355x": "1002:75b3",
+}
+
+
+def test_a_virtual_function_is_of_the_profile_of_its_gpu() -> None:
+    for name, id in VIRTUAL.items():
+        assert [profile.name for profile in gpus.profiles() if id in profile.pci] == [name]
+
+
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_value_of_the_environment_has_its_reason_and_its_source_above_it(path: Path) -> None:
     lines = path.read_text().splitlines()

@@ -129,6 +129,20 @@ def test_overrides_are_kept_as_they_can_be_typed_again() -> None:
 # The environment.
 
 
+@pytest.mark.parametrize("task", ["train/pretrain", "benchmark/gemm", "benchmark/collectives"])
+@pytest.mark.parametrize("nodes", ["two", "[1,2]", "null"])
+def test_nodes_that_are_no_number_are_refused_whatever_the_task_makes_of_them(task: str, nodes: str) -> None:
+    message = refusal("runtime=slurm", f"task={task}", f"runtime.nodes={nodes}")
+    assert message.startswith("runtime.nodes: expected a whole number, got ")
+    assert message.endswith(f"  (command line: runtime.nodes={nodes})")
+
+
+@pytest.mark.parametrize("group", ["runtime", "backend", "data", "task"])
+def test_a_group_without_its_name_is_refused(group: str) -> None:
+    assert refusal(f"~{group}.name").startswith(f"{group}.name: missing: {group}=<choice> sets it  (command line: ~")
+    assert f"{group}.name: 3 is none: {group}=<choice> sets it" in refusal(f"{group}.name=3")
+
+
 def test_layers_stand_in_their_order_of_precedence() -> None:
     request, source = _request("env.set.D=user", "env.forward=[C]", "+gpu.environment.A=profile")
     work = Work(("x",), backend="titan", environment={"B": "b"})
@@ -201,6 +215,25 @@ def test_a_pattern_that_matches_nothing_forwards_nothing() -> None:
 
 def test_a_name_that_is_not_set_is_refused() -> None:
     assert refusal(*COMMAND, "env.forward=[NCCL_DEBUG]").startswith("env.forward: NCCL_DEBUG is not set")
+
+
+@pytest.mark.parametrize(
+    ("word", "key"),
+    [
+        ("env.set.RANK=3", "env.set.RANK"),
+        ("env.set.MASTER_ADDR=host1", "env.set.MASTER_ADDR"),
+        ("env.set.PRIMUS_RUN_DIR=/x", "env.set.PRIMUS_RUN_DIR"),
+        ("env.forward=[RANK]", "env.forward"),
+        ("+gpu.environment.NODE_RANK=1", "gpu.environment.NODE_RANK"),
+    ],
+)
+def test_what_defines_a_rank_is_refused_and_not_overruled(word: str, key: str) -> None:
+    assert refusal(*COMMAND, word, RANK="3").startswith(f"{key}: each rank has ")
+
+
+def test_a_pattern_leaves_out_what_defines_a_rank_and_a_port_is_the_users_to_give() -> None:
+    made = plan(*COMMAND, "env.forward=[*RANK,MASTER_*]", where=place(RANK="3", MASTER_PORT="29500", MY_RANK="x"))
+    assert [variable.name for variable in made.environment[-2].variables] == ["MASTER_PORT", "MY_RANK"]
 
 
 def test_a_variable_that_is_no_text_is_refused() -> None:

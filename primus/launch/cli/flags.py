@@ -7,7 +7,7 @@ from typing import Literal
 from primus.launch.problems import BadRequest
 from primus.node.typed import closest
 
-Takes = Literal["value", "nothing", "values", "text"]
+Takes = Literal["value", "nothing", "values", "text", "optional"]
 
 
 @dataclass(frozen=True)
@@ -15,9 +15,9 @@ class Flag:
     """One flag: its spellings, and the key that it sets.
 
     It takes a `value`, `nothing` (the key then becomes `to`), or `values` up to the next flag; `text` is a value that
-    stays text (a name such as 007). `listed`: values of several such flags, and those with commas between, are one
-    list. `instead`: the flag is refused, with this advice; `note`: it is taken, and this is said. Without a key,
-    `launchers` or `tasks` know what it is for.
+    stays text (a name such as 007), `optional` one that only `=` can give, without which it is as `nothing`. `listed`:
+    values of several such flags, and those with commas between, are one list. `instead`: the flag is refused, with this
+    advice; `note`: it is taken, and this is said. Without a key, `launchers` or `tasks` know what it is for.
     """
 
     names: tuple[str, ...]
@@ -36,7 +36,7 @@ class Flag:
 
 @dataclass(frozen=True)
 class Given:
-    """A flag as it was typed; `value` is empty for one that takes nothing."""
+    """A flag as it was typed; `value` is empty for one that was given none."""
 
     flag: Flag
     value: str
@@ -90,7 +90,7 @@ def _find(word: str, flags: Sequence[Flag], where: str) -> tuple[Flag, str | Non
         if name in candidate.names:
             return candidate, value if equals else None
     for candidate in flags:
-        if short in candidate.names and candidate.takes != "nothing" and not word.startswith("--"):
+        if short in candidate.names and candidate.takes not in ("nothing", "optional") and not word.startswith("--"):
             return candidate, word[2:].removeprefix("=")
     known = [n for f in flags if not f.instead for n in f.names]
     raise BadRequest(f"{where}: there is no flag {name}.{closest(name, known)}")
@@ -101,6 +101,8 @@ def _with_values(found: Flag, word: str, value: str | None, rest: list[str], whe
         if value is not None:
             raise BadRequest(f"{where}: {found.name} takes no value: {word}")
         return [Given(found, "")]
+    if found.takes == "optional":
+        return [Given(found, value or "")]
     if value is None:
         if not rest or _is_flag(rest[0]):
             raise BadRequest(f"{where}: {found.name} needs a value after it")

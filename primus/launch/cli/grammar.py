@@ -6,12 +6,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from primus.launch.cli.flags import Flag, Given, parse
+from primus.launch.cli.flags import Flag, Given, flag, parse
 from primus.launch.cli.launchers import CONTAINER, DEBUG, DIRECT, DRY_RUN, EXPERIMENT, SLURM, STRICT
 from primus.launch.problems import BadRequest
 from primus.node.typed import closest
 
 MODES = {"direct": DIRECT, "container": CONTAINER, "slurm": SLURM}
+_PARTS = {
+    "slurm": (
+        ("what runs on the nodes", "slurm … -- direct ", DIRECT),
+        ("the container on the nodes", "slurm … -- container ", CONTAINER),
+    ),
+    "direct": (("a container", "container ", CONTAINER),),
+}
+"""By mode: the other parts whose flags people give there, and how those begin."""
 SCHEDULERS = ("srun", "sbatch")
 GLOBAL = (EXPERIMENT, DEBUG, DRY_RUN, STRICT)
 SHAPE = "primus-cli [--config F] [--debug] [--dry-run] direct|container|slurm [srun|sbatch] [flags] -- task [flags]"
@@ -35,7 +43,7 @@ def read(argv: Sequence[str]) -> Line:
     at = _mode_at(first)
     given = list(parse(first[:at], GLOBAL, "before the mode").given)
     mode, inside, detached = first[at], first[at], False
-    found = parse(first[at + 1 :], MODES[mode], mode)
+    found = parse(first[at + 1 :], (*MODES[mode], *_elsewhere(mode)), mode)
     given += found.given
     words = list(found.words)
     if mode == "slurm":
@@ -44,7 +52,7 @@ def read(argv: Sequence[str]) -> Line:
         words = words[1:] if words[:1] and words[0] in SCHEDULERS else words
         if parts and parts[0][:1] and parts[0][0] in ("container", "direct"):
             inside, *flags = parts.pop(0)
-            layer = parse(flags, MODES[inside], f"{mode} -- {inside}")
+            layer = parse(flags, (*MODES[inside], *_elsewhere(inside)), f"{mode} -- {inside}")
             given += layer.given
             words += layer.words
     if words:
@@ -57,6 +65,18 @@ def read(argv: Sequence[str]) -> Line:
     if not task:
         raise BadRequest(f"{mode}: there is no task after `--`: {SHAPE}")
     return Line(mode, inside, detached, tuple(given), tuple(task))
+
+
+def _elsewhere(mode: str) -> list[Flag]:
+    """Flags of other parts of the line, refused with where they belong."""
+    own = {name for f in MODES[mode] for name in f.names}
+    return [
+        flag(name, instead=one.instead or f"it belongs to {part}: {before}{name} … -- task")
+        for part, before, flags in _PARTS.get(mode, ())
+        for one in flags
+        for name in one.names
+        if name.startswith("--") and name not in own
+    ]
 
 
 def _parts(argv: Sequence[str]) -> list[list[str]]:

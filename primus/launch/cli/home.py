@@ -55,7 +55,7 @@ def read(home: Path, line: Line) -> Defaults:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return Defaults()
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise BadRequest(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
     if content is None:
         return Defaults()
@@ -114,7 +114,7 @@ def _flags(flags: tuple[Flag, ...], name: str, value: Any, full: str) -> Iterato
         yield _Left(full)
     elif flag.instead or flag.note:
         yield _Left(full, flag.instead or str(flag.note).partition(": ")[2])
-    elif flag.takes == "nothing":
+    elif flag.takes == "nothing" or (flag.takes == "optional" and _is_truth(value)):
         yield from _switch(flag, value, full)
     else:
         for one in value if isinstance(value, list) else [value]:
@@ -129,6 +129,10 @@ def _switch(flag: Flag, value: Any, full: str) -> Iterator[Given | _Left]:
         yield Given(flag, "")
     elif value is not False and str(value).lower() not in ("false", "no", "0"):
         yield _Left(full, f"{value!r} is neither true nor false")
+
+
+def _is_truth(value: Any) -> bool:
+    return isinstance(value, bool) or str(value).lower() in ("true", "false", "yes", "no")
 
 
 def _is_true(value: Any) -> bool:

@@ -5,7 +5,7 @@ Everything here is data; what a flag without a key means is in `layers`.
 
 from itertools import pairwise
 
-from primus.launch.cli.flags import Flag, flag
+from primus.launch.cli.flags import Flag, Takes, flag
 from primus.launch.slurm.options import TYPED
 
 EXPERIMENT = flag("--config", "--exp")
@@ -93,13 +93,14 @@ _SBATCH_VALUES = (
     *("--thread-spec", "--threads-per-core", "--time-min", "--tmp", "--uid", "--wait-all-nodes", "--wckey"),
 )
 _SBATCH_SWITCHES = (
-    *("--contiguous", "--exclusive", "--ignore-pbs", "--overcommit", "-O", "--oversubscribe", "-s", "--reboot"),
-    *("--spread-job", "--use-min-nodes", "--nice", "--get-user-env", "--propagate"),
+    *("--contiguous", "--hold", "-H", "--ignore-pbs", "--overcommit", "-O", "--oversubscribe", "-s", "--reboot"),
+    *("--spread-job", "--use-min-nodes"),
 )
+_SBATCH_OPTIONAL = ("--exclusive", "--get-user-env", "--nice", "--propagate")
 _ONE_TASK = "Primus starts one process on each node, and that the ranks; give ranks_per_node=<n>"
 
 
-def _handed_on(names: tuple[str, ...], *, switch: bool) -> tuple[Flag, ...]:
+def _handed_on(names: tuple[str, ...], takes: Takes) -> tuple[Flag, ...]:
     """Flags of `runtime.options`, a short spelling with the long one before it."""
     long = [name for name in names if name.startswith("--")]
     after = dict(pairwise(names))
@@ -107,7 +108,7 @@ def _handed_on(names: tuple[str, ...], *, switch: bool) -> tuple[Flag, ...]:
         flag(
             *((name, after[name]) if not after.get(name, "--").startswith("--") else (name,)),
             key=f"runtime.options.{name[2:]}",
-            takes="nothing" if switch else "text",
+            takes=takes,
         )
         for name in long
     )
@@ -127,8 +128,9 @@ SLURM = (
     flag("--no-requeue", key="runtime.requeue", takes="nothing", to=False),
     flag("--output", "-o", key="runtime.output", takes="text"),
     flag("--error", "-e", note="--error: not written apart: errors are in the log that --output names"),
-    *_handed_on(_SBATCH_VALUES, switch=False),
-    *_handed_on(_SBATCH_SWITCHES, switch=True),
+    *_handed_on(_SBATCH_VALUES, "text"),
+    *_handed_on(_SBATCH_SWITCHES, "nothing"),
+    *_handed_on(_SBATCH_OPTIONAL, "optional"),
     flag("--ntasks", "-n", instead=_ONE_TASK),
     *(flag(f"--ntasks-per-{what}", instead=_ONE_TASK) for what in ("node", "core", "gpu", "socket")),
     flag("--array", "-a", instead="a sweep is a job array: -- train pretrain -m task.seed=1,2"),

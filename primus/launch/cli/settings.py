@@ -1,12 +1,9 @@
 """What flags set, as overrides."""
 
-import os
-import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from primus.launch.cli import experiment
+from primus.launch.cli import experiment, variables
 from primus.launch.cli.flags import Flag, Given
 from primus.launch.cli.launchers import ENV
 from primus.launch.cli.literal import override, typed
@@ -20,7 +17,7 @@ def overrides(given: Sequence[Given]) -> list[str]:
     for one in given:
         key = one.flag.key
         if one.flag == ENV:
-            for name, value in _variables(one.value):
+            for name, value in variables.stated(one.value):
                 if value is None:
                     lists.setdefault("env.forward", []).append(name)
                 else:
@@ -40,9 +37,9 @@ _NUMBERS = ("task.m", "task.n", "task.k", "task.micro_batch")
 
 
 def _value(one: Given) -> Any:
-    if one.flag.takes == "nothing":
+    if one.flag.takes == "nothing" or (one.flag.takes == "optional" and not one.value):
         return one.flag.to
-    return one.value if one.flag.takes == "text" else typed(one.value)
+    return one.value if one.flag.takes in ("text", "optional") else typed(one.value)
 
 
 def _listed(of: Flag, value: str) -> list[Any]:
@@ -73,19 +70,6 @@ def _mount(text: str) -> str:
         )
     read_only = ":ro" if {"readonly", "ro"} & set(fields) else ""
     return f"{named['source']}:{named.get('target', named['source'])}{read_only}"
-
-
-def _variables(text: str) -> list[tuple[str, str | None]]:
-    """`NAME=value`, `NAME` of this shell, or a file of lines of both."""
-    name, equals, value = text.partition("=")
-    if not equals and os.path.isfile(text):
-        lines = Path(text).read_text(encoding="utf-8").splitlines()
-        stated = [line.strip().removeprefix("export ") for line in lines if line.strip() and line.strip()[0] != "#"]
-        return [pair for line in stated for pair in _variables(line)]
-    if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
-        shown = name if equals else text
-        raise BadRequest(f"--env {shown}: neither NAME=value, the NAME of a variable, nor a file that is here")
-    return [(name, value if equals else None)]
 
 
 def _together(given: Sequence[Given]) -> dict[str, Any]:

@@ -165,7 +165,7 @@ def _settings(task: str) -> list[str]:
 
 
 def _choices() -> dict[str, Choice]:
-    return catalog.choices("task", [catalog.conf_dir()])
+    return catalog.choices("task", catalog.directories())
 
 
 def _by_path(path: str) -> Task | None:

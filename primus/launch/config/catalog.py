@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from primus.launch import plugins
+
 GROUPS = ("runtime", "container", "gpu", "backend", "model", "data", "task", "experiment")
 
 
@@ -13,6 +15,11 @@ def conf_dir() -> Path:
     package = Path(__file__).resolve().parents[2]
     inside = package / "conf"
     return inside if inside.is_dir() else package.parent / "conf"
+
+
+def directories() -> list[Path]:
+    """Where choices are, beside the user's own directories: Primus's `conf/`, then those of plugins."""
+    return [conf_dir(), *plugins.directories("conf")]
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,14 @@ from omegaconf.errors import OmegaConfBaseException
 from primus.launch.config.origin import Origins
 from primus.launch.config.request import Request
 from primus.launch.problems import BadRequest
-from primus.node.typed import DataError, read
+from primus.node.typed import DataError, Problem, read
 
 T = TypeVar("T")
 
 _MISSING = "???"
 """What OmegaConf writes for a value that must be given."""
+_BY_NAME = ("runtime", "backend", "data", "task")
+"""Groups whose values are typed by the module that their name chooses."""
 
 
 def resolve(config: DictConfig, known: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
@@ -70,7 +72,13 @@ def origins(config: DictConfig, overrides: Sequence[str], directories: Sequence[
 
 def request(data: Mapping[str, Any], source: Origins) -> Request:
     """The typed request. Raises BadRequest that names every key that is wrong, and where its value came from."""
-    return typed(Request, data, "", source)
+    asked = typed(Request, data, "", source)
+    for group in _BY_NAME:
+        name = getattr(asked, group).get("name")
+        if not isinstance(name, str):
+            seen = "missing" if name is None else f"{name!r} is none"
+            raise complaint(DataError([Problem(f"{group}.name", f"{seen}: {group}=<choice> sets it")]), source)
+    return asked
 
 
 def typed(cls: type[T], data: Any, key: str, source: Origins) -> T:

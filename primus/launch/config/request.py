@@ -45,7 +45,7 @@ class Network:
     detect: bool
     interface: str | None
     hca: tuple[str, ...] | None
-    gid_index: int | None = bounded(least=0)
+    gid_index: int | None = bounded(least=0, most=255)
     traffic_class: int | None = bounded(least=0, most=255)
 
 

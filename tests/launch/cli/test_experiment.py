@@ -281,10 +281,48 @@ def test_references_and_parts_of_a_model_stay_what_they_are() -> None:
         ("a.yaml", "- 1\n", "it holds no mapping"),
         ("a.yaml", "a: [\n", "--config a.yaml: while parsing"),
         ("a.toml", "a = [\n", "--config a.toml: "),
+        ("a.yaml", "5: 3\n", "--config a.yaml: 5: a key must be text"),
+        ("a.yaml", "task: {5: 3}\n", "--config a.yaml: task.5: a key must be text"),
+        ("a.yaml", "a: [{'': 3}]\n", "--config a.yaml: a.'': a key must be text"),
+        ("a.yaml", "a: &a {b: *a}\n", "--config a.yaml: it is nested too deeply, or holds itself"),
+        ("a.yaml", "defaults: 5\n", "a.yaml: defaults: it is no list of choices"),
+        ("a.yaml", "modules: foo\n", "--config a.yaml: modules: it holds no mapping of keys to values"),
     ],
 )
 def test_a_file_that_is_no_experiment_is_refused(name: str, text: str, message: str) -> None:
     assert message in refusal(text, name=name)
+
+
+@pytest.mark.parametrize("name", ["a.yaml", "a.toml"])
+def test_a_file_that_is_no_text_is_refused(name: str) -> None:
+    Path(name).write_bytes(b"\xff\xfea")
+    with pytest.raises(BadRequest, match=rf"^--config {name}: it is no text in UTF-8$"):
+        translate(["direct", "--", "train", "pretrain", "--config", name], {})
+
+
+@pytest.mark.parametrize(
+    ("rest", "message"),
+    [
+        ("", "framework: missing; it is one of megatron, torchtitan, maxtext."),
+        (" text", "modules.pre_trainer: it holds no mapping"),
+        (" {framework: megatron, overrides: [a, b]}", "modules.pre_trainer.overrides: it holds no mapping"),
+        (" {framework: megatron, 3: 4}", "modules.pre_trainer.3: a key must be text"),
+        (" {framework: megatron}\nenv: [HF_TOKEN=hf_x]", "env: it holds no mapping of keys to values"),
+        (" {framework: megatron, overrides: {train_data_path: 5}}", "train_data_path: 5 is no list"),
+        (" {framework: torchtitan, overrides: {model: {converters: 5}}}", "model.converters: 5 is no list"),
+        (" {framework: maxtext, overrides: {steps: .nan, warmup_steps_fraction: 0.1}}", "steps: nan is no number"),
+    ],
+)
+def test_a_primus_yaml_of_another_shape_is_refused_by_key(rest: str, message: str) -> None:
+    said = refusal(f"modules:\n  pre_trainer:{rest}\n")
+    assert message in said
+    assert "hf_x" not in said
+
+
+def test_what_is_empty_says_nothing() -> None:
+    assert told("defaults:\n").words == ("runtime=direct", "task=train/pretrain")
+    module = "modules: {pre_trainer: {framework: megatron, config: pre_trainer.yaml%s}}\n"
+    assert told(module % ", overrides: " + "env:\n") == told(module % "")
 
 
 @pytest.mark.parametrize("framework", [megatron, torchtitan, maxtext])

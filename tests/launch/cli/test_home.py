@@ -102,7 +102,7 @@ def test_what_primus_does_by_itself_is_told_when_asked_for(told: Told, tmp_path:
 
 def test_keys_that_nobody_knows_are_named_and_switches_are_read(told: Told, tmp_path: Path) -> None:
     (tmp_path / ".primus.yaml").write_text(
-        "main: {dry_run: true}\nslurm: {partion: x, requeue: 'yes', exclusive: maybe}\nkubernetes: {a: 1}\ndirect:\n"
+        "main: {dry_run: true}\nslurm: {partion: x, requeue: 'yes', contiguous: maybe}\nkubernetes: {a: 1}\ndirect:\n"
     )
     said = told("slurm sbatch -- preflight")
     assert said.explain
@@ -110,8 +110,15 @@ def test_keys_that_nobody_knows_are_named_and_switches_are_read(told: Told, tmp_
     assert [text.partition(".primus.yaml: ")[2] for text in (*said.warnings, *said.account)] == [
         "slurm.partion: there is no such key",
         "kubernetes: there is no such key",
-        "slurm.exclusive: not taken: 'maybe' is neither true nor false",
+        "slurm.contiguous: not taken: 'maybe' is neither true nor false",
     ]
+
+
+def test_a_switch_of_sbatch_that_may_have_a_value_takes_either(told: Told, tmp_path: Path) -> None:
+    (tmp_path / ".primus.yaml").write_text("slurm: {exclusive: user, nice: 10, propagate: true, get-user-env: false}\n")
+    assert told("slurm -- preflight").words[2:] == (
+        *("runtime.options.exclusive=user", "runtime.options.nice='10'", "runtime.options.propagate=true"),
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from primus.launch import plugins
 from primus.launch.cli.main import command
 from primus.launch.cli.translate import Translation, translate
 from primus.launch.problems import BadRequest
@@ -119,6 +120,13 @@ def test_other_benchmarks_have_their_names() -> None:
     ]
 
 
+def test_a_model_of_a_plugin_has_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "conf/model").mkdir(parents=True)
+    (tmp_path / "conf/model/Acme-7B.yaml").touch()
+    monkeypatch.setattr(plugins, "directories", lambda inside: [tmp_path / inside])
+    assert "model=Acme-7B" in words("direct -- benchmark gemm-dense --model Acme-7B")
+
+
 def test_attention_has_one_dtype_and_kernels_by_name() -> None:
     assert words("direct -- benchmark attention --dtype bf16 --backend flash model=llama3_8b")[1:] == [
         *("task=benchmark/attention", "task.dtype=bf16", "task.kernels=flash", "model=llama3_8b"),
@@ -180,6 +188,14 @@ def test_flags_of_sbatch_are_settings_or_options_of_it() -> None:
     ]
 
 
+def test_a_value_that_sbatch_may_have_or_not_is_given_with_an_equals_sign() -> None:
+    assert words("slurm sbatch -N 2 --nice=10 --exclusive=user --propagate --hold -- train pretrain")[4:] == [
+        *("runtime.options.nice='10'", "runtime.options.exclusive=user", "runtime.options.propagate=true"),
+        "runtime.options.hold=true",
+    ]
+    assert "'user' stands where flags do" in refusal("slurm sbatch --exclusive user -- train pretrain")
+
+
 def test_srun_is_what_slurm_means_without_a_word_and_the_job_may_be_direct_there() -> None:
     assert words("slurm -N 2 -- direct --env A=1 -- train pretrain") == [
         *("runtime=slurm", TRAIN, "runtime.nodes=2", "env.set.A=1"),
@@ -214,6 +230,13 @@ def test_the_command_of_a_sweep_is_one_of_primus() -> None:
         ("container --clean -- train pretrain", "--clean: it removed every container of the host"),
         ("slurm sbatch -N -- train pretrain", "--nodes needs a value after it"),
         ("direct --single=1 -- train pretrain", "--single takes no value"),
+        (
+            "slurm srun -N2 --env A=1 -- preflight",
+            "slurm: --env: it belongs to what runs on the nodes: slurm … -- direct",
+        ),
+        ("slurm --image I -- preflight", "it belongs to the container on the nodes: slurm … -- container --image …"),
+        ("slurm -- direct --image I -- preflight", "it belongs to a container: container --image … -- task"),
+        ("slurm --log_file a -- preflight", "slurm: --log_file: the run directory has every log"),
         ("direct -- train pretrain --config not-here.yaml", "--config not-here.yaml: there is no such file"),
     ],
 )

@@ -225,6 +225,7 @@ def test_a_dry_run_prints_the_whole_command_of_the_engine_and_starts_nothing(
         (("runtime=container", "container.options=[--detach]"), "container.options: --detach is Primus's own to give"),
         (("runtime=container", "container.options=[-e]"), "container.options: -e is Primus's own to give"),
         (("runtime=container", "container.environment=['MY_TOKEN=x']"), "MY_TOKEN is a secret"),
+        (("runtime=container", "container.environment=['RANK=1']"), "container.environment: each rank has RANK"),
         (
             ("runtime=container", "container=apptainer", "container.user=me"),
             "container.user: apptainer has no such thing; give what it has by container.options",

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +23,31 @@ _Loader.add_implicit_resolver(
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A YAML or TOML file. Raises BadRequest for one that is not there, cannot be read, or holds no mapping."""
+    """A YAML or TOML file. Raises BadRequest for one that is not there, cannot be read, or is no mapping by texts."""
     if not path.is_file():
         raise BadRequest(f"--config {path}: there is no such file")
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8")
         content = tomllib.loads(text) if path.suffix == ".toml" else yaml.load(text, _Loader)
+        odd = next(_odd_keys(content), None)
+    except UnicodeDecodeError:
+        raise BadRequest(f"--config {path}: it is no text in UTF-8") from None
     except (yaml.YAMLError, tomllib.TOMLDecodeError) as error:
         raise BadRequest(f"--config {path}: {error}") from None
+    except RecursionError:
+        raise BadRequest(f"--config {path}: it is nested too deeply, or holds itself") from None
     if not isinstance(content, dict):
         raise BadRequest(f"--config {path}: it holds no mapping of keys to values")
+    if odd is not None:
+        raise BadRequest(f"--config {path}: {odd}: a key must be text")
     return content
+
+
+def mapping(value: Any, key: str, path: Path) -> dict[str, Any]:
+    """What stands at `key`, empty where nothing does. Raises BadRequest for what is no mapping."""
+    if value is not None and not isinstance(value, dict):
+        raise BadRequest(f"--config {path}: {key}: it holds no mapping of keys to values")
+    return value or {}
 
 
 def filled(value: Any, environ: Mapping[str, str], path: Path) -> Any:
@@ -64,6 +78,18 @@ def flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in content.items():
         found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return found
+
+
+def _odd_keys(content: Any, prefix: str = "") -> Iterator[str]:
+    """The keys that are no text, such as numbers, with dots between."""
+    if isinstance(content, dict):
+        for key, value in content.items():
+            if not isinstance(key, str) or not key:
+                yield f"{prefix}{key!r}"
+            yield from _odd_keys(value, f"{prefix}{key}.")
+    elif isinstance(content, list):
+        for value in content:
+            yield from _odd_keys(value, prefix)
 
 
 def _scalar(text: str) -> Any:

@@ -1,5 +1,6 @@
 """The account of an experiment file: no key is left without an entry."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,8 +47,19 @@ class Ledger:
     def number(self, name: str) -> float | None:
         """Its value where that is a number, None where there is none. Raises BadRequest for anything else."""
         value = self.value(name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value)
+        ):
             raise BadRequest(f"{name}: {self._shown(name)} is no number")
+        return value
+
+    def listed(self, name: str) -> list[Any]:
+        """Its value where that is a list, the words of a text; empty where it is off. Raises BadRequest else."""
+        value = self.value(name) or []
+        if isinstance(value, str):
+            return value.split()
+        if not isinstance(value, list):
+            raise BadRequest(f"{name}: {self._shown(name)} is no list")
         return value
 
     def states(self, *names: str) -> bool:

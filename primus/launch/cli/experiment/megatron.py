@@ -158,8 +158,7 @@ def _precision(book: Ledger) -> None:
 
 
 def _data(book: Ledger) -> None:
-    prefixes = book.value("train_data_path") or book.value("data_path")
-    words = prefixes.split() if isinstance(prefixes, str) else list(prefixes or [])
+    words = book.listed("train_data_path") or book.listed("data_path")
     named = [str(word) for word in words if not isinstance(word, int | float) and not _is_weight(str(word))]
     if book.value("mock_data"):
         book.becomes("data", "mock", "mock_data")

@@ -29,10 +29,10 @@ _FLAVORS = {
 
 
 def model(framework: str | None, name: str) -> str:
-    """Our name of a model. Raises BadRequest for one that is not in conf/model."""
+    """Our name of a model. Raises BadRequest for one that is not in conf/model, of Primus or a plugin."""
     plain = re.sub(r"\.ya?ml$", "", name).replace("-", "_").lower()
-    known = catalog.choices("model", [catalog.conf_dir()])
-    found = _SAME.get(plain, plain)
+    known = catalog.choices("model", catalog.directories())
+    found = name if name in known else _SAME.get(plain, plain)
     if found not in known:
         of = f" of {framework}" if framework else ""
         raise BadRequest(

@@ -21,7 +21,10 @@ def told(path: Path, content: Mapping[str, Any]) -> Told:
         own = path.parent.parent
         options = () if own == catalog.conf_dir() else ("--config-dir", str(own))
         return Told((f"experiment={path.stem}",), options)
-    choices = [_choice(entry, path) for entry in content.get("defaults", ())]
+    defaults = content.get("defaults") or []
+    if not isinstance(defaults, list):
+        raise BadRequest(f"--config {path}: defaults: it is no list of choices")
+    choices = [_choice(entry, path) for entry in defaults]
     values = [override(key, value) for key, value in _keys({k: v for k, v in content.items() if k != "defaults"})]
     return Told((*(choice for choice in choices if choice), *values))
 

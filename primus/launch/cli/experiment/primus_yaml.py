@@ -28,13 +28,17 @@ class PrimusYaml:
 def read(path: Path, raw: Mapping[str, Any], environ: Mapping[str, str], frameworks: Mapping[str, Any]) -> PrimusYaml:
     """Raises BadRequest for another module than `pre_trainer`, and for a framework that is no backend here."""
     content = files.filled(dict(raw), environ, path)
-    modules = content["modules"]
-    if not isinstance(modules, dict) or "pre_trainer" not in modules:
-        raise BadRequest(f"--config {path}: modules: only pre_trainer is here, not {', '.join(modules or ['nothing'])}")
-    name = str(modules["pre_trainer"].get("framework"))
+    modules = files.mapping(content["modules"], "modules", path)
+    if "pre_trainer" not in modules:
+        raise BadRequest(f"--config {path}: modules: only pre_trainer is here, not {', '.join(modules) or 'nothing'}")
+    module = files.mapping(modules["pre_trainer"], "modules.pre_trainer", path)
+    module["overrides"] = files.mapping(module.get("overrides"), "modules.pre_trainer.overrides", path)
+    content |= {"modules": {**modules, "pre_trainer": module}, "env": files.mapping(content.get("env"), "env", path)}
+    name = str(module.get("framework"))
     if name not in frameworks:
-        known = ", ".join(frameworks)
-        raise BadRequest(f"--config {path}: framework: {name!r} is none of {known}.{closest(name, frameworks)}")
+        seen = f"{name!r} is none" if "framework" in module else "missing; it is one"
+        known = f"{', '.join(frameworks)}.{closest(name, frameworks)}"
+        raise BadRequest(f"--config {path}: modules.pre_trainer.framework: {seen} of {known}")
     framework = frameworks[name]
     return PrimusYaml(tuple(framework.NAMES), lambda typed: _told(path, content, name, framework, typed))
 
@@ -44,7 +48,7 @@ def _told(path: Path, content: dict[str, Any], name: str, framework: ModuleType,
     preset = str(module.get("config"))
     defaults = framework.PRESETS.get(preset, {})
     preset_model = str(module.get("model") or "").removesuffix(".yaml")
-    given = {**files.flat(module.get("overrides") or {}), **typed}
+    given = {**files.flat(module["overrides"]), **typed}
     try:
         ours = model(name, preset_model.removesuffix("-fp8")) if preset_model else None
     except BadRequest as error:
@@ -82,7 +86,7 @@ def _head(content: Mapping[str, Any], preset: str, framework: ModuleType) -> Tol
     extra += [f"modules.pre_trainer.{k}: no such key.{closest(k, _MODULE)}" for k in module if k not in _MODULE]
     if preset not in framework.PRESETS:
         extra.append(f"modules.pre_trainer.config={preset}: not known here; defaults are those of Primus")
-    variables = {f"env.set.{name}": str(value) for name, value in (content.get("env") or {}).items()}
+    variables = {f"env.set.{name}": str(value) for name, value in content["env"].items()}
     return replace(
         told,
         overrides=(*told.overrides, *(override(k, v) for k, v in variables.items())),

@@ -140,7 +140,7 @@ def _model(book: Ledger) -> None:
 
 
 def _precision(book: Ledger) -> None:
-    converters = book.value("model.converters") or []
+    converters = [str(converter) for converter in book.listed("model.converters")]
     names = [name for name in book.rest if name.startswith(("quantize.linear.float8.", "float8."))]
     if book.value("quantize.linear.float8") or "float8" in converters or "quantize.linear.float8" in converters:
         book.becomes("task.precision", "fp8", "quantize.linear.float8", "training.mixed_precision_param")
@@ -155,7 +155,7 @@ def _data(book: Ledger) -> None:
     if book.value("training.mock_data"):
         book.becomes("data", "mock", "training.mock_data")
         book.settled("the data are made up", "training.dataset", "training.dataset_path")
-    elif name in _DATASETS:
+    elif isinstance(name, str) and name in _DATASETS:
         for key, value in _DATASETS[name].items():
             book.becomes(key, value, "training.dataset", "training.mock_data")
     book.settled("no made-up data", "training.mock_data")
