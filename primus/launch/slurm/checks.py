@@ -4,6 +4,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from primus.launch import state
+from primus.launch.handle import Handle
 from primus.launch.problems import BadRequest
 from primus.launch.slurm import controller
 from primus.launch.slurm.options import Settings, check, partitions
@@ -38,6 +40,20 @@ def asks_before_preemption(config: str) -> bool:
     if fields.get("PreemptType", "preempt/none") in ("preempt/none", "(null)", ""):
         return True
     return "preempt_send_user_signal" in fields.get("SlurmctldParameters", "").split(",")
+
+
+def elsewhere(earlier: Mapping[Path, Handle], key: str) -> bool:
+    """Whether some of these runs are jobs of another cluster. Raises BadRequest for one of them without a result:
+    whether it goes on, that cluster alone can tell."""
+    here = controller.cluster() if any(owner.cluster for owner in earlier.values()) else None
+    foreign = {directory: owner for directory, owner in earlier.items() if owner.foreign(here)}
+    for directory, owner in foreign.items():
+        if directory.is_dir() and not state.has_result(directory):
+            raise BadRequest(
+                f"{key}: {directory} has no result, and its job {owner.job} may go on in Slurm cluster "
+                f"{owner.cluster}, which alone can tell: ask there with task=status"
+            )
+    return bool(foreign)
 
 
 def output(directory: Path) -> None:

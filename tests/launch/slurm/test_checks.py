@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from primus.launch import handle
 from primus.launch.problems import BadRequest
 from primus.launch.slurm import checks
 
@@ -51,3 +52,15 @@ def test_sqlite_on_a_network_file_system_is_warned_of(
     assert capsys.readouterr().err == ""
     checks.store(None, Path("/"))
     assert "tracking.uri=http://" in capsys.readouterr().err
+
+
+def test_a_run_of_another_cluster_goes_on_here_once_it_has_a_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks.controller, "cluster", lambda: "beta")
+    before = {tmp_path: handle.ours("slurm", "77", cluster="alpha")}
+    with pytest.raises(BadRequest, match=r"resume: .* has no result, and its job 77 may go on in Slurm cluster alpha"):
+        checks.elsewhere(before, "resume")
+    (tmp_path / "result.json").touch()
+    assert checks.elsewhere(before, "resume")
+    assert not checks.elsewhere({tmp_path: handle.ours("slurm", "77", cluster="beta")}, "resume")
