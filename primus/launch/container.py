@@ -4,6 +4,7 @@ import functools
 import os
 import re
 import shlex
+import sys
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -58,8 +59,11 @@ def python(request: Request) -> str | None:
     return request.container.python if wanted(request) else None
 
 
-def of_request(request: Request, place: Place) -> Container | None:
-    """The container of the plan, None without one. Raises BadRequest for what no engine could make of it."""
+def of_request(request: Request, place: Place, directory: Path, starts_in: str) -> Container | None:
+    """The container of the plan, None without one. Raises BadRequest for what no engine could make of it.
+
+    `directory` is that of the run, `starts_in` the working directory of its ranks.
+    """
     asked = request.container
     if not wanted(request):
         return None
@@ -78,7 +82,7 @@ def of_request(request: Request, place: Place) -> Container | None:
         raise BadRequest(f"container.{unknown[0]}: {chosen} has no such thing; give what it has by container.options")
     _check_environment(asked)
     _check_options(asked.options)
-    return Container(
+    found = Container(
         engine=chosen,
         image=asked.image,
         mounts=tuple(_mount(text, place.directory) for text in asked.mounts) + _framework(request, place),
@@ -90,6 +94,8 @@ def of_request(request: Request, place: Place) -> Container | None:
         pull=asked.pull,
         options=asked.options,
     )
+    _check_paths(found, directory, starts_in, place)
+    return found
 
 
 def check(plan: Plan, place: Place) -> None:
@@ -107,11 +113,42 @@ def argv(plan: Plan, place: Place) -> str:
     assert plan.container
     package = str(place.primus)
     if plan.container.engine == "pyxis":
-        options = pyxis.srun_options(plan.container, mounts.of_plan(plan, package), plan.job.directory)
-        return shlex.join(["srun", *options])
+        agent = (plan.container.python, "-I", "-S", f"{package}/node", f"--plan={plan.directory}/plan.json")
+        words = pyxis.command(plan.container, agent)
+        return shlex.join(["srun", *pyxis.srun_options(plan, mounts.of_plan(plan, package), place.environ), *words])
     words = engine.agent_command(plan.container, package, (f"--plan={plan.directory}/plan.json", "--node-rank=0"))
     name = engine.container_name(plan, 0, "xxxxxxxx")
     return shlex.join(engine.argv(engine.start(plan, survey(plan.job.gpu), package, name, words)))
+
+
+def look(plan: Plan) -> None:
+    """What can be told here of a container on other nodes: warn of what may be on them alone.
+
+    Raises BadRequest for an image that would lie beside the run, on a file system that is the same everywhere.
+    """
+    assert plan.container
+    _look(plan.container, _holds(Path(plan.directory)).stat().st_dev)
+
+
+@functools.cache  # of a sweep: once
+def _look(container: Container, shared: int) -> None:
+    for mount in container.mounts:
+        if not os.path.exists(mount.source):
+            _warn(f"container.mounts: {mount.source} is not on this machine: every node of the job has to have it")
+    image = engine.image_file(container)
+    if image and not os.path.exists(image):
+        if _holds(Path(image)).stat().st_dev == shared:
+            raise BadRequest(f"container.image: {image} is not there")
+        _warn(f"container.image: {image} is not on this machine: every node of the job has to have it")
+
+
+def _holds(path: Path) -> Path:
+    """The innermost folder of this path that is there."""
+    return next(folder for folder in (path, *path.parents) if os.path.exists(folder))
+
+
+def _warn(text: str) -> None:
+    print(f"primus: {text}", file=sys.stderr)
 
 
 @functools.cache  # of a sweep: once
@@ -155,6 +192,23 @@ def _framework(request: Request, place: Place) -> tuple[Mount, ...]:
     checkout = [os.path.normpath(place.directory / Path(str(path)).expanduser())] if path else []
     worker = Path(plugins.worker(str(request.backend.get("name"))))
     return tuple(Mount(at, at, True) for at in [*checkout, *([str(worker.parent)] if worker.is_absolute() else [])])
+
+
+def _check_paths(container: Container, directory: Path, starts_in: str, place: Place) -> None:
+    """Raise BadRequest for paths that this engine cannot be given, on whatever node."""
+    separators = engine.separators(container.engine)
+    ours = (
+        ("output.root", str(directory), "give"),
+        ("the working directory", starts_in, "start from"),
+        ("the source tree", place.code.directory, "have it in"),
+    )
+    for what, path, instead in ours:
+        if not any(mount.target == path for mount in container.mounts):
+            for wrong in mounts.by_name(Mount(path, path), separators, instead):
+                raise BadRequest(f"{what}: {wrong}")
+    for mount in container.mounts:
+        for wrong in mounts.by_name(mount, separators):
+            raise BadRequest(f"container.mounts: {wrong}")
 
 
 def _check_environment(asked: Asked) -> None:

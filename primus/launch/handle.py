@@ -48,6 +48,10 @@ class Handle:
             return self.job_id
         return f"{self.job_id}_{self.array_index}"
 
+    def foreign(self, here: str | None) -> bool:
+        """Whether its job is another cluster's than the one of this name, whose numbers of jobs are others."""
+        return self.cluster is not None and here is not None and self.cluster != here
+
     def shares(self, directory: Path) -> bool:
         """Whether the job in this directory is not the first in its element of the array (runtime.jobs_per_element)."""
         return self.array_index is not None and directory.name != str(self.array_index)

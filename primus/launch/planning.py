@@ -121,7 +121,7 @@ def build(
         sweep=sweep,
         replay_of=replay_of,
         notes=(*work.notes, *(frozen.notes(place) if freezes else ()), *_unknown_gpu(environment, place)),
-        container=container.of_request(request, place),
+        container=container.of_request(request, place, directory, job.directory),
         hooks=beside.hooks,
         patches=beside.patches,
         before=source.before,

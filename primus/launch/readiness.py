@@ -20,8 +20,10 @@ def check(plan: Plan, place: Place) -> None:
             "plan; to run on one node take runtime.nodes=1 and fewer ranks"
         )
     if plan.container:  # programs and packages are the image's
-        if runtime == "container":  # elsewhere the nodes tell, whose engine and files need not be here
+        if runtime == "container":
             container.check(plan, place)
+        else:  # the nodes tell, whose engine and files need not be here
+            container.look(plan)
         return
     choice = interpreter.of_plan(plan, place)
     if choice and choice.problem:

@@ -72,18 +72,14 @@ class State:
 
 
 def read(directory: Path) -> State:
-    """The state of one run or sweep; with one call to Slurm's controller at most."""
+    """The state of one run or sweep."""
     return read_all([directory])[0]
 
 
 def read_all(directories: Sequence[Path]) -> list[State]:
-    """The state of each, in their order; with one call to Slurm's controller at most, however many there are."""
+    """The state of each, in their order; with one question about jobs to Slurm's controller, however many there are."""
     every = [run for directory in directories for run in (directory, *jobs(directory))]
-    asked = {handle.job for run in every if (handle := _asked(run)) and handle.job}
-    try:
-        known: Mapping[str, Job] | None = controller.states(sorted(asked))
-    except Unfit:
-        known = None
+    known = _ask([owner for run in every if (owner := _asked(run)) and owner.job])
     return [_sweep(d, known) if is_sweep(d) else _run(d, known) for d in directories]
 
 
@@ -107,6 +103,22 @@ def has_result(directory: Path) -> bool:
         return False
 
 
+@dataclass(frozen=True)
+class _Slurm:
+    """The Slurm that is asked from here: the jobs that it knows, None where none answers, and its cluster's name."""
+
+    jobs: Mapping[str, Job] | None
+    cluster: str | None = None
+
+
+def _ask(owners: Sequence[Handle]) -> _Slurm:
+    try:
+        here = controller.cluster() if any(owner.cluster for owner in owners) else None
+        return _Slurm(controller.states(sorted({str(o.job) for o in owners if not o.foreign(here)})), here)
+    except Unfit:
+        return _Slurm(None)
+
+
 def _asked(run: Path) -> Handle | None:
     """The handle of a run that Slurm is to be asked about."""
     if is_sweep(run):
@@ -123,7 +135,7 @@ def ended(directory: Path) -> bool:
     return not (owner and owner.job) or read_json(directory / rundir.RESULT).get("status") != "KILLED"
 
 
-def _run(directory: Path, known: Mapping[str, Job] | None, again: bool = False) -> State:
+def _run(directory: Path, known: _Slurm, again: bool = False) -> State:
     try:
         plan = sound.plan(read_json(directory / rundir.PLAN))
         result = sound.result(read_json(directory / rundir.RESULT) or None) or {}
@@ -131,14 +143,17 @@ def _run(directory: Path, known: Mapping[str, Job] | None, again: bool = False) 
     except ValueError as error:
         return State(directory, directory.name, "UNKNOWN", f"its files are none of Primus's: {error}")
     owner = handle.of(directory)
-    job = (known or {}).get(owner.job) if owner and owner.job else None
+    foreign = owner is not None and owner.foreign(known.cluster)
+    job = (known.jobs or {}).get(owner.job) if owner and owner.job and not foreign else None
     shares = owner is not None and owner.shares(directory)
     if job and not job.over and not shares and result.get("status") == "KILLED":
         result = {}
     if result:
         name, reason = str(result["status"]), str(result.get("message") or "")
+    elif owner and owner.job and foreign:
+        name, reason = "UNKNOWN", f"its Slurm cluster {owner.cluster} alone can tell of it: this one is {known.cluster}"
     elif owner and owner.job:
-        name, reason = _in_slurm(owner.job, job, known is None)
+        name, reason = _in_slurm(owner.job, job, known.jobs is None)
         if name == "RUNNING" and shares and not reports:
             name, reason = "PENDING", f"waits for the jobs before it in {owner.job}"
     else:
@@ -202,7 +217,7 @@ def _last_sign(directory: Path) -> float:
     return max((p.stat().st_mtime for p in files), default=0.0)
 
 
-def _sweep(directory: Path, known: Mapping[str, Job] | None) -> State:
+def _sweep(directory: Path, known: _Slurm) -> State:
     content, owner = read_json(directory / SWEEP), handle.of(directory)
     every = tuple(_run(d, known) for d in jobs(directory))
     status = content.get("status")

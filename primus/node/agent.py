@@ -47,6 +47,10 @@ def run(arguments: Arguments, guard_pipe: int, known: Optional[Plan] = None) -> 
         print(f"primus: the node agent cannot run {arguments.plan}: {error}", file=sys.stderr)
         return BAD_REQUEST
     facts = Facts(directory, arguments.node_rank, say)
+    if plan.container and plan.container.engine == "pyxis":  # of another the one outside tells
+        from primus.node.container import pyxis
+
+        facts.add({"container": pyxis.identity(plan.container)})
     outcome = _run(plan, arguments, guard_pipe, facts, say)
     say(f"{outcome.status}" + (f": {outcome.message}" if outcome.message else ""), "INFO")
     facts.write(outcome)

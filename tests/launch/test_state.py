@@ -98,6 +98,19 @@ def test_a_cluster_that_does_not_answer_leaves_the_state_unknown(run: Path, monk
     assert state.read(run).name == "UNKNOWN"
 
 
+def test_a_job_of_another_cluster_is_not_asked_of_this_one_where_its_number_is_anothers(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state.controller, "cluster", lambda: "beta")
+    monkeypatch.setattr(state.controller, "states", lambda asked: {job: Job("COMPLETED") for job in asked})
+    handle.write(run, replace(SLURM, cluster="alpha"))
+    found = state.read(run)
+    assert (found.name, found.slurm) == ("UNKNOWN", None)
+    assert found.reason == "its Slurm cluster alpha alone can tell of it: this one is beta"
+    handle.write(run, replace(SLURM, cluster="beta"))
+    assert state.read(run).name == "LOST"
+
+
 def test_many_runs_cost_one_call_and_those_that_are_over_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
 

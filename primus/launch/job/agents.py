@@ -38,8 +38,8 @@ def step(plan: Plan, directory: Path, environ: Mapping[str, str]) -> tuple[str, 
     srun = ("srun", f"--nodes={plan.job.nodes}", *_STEP, *((f"--cpus-per-task={cpus}",) if cpus else ()))
     if not plan.container or not _in_pyxis(plan):
         return (*srun, *agent(directory, node_rank))
-    options = pyxis.srun_options(plan.container, mounts.of_plan(plan, str(_PACKAGE)), plan.job.directory)
-    return (*srun, *options, *agent(directory, node_rank, plan.container.python))
+    options = pyxis.srun_options(plan, mounts.of_plan(plan, str(_PACKAGE)), environ)
+    return (*srun, *options, *pyxis.command(plan.container, agent(directory, node_rank, plan.container.python)))
 
 
 def _in_pyxis(plan: Plan) -> bool:

@@ -258,13 +258,12 @@ class FirstProcess:
         return "stopped on request" if report.asked_to_stop and report.status == "FINISHED" else None
 
     def _keep_handle(self) -> None:
-        """What the launcher could not know: the cluster's name; all of it where the launcher was killed too soon."""
+        """All of it, where the launcher was killed too soon to write it."""
         job_id, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
         known = handle.of(self._directory)
-        cluster = os.environ.get("SLURM_CLUSTER_NAME")
         if known is None:
             known = handle.ours("slurm", job_id or self._job_id, int(index) if index else None)
-        handle.write(self._directory, replace(known, cluster=cluster))
+        handle.write(self._directory, replace(known, cluster=known.cluster or os.environ.get("SLURM_CLUSTER_NAME")))
 
     def _say(self, level: str, text: str) -> None:
         rundirectory.log(self._directory, level, text)

@@ -1,5 +1,6 @@
 """Slurm's controller, asked through its own commands: submit, state, cancel. Every call has a time limit."""
 
+import os
 import re
 import subprocess
 import time
@@ -72,6 +73,10 @@ class Answer:
         return "; ".join(dict.fromkeys(line for line in lines if line)) or "it said nothing"
 
 
+class Denied(Unfit):
+    """The job is another user's."""
+
+
 class Pace:
     """When the controller may be asked again: at most once in `interval` seconds."""
 
@@ -103,12 +108,23 @@ def check_reachable(environ: Mapping[str, str] | None = None) -> None:
         raise Unfit(_unreachable(answer, "scontrol ping"))
 
 
+def cluster(environ: Mapping[str, str] | None = None) -> str:
+    """The name of the cluster that answers here: a number of a job means nothing to another. Raises Unfit."""
+    answer = call(["scontrol", "show", "config"], _SECONDS, environ)
+    found = re.search(r"^ClusterName\s*=\s*(\S+)$", answer.out, re.MULTILINE)
+    if answer.code != 0 or not found:
+        raise Unfit(_unreachable(answer, "scontrol show config"))
+    return found.group(1)
+
+
 def submit(argv: Sequence[str], environ: Mapping[str, str] | None = None, text: str | None = None) -> str:
     """Submit and return the job id: `argv` is sbatch with its options, --parsable among them; `text` is its script
     where no file is named.
 
     Raises BadRequest with Slurm's words where it refuses the job, Unfit where there is no cluster.
     """
+    if "SBATCH_CLUSTERS" in (os.environ if environ is None else environ):
+        raise BadRequest("SBATCH_CLUSTERS: sbatch alone heeds it; set SLURM_CLUSTERS, or submit from that cluster")
     answer = call(argv, 2 * _SECONDS, environ, text)
     found = re.search(r"^(\d+)(;\S+)?$", answer.out.strip(), re.MULTILINE)
     if answer.code == 0 and found:
@@ -151,13 +167,15 @@ def directory(job_id: str, environ: Mapping[str, str] | None = None) -> str | No
 
 
 def cancel(job_ids: Iterable[str], environ: Mapping[str, str] | None = None) -> None:
-    """Cancel jobs or elements; those that are over already are no error. Raises Unfit."""
+    """Cancel jobs or elements; those that are over already are no error. Raises Unfit, Denied too."""
     asked = list(job_ids)
     if not asked:
         return
     answer = call(["scancel", "--quiet", *asked], _SECONDS, environ)
     if answer.code is None or _no_controller(answer):
         raise Unfit(_unreachable(answer, "scancel"))
+    if "permission denied" in answer.err:
+        raise Denied(f"runtime=slurm: {answer.said}")
 
 
 def release(job_ids: Iterable[str], environ: Mapping[str, str] | None = None) -> None:

@@ -86,6 +86,7 @@ _OWN = {
     "verbose": None,
     "kill-on-invalid-dep": "runtime.options is not needed for it: a job that can never run is cancelled",
     "no-kill": None,
+    **dict.fromkeys(("clusters", "cluster"), "another cluster's login node, or its configuration by SLURM_CONF"),
 }
 """Options that Primus sets itself -> what to use instead, None where nothing can be chosen."""
 

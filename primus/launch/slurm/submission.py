@@ -92,8 +92,10 @@ def check(plan: Plan, request: Request, settings: Settings, place: Place) -> Non
 def _check_over(directory: Path) -> None:
     """Raise BadRequest for a run whose last job has not ended: it may be waiting to go on by itself."""
     earlier = handle.of(directory)
-    state = controller.states([earlier.job]).get(earlier.job) if earlier and earlier.job else None
-    if earlier and state and not state.over:
+    if not earlier or not earlier.job or checks.elsewhere({directory: earlier}, "resume"):
+        return
+    state = controller.states([earlier.job]).get(earlier.job)
+    if state and not state.over:
         raise BadRequest(f"resume: {directory} goes on as Slurm job {earlier.job}, which is {state.name}")
 
 
@@ -108,8 +110,9 @@ def submit(plan: Plan, directory: Path, request: Request, place: Place, secrets:
     uri = tracking_uri(request)
     if uri:
         environ[TRACKING] = uri
+    cluster = controller.cluster(environ)  # before the job is there: it completes the handle of a launcher that died
     job_id = controller.submit(argv, environ)
-    handle.write(directory, handle.ours("slurm", job_id))
+    handle.write(directory, handle.ours("slurm", job_id, cluster=cluster))
     return job_id
 
 

@@ -85,10 +85,11 @@ def _check_over(where: Path, key: str) -> None:
     A job that has its result is over for us, though Slurm may be clearing up.
     """
     before = handle.of(where)
+    owners = {d: owner for d in state.jobs(where) if (owner := handle.of(d))}
+    checks.elsewhere(owners, key)
     states = controller.states([before.job_id]) if before and before.job_id else {}
     going = {job for job, known in states.items() if not known.over}
-    owners = {d: handle.of(d) for d in state.jobs(where)}
-    living = [d for d, owner in owners.items() if owner and owner.job in going and not state.has_result(d)]
+    living = [d for d, owner in owners.items() if owner.job in going and not state.has_result(d)]
     if before and living:
         raise BadRequest(
             f"{key}: {len(living)} jobs of array {before.job_id} are still in Slurm's hands: "
@@ -128,15 +129,16 @@ def _submit(
         rundir.write_text(where / file.path, file.text)
         environ = script.environment({**os.environ, **secrets}, file.text)
         interrupts.check()
+        cluster = controller.cluster(environ)
         job_id = controller.submit(list(plans[0].command), environ)
     except (Complaint, KeyboardInterrupt):
         if new:
             shutil.rmtree(where, ignore_errors=True)
         raise
-    handle.write(where, handle.ours("slurm", job_id))
+    handle.write(where, handle.ours("slurm", job_id, cluster=cluster))
     if settings.jobs_per_element > 1:  # else the number of a job is that of its element
         for index, element in array.places([int(plan.run_id) for plan in plans], settings.jobs_per_element).items():
-            handle.write(where / str(index), handle.ours("slurm", job_id, element))
+            handle.write(where / str(index), handle.ours("slurm", job_id, element, cluster))
     output.link(settings, place.directory, job_id, [(Path(p.directory), p.run_id) for p in plans], where.name)
     return job_id
 

@@ -24,11 +24,11 @@ def argv(settings: Settings, plan: Plan, place: Place, program: Sequence[str]) -
     given += [("ntasks", "1"), ("chdir", str(place.directory)), ("export", "ALL"), ("mpi", "none")]
     options = [f"--{name}" if value is None else f"--{name}={value}" for name, value in given]
     words = tuple(program)
-    if plan.container and plan.container.engine == "pyxis":
-        seen = mounts.of_plan(plan, str(place.primus))
-        options += pyxis.srun_options(plan.container, seen, plan.job.directory)
-        words = (plan.container.python, *words[1:])
+    inside = plan.container if plan.container and plan.container.engine == "pyxis" else None
+    if inside:
+        options += pyxis.srun_options(plan, mounts.of_plan(plan, str(place.primus)), place.environ)
+        words = (inside.python, *words[1:])
     if settings.setup:
         lines = [f"{shell_words(line, 'runtime.setup')} || exit" for line in settings.setup]
         words = ("bash", "-c", "\n".join([*lines, f"exec {shlex.join(words)}"]))
-    return ("srun", *options, PTY, *words)
+    return ("srun", *options, PTY, *(pyxis.command(inside, words) if inside else words))

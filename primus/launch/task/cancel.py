@@ -85,14 +85,20 @@ def _job(found: State) -> str | None:
 
 
 def _cancel_slurm(found: State) -> bool:
-    job, pace = str(_job(found)), controller.Pace()
+    job, owner, pace = str(_job(found)), found.handle, controller.Pace()
+    named = {one.handle.cluster for one in (found, *found.jobs) if one.handle and one.handle.cluster}
+    if named and (elsewhere := named - {controller.cluster()}):
+        raise Unfit(f"{found.id} is job {job} of Slurm cluster {', '.join(sorted(elsewhere))}: cancel it there")
     theirs = controller.directory(job)
     if theirs is not None and Path(os.path.realpath(theirs)) not in (found.directory, found.directory.parent):
         raise BadRequest(
             f"{found.id}: its {rundir.HANDLE} names Slurm job {job}, which is not of this run but of {theirs}: "
             "nothing is cancelled"
         )
-    controller.cancel([job])
+    try:
+        controller.cancel([job])
+    except controller.Denied:
+        raise Unfit(f"{found.id} is run by {owner and owner.user}, who alone can cancel it") from None
 
     def over() -> bool:
         if not pace.due():

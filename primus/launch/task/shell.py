@@ -82,6 +82,8 @@ def single(
         raise BadRequest("task=shell needs a terminal; to run one program there, give task.command=…")
     environ = dict(place.environ)
     if _in_slurm(plan):
+        if plan.container:
+            container.look(plan)
         controller.check_reachable(environ)
         environ = script.environment(environ, "")
     elif plan.container:

@@ -1,6 +1,5 @@
 """Apptainer's command line (apptainer exec, 1.3)."""
 
-import os
 import uuid
 from typing import List, Optional, Tuple
 
@@ -48,11 +47,6 @@ def digest(image: str) -> Optional[str]:
     except OSError:
         return None
     return f"sif:{uuid.UUID(bytes=head[48:64])}" if head[32:42].rstrip(b"\0") == b"SIF_MAGIC" else None
-
-
-def missing(image: str) -> bool:
-    """Whether the image is a file or folder that is not there."""
-    return "://" not in image and not os.path.exists(image)
 
 
 def _bind(mount: Mount) -> str:

@@ -1,17 +1,18 @@
 """The engines of this node: which there are, what they know of an image, and the argv that each wants."""
 
+import os
 import shutil
 import time
 from types import ModuleType
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from primus.node import process
-from primus.node.container import ENGINES, apptainer, docker, mounts, podman
+from primus.node.container import ENGINES, apptainer, docker, mounts, podman, pyxis
 from primus.node.container.node import Node
 from primus.node.container.start import Start
 from primus.node.plan import Container, Plan
 
-_MODULES: Dict[str, ModuleType] = {"docker": docker, "podman": podman, "apptainer": apptainer}
+_MODULES: Dict[str, ModuleType] = {"docker": docker, "podman": podman, "apptainer": apptainer, "pyxis": pyxis}
 _SECONDS = 30.0
 """Time limit for a question to an engine whose daemon may be busy."""
 
@@ -83,11 +84,21 @@ def identity(container: Container, environ: Mapping[str, str]) -> Dict[str, Any]
     return {"engine": engine, "image": image, **told}
 
 
+def image_file(container: Container) -> Optional[str]:
+    """The path of an image that is a file or a folder; None for one that is a name. Pure."""
+    if container.engine == "apptainer":
+        return container.image if "://" not in container.image else None
+    return container.image if container.engine == "pyxis" and container.image[0] in "./" else None
+
+
 def image_of(container: Container, environ: Mapping[str, str]) -> Dict[str, Any]:
     """`digest`, and `repository_digests` where it came from a registry. Raises NoEngine and NoImage."""
     engine, image = container.engine, container.image
+    if engine == "pyxis":
+        return {"digest": None}  # see pyxis.identity
     if engine == "apptainer":
-        if apptainer.missing(image):
+        file = image_file(container)
+        if file and not os.path.exists(file):
             raise NoImage(f"{image} is not there")
         return {"digest": apptainer.digest(image)}
     code, out, err = process.converse(_MODULES[engine].inspect(image), _SECONDS, env=environ)
@@ -97,6 +108,8 @@ def image_of(container: Container, environ: Mapping[str, str]) -> Dict[str, Any]
     said = " ".join(err.split())
     if "no such image" in said.lower() or "image not known" in said.lower():
         raise NoImage(f"{engine} has no image {image}: {engine} pull {image}, or container.pull=missing")
+    if "invalid reference format" in said.lower() or "must be lowercase" in said.lower():
+        raise NoImage(f"{image!r} is no name of an image: {said}")
     raise NoEngine(f"{engine} does not answer: {said or 'no word within 30 s'}")
 
 

@@ -20,8 +20,11 @@ _HANDED_ON = ("SLURM_*", "MLFLOW_*", *VISIBILITY, "USER", "LOGNAME")
 
 
 def environment(plan: Plan, environ: Mapping[str, str]) -> Dict[str, str]:
-    """What goes in: the plan's secrets, variables of Slurm, MLflow and devices, and those that the user named."""
+    """What goes in: the plan's secrets, variables of Slurm, MLflow and devices, and those that the user named. With
+    pyxis all does."""
     assert plan.container
+    if plan.container.engine == "pyxis":
+        return dict(environ)
     secrets = [v.name for layer in plan.environment for v in layer.variables if v.value is None]
     named = [name for name in plan.container.environment if "=" not in name]
     return {

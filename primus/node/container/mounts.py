@@ -38,20 +38,29 @@ def of_plan(plan: Plan, package: str) -> Tuple[Mount, ...]:
 
 
 def problems(mounts: Sequence[Mount], separators: str, to_be_made: Collection[str] = ()) -> List[str]:
-    """What keeps these from being mounted on this node: a source that is missing, a path that the engine cannot read.
+    """What keeps these from being mounted on this node: a source that is missing, a path that no engine or this one
+    can take.
 
     What lies in `to_be_made` need not be there yet.
     """
     found = []
     for mount in mounts:
-        for path in dict.fromkeys((mount.source, mount.target)):
-            odd = [mark for mark in (*separators, "\n") if mark in path]
-            if odd:
-                found.append(f"{path!r} holds {odd[0]!r}, which the engine takes for the end of a path")
-        if mount.target in _OF_THE_IMAGE:
-            found.append(f"{mount.target} of the node would hide the image's own: mount a folder below it")
+        found += by_name(mount, separators)
         if not os.path.exists(mount.source) and not any(_inside(mount.source, path) for path in to_be_made):
             found.append(f"{mount.source} is not there")
+    return found
+
+
+def by_name(mount: Mount, separators: str, instead: str = "mount") -> List[str]:
+    """What is wrong with its paths, whatever a node has: one that the engine cannot read, or that is the image's own.
+    `instead`: what to do with a folder below that. Pure."""
+    found = []
+    for path in dict.fromkeys((mount.source, mount.target)):
+        odd = [mark for mark in (*separators, "\n") if mark in path]
+        if odd:
+            found.append(f"{path!r} holds {odd[0]!r}, which the engine takes for the end of a path")
+    if mount.target in _OF_THE_IMAGE:
+        found.append(f"{mount.target} of the node would hide the image's own: {instead} a folder below it")
     return found
 
 

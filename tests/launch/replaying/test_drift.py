@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from primus.launch.replaying.drift import compare
 from primus.launch.replaying.surroundings import Surroundings
@@ -96,6 +97,26 @@ def test_a_strict_replay_is_refused_where_it_matters_and_starts_nothing(
     assert "primus: replay_strict: device: 8 x NVIDIA H200 then, " in said.err
     assert said.err.endswith("Nothing was started.\n")
     assert everything(work) == before
+
+
+def test_a_replay_of_a_run_in_pyxis_compares_what_can_be_known(
+    primus: Primus, recorded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = recorded / "config.yaml"
+    words = ("runtime=slurm", "container=pyxis", "container.image=some/image", "task=command", "task.command=['true']")
+    planned = primus(*words, "tracking.enabled=false", "dry_run=json")
+    assert planned.code == 0, planned.err
+    file = recorded / "plan.json"
+    made, before = json.loads(planned.out), json.loads(file.read_text())
+    kept = {key: before[key] for key in ("run_id", "directory")}
+    file.write_text(json.dumps(made | kept))
+    config.write_text(yaml.safe_dump(made["config"]))
+    change(recorded, container={"engine": "pyxis", "image": "some/image"})
+    monkeypatch.setenv("SLURM_CONF", "/nowhere/slurm.conf")
+    said = primus(f"replay={recorded}")
+    assert said.code == 3
+    assert f"replay of {recorded}: " in said.err
+    assert "no Slurm cluster can be reached from here" in said.err
 
 
 def test_many_changes_of_one_kind_are_counted(primus: Primus, recorded: Path) -> None:

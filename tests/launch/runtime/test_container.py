@@ -218,6 +218,10 @@ def test_a_dry_run_prints_the_whole_command_of_the_engine_and_starts_nothing(
         (("runtime=container", "container.mounts=['/a:b']"), "'/a:b' is none of: /path, /path:ro, /path:/inside"),
         (("runtime=container", "container.mounts=['/etc:/usr']"), "/usr of the node would hide the image's own"),
         (("runtime=container", "container.mounts=['/etc/a,b']"), "'/etc/a,b' holds ','"),
+        (("runtime=slurm", "container=pyxis", "container.mounts=['/a,b:/c']"), "container.mounts: '/a,b' holds ','"),
+        (("runtime=slurm", "container=apptainer", "container.mounts=['/a,b']"), "container.mounts: '/a,b' holds ','"),
+        (("runtime=slurm", "container=apptainer", "container.image=/nope/x.sif"), "/nope/x.sif is not there"),
+        (("runtime=slurm", "container=pyxis", "container.image=/nope/x.sqsh"), "/nope/x.sqsh is not there"),
         (("runtime=container", "container.ulimits=[nofile]"), "container.ulimits: 'nofile' is not name=soft:hard"),
         (("runtime=container", "container.shm_size=much"), "container.shm_size: 'much' is not a size such as 16g"),
         (("runtime=container", "container.user='a b'"), "container.user: 'a b' is not a user, or user:group"),
@@ -243,6 +247,30 @@ def test_what_cannot_be_is_refused_before_a_start(
     assert said.code == 2
     assert told in said.err
     assert everything(work) == ["rank.py"]
+
+
+def test_what_may_be_on_the_nodes_alone_is_warned_of_before_it_is_queued(
+    primus: Primus, job: Job, nothing: Path, work: Path
+) -> None:
+    image = "container.image=/dev/shm/not-there.sqsh"  # of this machine, other than the run
+    said = primus(*job(""), "runtime=slurm", "container=pyxis", image, "container.mounts=[/not/there]")
+    assert said.code == 3  # there is no Slurm
+    assert "container.mounts: /not/there is not on this machine: every node of the job has to have it" in said.err
+    assert "container.image: /dev/shm/not-there.sqsh is not on this machine" in said.err
+
+
+def test_a_working_directory_that_would_hide_the_images_own_is_named_as_such(
+    primus: Primus, job: Job, nothing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(nothing, "docker")
+    monkeypatch.chdir("/tmp")
+    words = ("runtime=container", "container.image=x", "task=command", "task.command=['true']")
+    said = primus(*words)
+    assert (said.code, said.err) == (
+        2,
+        "primus: the working directory: /tmp of the node would hide the image's own: start from a folder below it\n",
+    )
+    assert primus(*words, "container.mounts=[/tmp]").err.startswith("primus: container.mounts: /tmp of the node")
 
 
 def test_paths_of_mounts_are_those_of_the_working_directory(

@@ -131,11 +131,13 @@ def test_an_image_that_a_node_has_not_is_said_with_its_name(
 
 
 def test_pyxis_puts_the_agents_of_the_step_in_the_container(make: Callable[..., Run]) -> None:  # noqa: F811
-    run = make(container=Container("pyxis", "/images/x.sqsh", python="/opt/python"))
+    run = make(container=Container("pyxis", "/images/x.sqsh", python="python", environment=("NCCL_*", "A=b")))
     plan = from_json(run.text("plan.json"))
     assert agents.by_srun(plan, watched=False)
-    words = agents.step(plan, run.directory, {})
+    words = agents.step(plan, run.directory, {"NCCL_DEBUG": "INFO"})
     assert words[0] == "srun"
     assert "--container-image=/images/x.sqsh" in words
-    assert "/opt/python" in words
+    assert "--container-env=NCCL_DEBUG" in words
+    program = words.index("/usr/bin/env")
+    assert words[program : program + 4] == ("/usr/bin/env", "A=b", "python", "-I")
     assert sys.executable not in words

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from primus.launch import handle
 from primus.launch.problems import BadRequest
 from primus.launch.slurm import checks
 
@@ -12,6 +13,8 @@ MOUNTS = """\
 tmpfs /tmp tmpfs rw 0 0
 server:/x /home nfs4 rw 0 0
 tmpfs /home/me/my\\040scratch tmpfs rw 0 0
+fs:/x /home/müller lustre rw 0 0
+fs:/x /home/me/back\\134slash beegfs rw 0 0
 """
 
 
@@ -24,6 +27,8 @@ tmpfs /home/me/my\\040scratch tmpfs rw 0 0
         ("/tmpx", "ext4"),
         ("/home/me", "nfs4"),
         ("/home/me/my scratch/1", "tmpfs"),
+        ("/home/müller/runs", "lustre"),
+        ("/home/me/back\\slash/runs", "beegfs"),
     ],
 )
 def test_a_directory_is_on_the_innermost_mount(path: str, kind: str) -> None:
@@ -46,8 +51,27 @@ def test_a_directory_that_only_this_machine_sees_is_refused() -> None:
 def test_sqlite_on_a_network_file_system_is_warned_of(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(checks, "_NETWORK", (checks.file_system(Path("/")),))
+    monkeypatch.setattr(checks, "file_system", lambda path: "lustre")
     checks.store("http://mlflow", Path("/"))
     assert capsys.readouterr().err == ""
     checks.store(None, Path("/"))
     assert "tracking.uri=http://" in capsys.readouterr().err
+
+
+def test_file_systems_that_several_hosts_have_are_known_by_their_type() -> None:
+    shared = ("nfs4", "lustre", "gpfs", "beegfs", "ceph", "fuse.ceph", "wekafs", "fuse.glusterfs", "fuse.sshfs")
+    assert [kind for kind in shared if not checks.is_network(kind)] == []
+    local = ("ext4", "xfs", "overlay", "tmpfs", "fuseblk", "fuse.fuse-overlayfs", "")
+    assert [kind for kind in local if checks.is_network(kind)] == []
+
+
+def test_a_run_of_another_cluster_goes_on_here_once_it_has_a_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks.controller, "cluster", lambda: "beta")
+    before = {tmp_path: handle.ours("slurm", "77", cluster="alpha")}
+    with pytest.raises(BadRequest, match=r"resume: .* has no result, and its job 77 may go on in Slurm cluster alpha"):
+        checks.elsewhere(before, "resume")
+    (tmp_path / "result.json").touch()
+    assert checks.elsewhere(before, "resume")
+    assert not checks.elsewhere({tmp_path: handle.ours("slurm", "77", cluster="beta")}, "resume")

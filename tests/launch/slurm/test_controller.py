@@ -1,6 +1,7 @@
 """The controller of a real Slurm, asked through its own commands."""
 
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -17,6 +18,19 @@ def submit(work: Path, text: str, *options: str) -> str:
     return controller.submit(
         ["sbatch", "--parsable", "--output=/dev/null", f"--chdir={work}", *options], text=f"#!/bin/sh\n{text}\n"
     )
+
+
+READS = "--inh-caps=+dac_read_search --ambient-caps=+dac_read_search"
+"""For another user to read slurm.conf where the test has it."""
+
+
+def as_nobody(work: Path) -> str:
+    """A PATH whose scancel is called by another user."""
+    program = work / "bin/scancel"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec setpriv --reuid=65534 --clear-groups {READS} {shutil.which("scancel")} "$@"\n')
+    program.chmod(0o755)
+    return f"{program.parent}:{os.environ['PATH']}"
 
 
 @pytest.mark.slurm
@@ -40,6 +54,9 @@ def test_the_states_of_jobs_and_of_elements_of_arrays_come_from_one_call(slurm: 
     assert (found[held].pending, found[held].reason) == (True, "JobHeldUser")
     assert set(controller.states([f"{array}_1"])) == {f"{array}_1"}
     assert controller.states(["999999"]) == {}
+    assert controller.cluster() == slurm.ask("sh", "-c", "sed -n s/^ClusterName=//p $SLURM_CONF").strip()
+    with pytest.raises(controller.Denied):
+        controller.cancel([held], {**os.environ, "PATH": as_nobody(work)})
     controller.cancel([held, good, "999999"])
     assert controller.states([held])[held].name == "CANCELLED"
 
@@ -62,6 +79,12 @@ def test_without_slurms_commands_there_is_no_cluster(tmp_path: Path, monkeypatch
         controller.submit(["sbatch", "x"])
     with pytest.raises(Unfit, match=r"squeue: No such file or directory"):
         controller.states(["1"])
+
+
+def test_a_cluster_that_sbatch_alone_would_be_sent_to_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SBATCH_CLUSTERS", "other")
+    with pytest.raises(BadRequest, match=r"set SLURM_CLUSTERS, or submit from that cluster"):
+        controller.submit(["sbatch", "x"])
 
 
 def test_a_command_that_does_not_answer_is_given_up() -> None:

@@ -60,6 +60,7 @@ def test_any_other_option_passes_through_a_flag_without_a_value() -> None:
         ({"--exclusive": True}, "is no long option of sbatch"),
         ({"array": "0-3"}, "Primus sets --array itself; use a sweep"),
         ({"output": "x"}, "Primus sets --output itself"),
+        ({"clusters": "other"}, "use another cluster's login node"),
         ({"partition": "x"}, "that is runtime.partition"),
         ({"cpus-per-task": 3}, "that is runtime.cpus"),
         ({"comment": "a\n#SBATCH --uid=0"}, "cannot stand in a batch script"),

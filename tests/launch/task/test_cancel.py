@@ -5,8 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from primus.launch import handle
+from primus.launch.slurm import controller
+from primus.launch.slurm.controller import Answer, State
+
 from ...cluster.docker import Docker
 from ...conftest import Primus, Rank, Start, gone
+from ..record.run_directories import make_run
 from .waiting import begin, until
 
 OFF = "tracking.enabled=false"
@@ -98,3 +103,35 @@ def test_a_run_in_a_container_is_told_of_and_cancelled_alike(
     assert docker.empty()
     assert status(run) == ("KILLED", 130)
     launcher.communicate()
+
+
+@pytest.fixture
+def in_slurm(work: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run that is job 77 of the cluster alpha, which answers here."""
+    run = work / "outputs/default/20261121-093012-4f2a9c"
+    make_run(run)
+    handle.write(run, handle.ours("slurm", "77", cluster="alpha"))
+    monkeypatch.setattr(controller, "cluster", lambda: "alpha")
+    monkeypatch.setattr(controller, "states", lambda asked: {job: State("RUNNING") for job in asked})
+    monkeypatch.setattr(controller, "directory", lambda job: str(run))
+    return run
+
+
+def test_a_job_of_another_cluster_is_cancelled_there(
+    primus: Primus, in_slurm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(controller, "cluster", lambda: "beta")
+    said = primus("task=cancel", f"run={in_slurm.name}", OFF)
+    assert said.code == 3
+    assert f"{in_slurm.name} is job 77 of Slurm cluster alpha: cancel it there" in said.err
+    assert not (in_slurm / "result.json").exists()
+
+
+def test_a_job_of_another_user_is_not_waited_for(
+    primus: Primus, in_slurm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    denied = Answer(1, "", "scancel: error: Kill job error on job id 77: Access/permission denied\n")
+    monkeypatch.setattr(controller, "call", lambda *given: denied)
+    said = primus("task=cancel", f"run={in_slurm.name}", OFF)
+    assert said.code == 3
+    assert f"is run by {handle.user_name()}, who alone can cancel it" in said.err

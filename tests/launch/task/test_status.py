@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from primus.launch import handle
+from primus.launch.slurm import controller
+
 from ...conftest import Primus, Rank, Start, gone
+from ..record.run_directories import make_run
 from .waiting import begin
 
 OFF = "tracking.enabled=false"
@@ -88,3 +92,17 @@ def test_a_record_that_was_not_completed_is_completed(primus: Primus, rank: Rank
         pass
     assert "record  MLflow run " in out
     assert json.loads((run / "record.json").read_text())["complete"]
+
+
+def test_a_job_of_another_cluster_gets_no_result_from_here(
+    primus: Primus, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = work / "outputs/default/20261121-093012-4f2a9c"
+    make_run(run)
+    handle.write(run, handle.ours("slurm", "77", cluster="alpha"))
+    monkeypatch.setattr(controller, "cluster", lambda: "beta")
+    monkeypatch.setattr(controller, "states", lambda asked: {})
+    said = primus("task=status", f"run={run.name}", OFF)
+    assert (said.code, said.err) == (0, "")
+    assert "(unknown)\nwhy     its Slurm cluster alpha alone can tell of it: this one is beta\n" in said.out
+    assert not (run / "result.json").exists()

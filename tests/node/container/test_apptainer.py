@@ -3,9 +3,7 @@
 import uuid
 from pathlib import Path
 
-import pytest
-
-from primus.node.container.apptainer import argv, digest, endings, missing, pull
+from primus.node.container.apptainer import argv, digest, endings, pull
 
 from .starts import AMD, NVIDIA, follows, start
 
@@ -35,13 +33,6 @@ def test_a_sif_file_has_an_id(tmp_path: Path) -> None:
     file.write_bytes(b"something else")
     assert digest(str(file)) is None
     assert digest("docker://some/image") is None
-
-
-@pytest.mark.parametrize(
-    ("image", "is_missing"), [("docker://some/image", False), ("/not/there.sif", True), ("/", False)]
-)
-def test_an_image_is_a_file_a_folder_or_an_address(image: str, is_missing: bool) -> None:
-    assert missing(image) is is_missing
 
 
 def test_there_is_nothing_to_fetch_before_and_nothing_to_remove_after() -> None:

@@ -28,6 +28,11 @@ def test_secrets_slurm_mlflow_devices_and_what_the_user_named_go_in_and_nothing_
     assert handover.environment(plan, {**mine, **others}) == mine
 
 
+def test_pyxis_hands_on_all_of_the_node_s(plan: Plan) -> None:
+    everything = {"HF_TOKEN": "s", "PATH": "/bin", "A": "other"}
+    assert handover.environment(replace(plan, container=Container("pyxis", "i")), everything) == everything
+
+
 def received(data: bytes) -> dict[str, str]:
     reading, writing = os.pipe()
     os.write(writing, data)

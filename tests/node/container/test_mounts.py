@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from primus.node.container.mounts import of_plan, problems
+from primus.node.container.mounts import by_name, of_plan, problems
 from primus.node.plan import Code, Container, Mount, Plan, from_json
 
 from ..conftest import Run
@@ -75,3 +75,10 @@ def test_a_mount_of_the_users_takes_the_place_of_ours(plan: Plan, tmp_path: Path
 )
 def test_what_keeps_a_path_from_being_mounted_is_said(mount: Mount, told: list[str]) -> None:
     assert problems([mount], ',"', {"/not/yet"}) == told
+
+
+def test_what_to_do_about_a_folder_of_the_image_depends_on_whose_wish_it_is() -> None:
+    assert by_name(Mount("/root", "/root"), ",:", "start from") == [
+        "/root of the node would hide the image's own: start from a folder below it"
+    ]
+    assert by_name(Mount("/not/there", "/in"), ",:") == []
