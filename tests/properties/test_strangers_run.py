@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import subprocess
+import tarfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ import yaml
 from primus.launch import closing, handle, state
 from primus.launch.problems import BadRequest
 from primus.launch.replaying import finding
-from primus.launch.report import comparison, job, page, reading
+from primus.launch.report import comparison, job, page, reading, writing
 from primus.launch.task import diff, runs, status
 from primus.node import process
 
@@ -134,6 +135,39 @@ def test_links_and_pipes_in_a_run_are_neither_recorded_nor_waited_for(primus: Pr
     assert not [name for name in files.artifacts(recorded) if name.startswith(("hooks", "results"))]
     for words in (["task=status", f"run={recorded}", "tracking.enabled=false"], ["task=logs", f"run={recorded}"]):
         assert primus(*words).code == 0
+
+
+def test_what_a_link_in_a_run_leads_to_is_neither_shown_nor_recorded(
+    primus: Primus, recorded: Path, work: Path
+) -> None:
+    (work / "mine").mkdir()
+    (work / "mine/text").write_text(f"Traceback (most recent call last):\n  x\nE: {SECRET}\n")
+    line = {"time": 1.0, "step": 1, "kind": "gemm", "loss": 1.0, SECRET: 2.0}
+    (work / "mine/lines").write_text(json.dumps(line) + "\n")
+    cause = {"rank": 0, "exit_code": 1, "node_rank": 0, "log": "logs/node-0/rank-0.log", "time": 1.0}
+    change(recorded, "result.json", status="FAILED", root_cause=cause)
+    (recorded / "report.html").unlink()
+    for name, to in (
+        *(("logs/node-0/rank-0.log", "text"), ("logs/job.log", "text")),
+        *(("metrics/rank-0.jsonl", "lines"), ("metrics/node-0.jsonl", "lines"), ("results.jsonl", "lines")),
+    ):
+        (recorded / name).unlink(missing_ok=True)
+        (recorded / name).parent.mkdir(exist_ok=True)
+        (recorded / name).symlink_to(work / "mine" / to)
+    here = (f"run={recorded}", "tracking.enabled=false")
+    told = [primus(f"task={task}", *here) for task in ("status", "diagnose", "logs")]
+    told += [primus("task=export", f"run={recorded}", f"to={work}/run.tar.gz")]
+    writing.of_run(recorded)
+    assert not [said for said in told if said.code]
+    assert not [said for said in told if SECRET in said.out + said.err]
+    with tarfile.open(work / "run.tar.gz") as tar:
+        tar.extractall(work / "outputs/unpacked", filter="data")
+    kept = [path for path in (work / "outputs").rglob("*") if path.is_file() and not path.is_symlink()]
+    assert "report.html" in {path.name for path in kept}
+    assert not [path for path in kept if SECRET.encode() in path.read_bytes()]
+    (recorded / "config.yaml").unlink()
+    (recorded / "config.yaml").symlink_to(work / "mine/text")
+    assert reading.run(recorded).config == ""
 
 
 # Who is told, and who is ended.

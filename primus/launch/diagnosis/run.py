@@ -7,7 +7,7 @@ from typing import Any
 from primus.launch.diagnosis import figures
 from primus.launch.diagnosis.matching import Match, best
 from primus.launch.diagnosis.text import Text, tail
-from primus.launch.record.files import node_reports
+from primus.launch.record.files import node_reports, own
 from primus.node import rundir
 
 _FIRST = 1 << 20
@@ -76,8 +76,8 @@ def _texts(directory: Path, result: Mapping[str, Any]) -> Iterator[Text]:
 
 def _log(directory: Path, name: str, first: bool, rank: int | None = None, node: int | None = None) -> Text:
     """The end of a log; without lines where its name, which a stranger may have written, leads out of the run."""
-    path = directory / name
-    if not path.resolve().is_relative_to(directory.resolve()):
+    path = own(directory, name)
+    if path is None:
         return Text(name, (), first, rank, node)
     return tail(path, _FIRST if first else _FIRST >> 4, first, name, rank, node)
 

@@ -72,8 +72,7 @@ def of_log(name: str) -> tuple[dict[str, Any], str]:
     data = {"log": name, "rank": found.rank, "host": found.host, **diagnosis}
     host = f" on {found.host}" if found.host else ""
     head = [f"primus: rank {found.rank}{host} failed first ({found.how})."] if found.rank is not None else []
-    told = found.texts[0]
-    head += [f"  {line}" for line in closing.trimmed([line for line in told.lines[told.end : told.launcher] if line])]
+    head += [f"  {line}" for line in closing.shown(found.texts[0])]
     first, *rest = words.lines(diagnosis, found.rank)
     return data, "\n".join([*head, f"primus: {first}", *(f"  {line}" for line in rest)])
 
