@@ -128,7 +128,7 @@ def likely(result: Mapping[str, Any]) -> list[str]:
 def first_to_fail(cause: Mapping[str, Any]) -> str:
     """The root cause in a sentence."""
     if cause.get("hung"):
-        return f"rank {cause['rank']} on node {cause.get('node_rank', 0)} holds up the job: {cause['error']}"
+        return f"rank {cause['rank']} on node {cause.get('node_rank', 0)} holds up the job: {cause.get('error')}"
     ended = f"was killed by {cause['signal']}" if cause.get("signal") else f"ended with exit code {cause['exit_code']}"
     return f"rank {cause['rank']} on node {cause.get('node_rank', 0)} failed first: it {ended}."
 

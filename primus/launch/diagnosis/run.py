@@ -9,6 +9,7 @@ from primus.launch.diagnosis.matching import Match, best
 from primus.launch.diagnosis.text import Text, tail
 from primus.launch.record.files import node_reports, own
 from primus.node import rundir
+from primus.node.digits import whole
 
 _FIRST = 1 << 20
 """Bytes at the end of the log of the rank that failed first; of the others a sixteenth."""
@@ -97,6 +98,6 @@ def _others(directory: Path, first: str) -> list[tuple[str, int | None, int]]:
     told = {node for node, report in reports.items() if report.get("outcome")}
     for path in sorted((directory / "logs").glob("node-*/rank-*.log")):
         of_node, of_rank = path.parent.name.removeprefix("node-"), path.stem.removeprefix("rank-")
-        if of_node.isdigit() and of_rank.isdigit() and int(of_node) not in told:
+        if whole(of_node) and whole(of_rank) and int(of_node) not in told:
             ended.append((0.0, str(path.relative_to(directory)), int(of_rank), int(of_node)))
     return [(name, rank, node) for _, name, rank, node in sorted(ended, key=lambda one: one[0])[:_OTHERS]]

@@ -110,6 +110,14 @@ def test_a_loss_that_is_no_number_any_more_is_known_by_the_metrics(tmp_path: Pat
     assert found["evidence"]["text"] == "metrics: loss is NaN at step 3 (2.5 at step 2)"
 
 
+def test_numbers_that_are_too_large_to_reckon_with_are_passed_over(tmp_path: Path) -> None:
+    log(tmp_path, 0, 0, TRACEBACK, MEMORY)
+    line = {"step": 1, "loss": 10**400, "memory_peak": 10**400, "memory_used": 10**400}
+    metrics(tmp_path, [line] * 20)
+    metrics(tmp_path, [line], "node-0")
+    assert (of(tmp_path, 0)["failure"], of(tmp_path, 0)["figures"]) == ("device-memory", [])
+
+
 def test_a_loss_that_rose_far_is_known_by_the_metrics(tmp_path: Path) -> None:
     losses(tmp_path, *[5.0 - 0.2 * n for n in range(15)], *[2.2 + 0.5 * n for n in range(15)])
     found = of(tmp_path)
@@ -139,6 +147,12 @@ def test_memory_failures_come_with_what_ranks_and_hosts_reported(tmp_path: Path)
 def test_a_run_that_its_user_ended_has_no_diagnosis(tmp_path: Path) -> None:
     log(tmp_path, 0, 0, TRACEBACK, "KeyboardInterrupt")
     assert of(tmp_path, 0, message="interrupted") == {}
+
+
+def test_a_log_of_no_name_that_a_file_can_have_is_not_read(tmp_path: Path) -> None:
+    report(tmp_path, 0)
+    for name in ("x" * 5000, "a\0b", "\ud800"):
+        assert run.of_run(tmp_path, {"status": "FAILED", "root_cause": {"rank": 0, "log": name}}) == {"failure": None}
 
 
 def test_a_log_outside_of_the_run_is_not_read(tmp_path: Path) -> None:
