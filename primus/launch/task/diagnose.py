@@ -74,7 +74,9 @@ def of_log(name: str) -> tuple[dict[str, Any], str]:
     host = f" on {found.host}" if found.host else ""
     head = [f"primus: rank {found.rank}{host} failed first ({found.how})."] if found.rank is not None else []
     head += [f"  {line}" for line in closing.shown(found.texts[0])]
-    first, *rest = words.lines(diagnosis, found.rank)
+    first, *rest = (
+        words.lines(diagnosis, found.rank) if any(text.lines for text in found.texts) else ["the log is empty"]
+    )
     return data, "\n".join([*head, f"primus: {first}", *(f"  {line}" for line in rest)])
 
 

@@ -5,7 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from primus.launch.diagnosis import run
+from primus.node.outcome import Outcome
+from primus.node.restart import Part, Policy, counted
 
 TRACEBACK = "Traceback (most recent call last):"
 MEMORY = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.00 GiB"
@@ -84,6 +88,23 @@ def test_the_message_of_the_run_is_evidence(tmp_path: Path) -> None:
     message = "rank 0 was ended by SIGKILL: the host ran out of memory (the rank had used 3.0 GiB)"
     found = of(tmp_path, 0, message=message)
     assert (found["failure"], found["evidence"]["log"], found["evidence"]["line"]) == ("oom-killer", "message", None)
+
+
+@pytest.mark.parametrize("step", [None, 7])
+@pytest.mark.parametrize("most", [0, 1])
+def test_a_rank_that_was_killed_is_so_whatever_is_said_of_its_starts(
+    tmp_path: Path, most: int, step: int | None
+) -> None:
+    said = "rank 0 was ended by SIGKILL"
+    policy, part = Policy(most, 1.0, trains=True), Part("failed", said, 1.0, step, final=False)
+    while (verdict := policy.decide([part])).start:
+        pass
+    assert verdict.words
+    for message in (said, f"{said}; {verdict.words}"):
+        for restarts in range(3):
+            told = counted(Outcome("failed", 1, message, None, ()), restarts).message
+            assert of(tmp_path, 0, message=told)["failure"] == "killed"
+    assert of(tmp_path, 0, message=f"{said}: the host ran out of memory (...)")["failure"] == "oom-killer"
 
 
 def test_a_hang_is_what_the_watchdog_says(tmp_path: Path) -> None:
