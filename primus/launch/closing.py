@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from primus.launch.config.request import Request
-from primus.launch.diagnosis import words
+from primus.launch.diagnosis import text, words
 from primus.launch.record import files
 from primus.node import rundir
 from primus.node.plan import Plan
 from primus.node.secrets import redact_url
 
-_TRACEBACK = "Traceback (most recent call last)"
 _TAIL = 30
 """Lines of a failed rank's log that are shown: a traceback is seldom longer."""
+_READ = 1 << 16
+"""Bytes at the end of its log in which they are."""
 
 
 def say(plan: Plan, request: Request, result: Mapping[str, Any], complete: bool) -> None:
@@ -105,13 +106,12 @@ def failure(directory: Path, result: Mapping[str, Any]) -> str:
         logs = directory / "logs"
         return "\n".join([head, *likely(result), *([f"primus: its logs: {short(logs)}"] if logs.is_dir() else [])])
     host = files.read_json(directory / rundir.node_facts(int(cause.get("node_rank") or 0))).get("host")
-    log = directory / cause["log"]
     return "\n".join(
         [
             f"primus: {first_to_fail(cause)}",
-            *(f"  {line}" for line in last_words(log)),
+            *(f"  {line}" for line in last_words(directory, cause["log"])),
             *likely(result),
-            f"primus: its whole log: {short(log)}" + (f" (of host {host})" if host else ""),
+            f"primus: its whole log: {short(directory / cause['log'])}" + (f" (of host {host})" if host else ""),
         ]
     )
 
@@ -128,24 +128,22 @@ def likely(result: Mapping[str, Any]) -> list[str]:
 def first_to_fail(cause: Mapping[str, Any]) -> str:
     """The root cause in a sentence."""
     if cause.get("hung"):
-        return f"rank {cause['rank']} on node {cause.get('node_rank', 0)} holds up the job: {cause['error']}"
+        return f"rank {cause['rank']} on node {cause.get('node_rank', 0)} holds up the job: {cause.get('error')}"
     ended = f"was killed by {cause['signal']}" if cause.get("signal") else f"ended with exit code {cause['exit_code']}"
     return f"rank {cause['rank']} on node {cause.get('node_rank', 0)} failed first: it {ended}."
 
 
-def last_words(log: Path) -> list[str]:
-    """The last traceback of a rank's log, else its last lines, without the columns that Primus put before them."""
-    if not log.is_file():  # a pipe would be waited for
-        return []
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - (1 << 16)))
-            raw = file.read().decode("utf-8", "replace").splitlines()
-    except OSError:
-        return []
-    lines = [line.split(" | ", 1)[-1] for line in raw]
-    starts = [i for i, line in enumerate(lines) if _TRACEBACK in line]
-    return trimmed(lines[starts[-1] :] if starts else lines[-_TAIL:])
+def last_words(directory: Path, log: str) -> list[str]:
+    """How the log of a rank ends, without the columns that Primus put there; none of a file that is not the run's."""
+    path = files.own(directory, log)
+    return shown(text.tail(path, _READ, first=True, name=log)) if path else []
+
+
+def shown(end: text.Text) -> list[str]:
+    """The last traceback of the last start in a log, else its last lines; empty ones left out."""
+    if raised := [line for line in end.traceback if line]:
+        return trimmed(raised)
+    return [line for line in end.lines[end.end : end.launcher] if line][-_TAIL:]
 
 
 def trimmed(chosen: list[str]) -> list[str]:

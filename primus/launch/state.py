@@ -127,6 +127,19 @@ def _asked(run: Path) -> Handle | None:
     return handle.of(run) if status in (None, "KILLED") else None  # Slurm may start again what it has killed
 
 
+def written(directory: Path) -> tuple[dict[str, Any], dict[str, Any], dict[int, dict[str, Any]]]:
+    """The plan, the result and the reports of the nodes of a run, empty where they are not there.
+
+    Raises ValueError where their parts are not of the kind that Primus writes: they are a stranger's then.
+    """
+    try:
+        plan = sound.plan(read_json(directory / rundir.PLAN))
+        result = sound.result(read_json(directory / rundir.RESULT) or None) or {}
+        return plan, result, {n: sound.node(report) for n, report in node_reports(directory).items()}
+    except ValueError as error:
+        raise ValueError(f"its files are none of Primus's: {error}") from None
+
+
 def ended(directory: Path) -> bool:
     """Whether a result is there that no later start of the same job will set aside."""
     if not has_result(directory):
@@ -137,11 +150,9 @@ def ended(directory: Path) -> bool:
 
 def _run(directory: Path, known: _Slurm, again: bool = False) -> State:
     try:
-        plan = sound.plan(read_json(directory / rundir.PLAN))
-        result = sound.result(read_json(directory / rundir.RESULT) or None) or {}
-        reports = {n: sound.node(report) for n, report in node_reports(directory).items()}
+        plan, result, reports = written(directory)
     except ValueError as error:
-        return State(directory, directory.name, "UNKNOWN", f"its files are none of Primus's: {error}")
+        return State(directory, directory.name, "UNKNOWN", str(error))
     owner = handle.of(directory)
     foreign = owner is not None and owner.foreign(known.cluster)
     job = (known.jobs or {}).get(owner.job) if owner and owner.job and not foreign else None

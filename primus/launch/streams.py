@@ -26,8 +26,8 @@ _ORDER = 1.0
 def open_all() -> None:
     """Open those of stdin, stdout and stderr that are closed on /dev/null: the next file would take the place of one.
 
-    Text that the encoding of the terminal does not have is written as `\\u2192`. Writing to stderr does not fail: what
-    went wrong is in the exit code too.
+    Text that the encoding of the terminal does not have, or no encoding has, is written as `\\u2192`. Writing to stderr
+    does not fail: what went wrong is in the exit code too.
     """
     for fd in (0, 1, 2):
         try:
@@ -38,7 +38,7 @@ def open_all() -> None:
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(fd, "r" if fd == 0 else "w", closefd=False))
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
             stream.reconfigure(errors="backslashreplace")
     if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr = _through(Outlet(sys.stderr.fileno(), waits=True), sys.stderr)

@@ -77,6 +77,15 @@ def test_a_terminal_without_the_letters_of_an_output_gets_their_numbers(
     assert status(run_directory()) == "FINISHED"
 
 
+def test_half_a_character_in_a_run_is_shown_by_its_number(rank: Rank, run_directory: RunDirectory) -> None:
+    shell('"$@"', (*rank(FAILS), OFF))
+    result = json.loads((run_directory() / "result.json").read_text())
+    (run_directory() / "result.json").write_text(json.dumps(result | {"message": "\ud800"}))
+    said = shell('"$@"', ("task=status", f"run={run_directory()}", OFF), LC_ALL="C")
+    assert (said.returncode, said.stderr) == (0, b"")
+    assert b"\nwhy     \\ud800\n" in said.stdout
+
+
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_what_failed_is_said_before_the_closing_lines(rank: Rank, work: Path, unbuffered: str) -> None:
     said = shell('"$@" 2>&1', (*rank(FAILS), OFF), PYTHONUNBUFFERED=unbuffered).stdout.decode()

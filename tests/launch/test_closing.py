@@ -17,30 +17,59 @@ def log(path: Path, *lines: str) -> Path:
     return path
 
 
+def last_words(directory: Path, *lines: str) -> list[str]:
+    log(directory / "log", *lines)
+    return closing.last_words(directory, "log")
+
+
 def test_a_traceback_is_shown_without_what_came_before_and_without_columns(tmp_path: Path) -> None:
     trace = ["Traceback (most recent call last):", '  File "x.py", line 1', "ValueError: a | b"]
-    assert closing.last_words(log(tmp_path / "log", "step 1", *trace)) == trace
+    assert last_words(tmp_path, "step 1", *trace) == trace
 
 
 def test_of_several_tracebacks_the_last_is_shown(tmp_path: Path) -> None:
     lines = ["Traceback (most recent call last):", "A", "Traceback (most recent call last):", "B"]
-    assert closing.last_words(log(tmp_path / "log", *lines)) == lines[2:]
+    assert last_words(tmp_path, *lines) == lines[2:]
 
 
 def test_without_a_traceback_the_last_lines_are_shown(tmp_path: Path) -> None:
-    words = closing.last_words(log(tmp_path / "log", *(f"line {i}" for i in range(100))))
+    words = last_words(tmp_path, *(f"line {i}" for i in range(100)))
     assert words == [f"line {i}" for i in range(70, 100)]
 
 
 def test_the_middle_of_a_long_traceback_is_left_out(tmp_path: Path) -> None:
     lines = ["Traceback (most recent call last):", *(f"  frame {i}" for i in range(200)), "ValueError: x"]
-    words = closing.last_words(log(tmp_path / "log", *lines))
+    words = last_words(tmp_path, *lines)
     assert len(words) == 30
     assert (words[0], words[3], words[-1]) == (lines[0], "...", lines[-1])
 
 
+CAUGHT = ["Traceback (most recent call last):", '  File "x.py", line 1', "ZeroDivisionError: division by zero"]
+
+
+def test_the_traceback_of_an_earlier_start_is_not_shown(tmp_path: Path) -> None:
+    start = "--- start 2 of 2, after: rank 0 ended with exit code 1 before its first step ---"
+    assert last_words(tmp_path, *CAUGHT, start, "step 1", "step 2") == ["step 1", "step 2"]
+
+
+def test_a_traceback_that_was_caught_many_lines_ago_is_not_shown(tmp_path: Path) -> None:
+    words = last_words(tmp_path, *CAUGHT, *(f"step {i}" for i in range(300)))
+    assert words == [f"step {i}" for i in range(270, 300)]
+
+
+def test_what_native_code_says_after_a_traceback_is_shown_with_it(tmp_path: Path) -> None:
+    words = last_words(tmp_path, *CAUGHT, *(f"frame #{i}: c10::Error" for i in range(40)))
+    assert (words[:3], words[-1]) == (CAUGHT, "frame #39: c10::Error")
+
+
+def test_a_link_out_of_the_run_has_no_words(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/log").symlink_to(log(tmp_path / "mine", "private"))
+    assert closing.last_words(tmp_path / "run", "log") == []
+
+
 def test_a_log_that_is_not_there_has_no_words(tmp_path: Path) -> None:
-    assert closing.last_words(tmp_path / "none") == []
+    assert closing.last_words(tmp_path, "none") == []
 
 
 def failure(tmp_path: Path, **result: Any) -> str:

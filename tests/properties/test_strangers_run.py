@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import subprocess
+import tarfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,8 +20,8 @@ import yaml
 from primus.launch import closing, handle, state
 from primus.launch.problems import BadRequest
 from primus.launch.replaying import finding
-from primus.launch.report import comparison, job, page, reading
-from primus.launch.task import diff, runs, status
+from primus.launch.report import comparison, job, page, reading, writing
+from primus.launch.task import diagnose, diff, runs, status
 from primus.node import process
 
 from ..cluster.slurm import Slurm
@@ -113,6 +114,9 @@ def test_the_log_that_a_result_names_is_one_of_the_run(primus: Primus, recorded:
     said = primus("task=status", f"run={recorded}")
     assert (said.code, SECRET in said.out + said.err) == (0, False)
     assert "(unknown)\nwhy     its files are none of Primus's: root_cause.log: " in said.out
+    said = primus("task=diagnose", f"run={recorded}")
+    assert (said.code, SECRET in said.out + said.err) == (0, False)
+    assert said.out.startswith(f"primus: outputs/default/{recorded.name} is unknown: its files are none of Primus's: ")
 
 
 def test_the_jobs_of_a_sweep_are_below_it(recorded: Path, work: Path) -> None:
@@ -134,6 +138,39 @@ def test_links_and_pipes_in_a_run_are_neither_recorded_nor_waited_for(primus: Pr
     assert not [name for name in files.artifacts(recorded) if name.startswith(("hooks", "results"))]
     for words in (["task=status", f"run={recorded}", "tracking.enabled=false"], ["task=logs", f"run={recorded}"]):
         assert primus(*words).code == 0
+
+
+def test_what_a_link_in_a_run_leads_to_is_neither_shown_nor_recorded(
+    primus: Primus, recorded: Path, work: Path
+) -> None:
+    (work / "mine").mkdir()
+    (work / "mine/text").write_text(f"Traceback (most recent call last):\n  x\nE: {SECRET}\n")
+    line = {"time": 1.0, "step": 1, "kind": "gemm", "loss": 1.0, SECRET: 2.0}
+    (work / "mine/lines").write_text(json.dumps(line) + "\n")
+    cause = {"rank": 0, "exit_code": 1, "node_rank": 0, "log": "logs/node-0/rank-0.log", "time": 1.0}
+    change(recorded, "result.json", status="FAILED", root_cause=cause)
+    (recorded / "report.html").unlink()
+    for name, to in (
+        *(("logs/node-0/rank-0.log", "text"), ("logs/job.log", "text")),
+        *(("metrics/rank-0.jsonl", "lines"), ("metrics/node-0.jsonl", "lines"), ("results.jsonl", "lines")),
+    ):
+        (recorded / name).unlink(missing_ok=True)
+        (recorded / name).parent.mkdir(exist_ok=True)
+        (recorded / name).symlink_to(work / "mine" / to)
+    here = (f"run={recorded}", "tracking.enabled=false")
+    told = [primus(f"task={task}", *here) for task in ("status", "diagnose", "logs")]
+    told += [primus("task=export", f"run={recorded}", f"to={work}/run.tar.gz")]
+    writing.of_run(recorded)
+    assert not [said for said in told if said.code]
+    assert not [said for said in told if SECRET in said.out + said.err]
+    with tarfile.open(work / "run.tar.gz") as tar:
+        tar.extractall(work / "outputs/unpacked", filter="data")
+    kept = [path for path in (work / "outputs").rglob("*") if path.is_file() and not path.is_symlink()]
+    assert "report.html" in {path.name for path in kept}
+    assert not [path for path in kept if SECRET.encode() in path.read_bytes()]
+    (recorded / "config.yaml").unlink()
+    (recorded / "config.yaml").symlink_to(work / "mine/text")
+    assert reading.run(recorded).config == ""
 
 
 # Who is told, and who is ended.
@@ -278,6 +315,8 @@ def look(run: Path, other: finding.SavedRun) -> None:
     runs.table([found], run.parent.parent)
     if found.name == "FAILED":
         closing.failure(run, json.loads((run / "result.json").read_text()))
+    told, _ = diagnose.of_run(found)
+    json.dumps(told)
     for shown in (lambda: diff.differences(other, finding.from_directory(run)), lambda: _reports(run)):
         try:
             shown()
@@ -294,8 +333,56 @@ def _reports(run: Path) -> None:
         raise AssertionError("a report of a run that can be read") from error
 
 
+def fail(run: Path) -> None:
+    """Make it a run that failed, as such a run is written down."""
+    cause = {"rank": 0, "node_rank": 0, "exit_code": 1, "signal": None, "log": "logs/node-0/rank-0.log", "time": 1.0}
+    evidence = {"text": "x", "log": cause["log"], "line": 1, "rank": 0, "node_rank": 0}
+    also = [{"failure": "import", "title": "a module is missing", "evidence": evidence}]
+    found = {
+        "failure": "disk-full",
+        "title": "full",
+        "cause": "A write failed.",
+        "advice": ["df"],
+        "figures": ["1 GiB"],
+    }
+    told = {**found, "evidence": evidence, "also": also}
+    change(run, "result.json", status="FAILED", exit_code=1, root_cause=cause, diagnosis=told)
+    change(run, "nodes/0.json", outcome={"status": "failed", "exit_code": 1, "root_cause": cause, "ranks": [cause] * 2})
+
+
+@pytest.mark.parametrize("log", ["a\0b", "x" * 5000, "\ud800"])
+def test_a_log_of_no_name_that_a_file_can_have_is_no_log(recorded: Path, log: str) -> None:
+    fail(recorded)
+    original = finding.from_directory(recorded)
+    change(recorded, "result.json", root_cause={**original.result["root_cause"], "log": log} if original.result else {})
+    look(recorded, original)
+
+
+@pytest.mark.parametrize(
+    ("values", "wrong"),
+    [
+        ({"root_cause": {"rank": 0, "exit_code": 1, "log": "logs/x", "node_rank": "x"}}, "root_cause.node_rank"),
+        ({"diagnosis": "x"}, "diagnosis"),
+        ({"diagnosis": {"failure": "x"}}, "diagnosis.cause"),
+        ({"diagnosis": {"failure": "x", "cause": "x", "title": "x", "evidence": {}}}, "diagnosis.evidence.text"),
+    ],
+)
+def test_a_result_that_primus_would_not_write_is_not_shown_but_said_to_be_wrong(
+    recorded: Path, values: dict[str, Any], wrong: str
+) -> None:
+    change(recorded, "result.json", status="FAILED", **values)
+    found = state.read(recorded)
+    assert found.reason.startswith(f"its files are none of Primus's: {wrong}: ")
+    assert diagnose.of_run(found)[1].endswith(found.reason)
+    with pytest.raises(ValueError, match=wrong):
+        reading.run(recorded)
+
+
+@pytest.mark.parametrize("failed", [False, True])
 @pytest.mark.parametrize("name", ["plan.json", "result.json", "nodes/0.json", "handle.json", "record.json"])
-def test_any_value_in_any_place_of_a_file_is_shown_or_said_to_be_wrong(recorded: Path, name: str) -> None:
+def test_any_value_in_any_place_of_a_file_is_shown_or_said_to_be_wrong(recorded: Path, name: str, failed: bool) -> None:
+    if failed:
+        fail(recorded)
     original, file = finding.from_directory(recorded), recorded / name
     content = json.loads(file.read_text()) if file.exists() else {"tracking_uri": "x", "run_id": "a"}
     draw = random.Random(name)

@@ -15,6 +15,7 @@ _LEAST_RISE = 1.0
 """Nats: the loss of a model that has learned something does not rise by so much from noise."""
 _LEAST_RATIO = 1.5
 _GIB = 2**30
+_HUGE = 1e300
 
 
 def said(directory: Path) -> list[str]:
@@ -30,17 +31,17 @@ def memory(directory: Path) -> list[str]:
     return [*_of_ranks(directory), *_of_hosts(directory, reports)]
 
 
-def _not_finite(lines: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _not_finite(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
     for name in _WATCHED:
-        before: Mapping[str, Any] | None = None
+        before: tuple[float, Any] | None = None
         for line in lines:
-            value = line.get(name)
-            if not isinstance(value, (int, float)):
+            value = tail.numbers(line).get(name)
+            if value is None:
                 continue
             if math.isfinite(value):
-                before = line
+                before = value, line.get("step")
                 continue
-            was = f" ({before[name]:.4g} at step {before.get('step')})" if before else " (from the first on)"
+            was = f" ({before[0]:.4g} at step {before[1]})" if before else " (from the first on)"
             yield f"{name} is {'NaN' if math.isnan(value) else 'inf'} at step {line.get('step')}{was}"
             break
 
@@ -58,7 +59,8 @@ def _risen(lines: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _finite(value: object) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
+    """Whether it is a number to reckon with: Python reads whole numbers of any length."""
+    return isinstance(value, (int, float)) and abs(value) < _HUGE
 
 
 def _of_ranks(directory: Path) -> Iterator[str]:

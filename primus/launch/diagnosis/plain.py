@@ -21,7 +21,7 @@ _LABEL = re.compile(r"^ *(\d{1,6}): ")  # srun --label: on every line, or it is 
 _SUMMARY = "Root Cause (first observed failure):"  # of torchrun: torch/distributed/elastic/multiprocessing/errors
 _SUMMARY_RANK = re.compile(r"^\s*rank\s*: (\d+) \(local_rank: \d+\)")
 _SUMMARY_HOST = re.compile(r"^\s*host\s*: (\S+)")
-_SIGNS = ("NCCL WARN", "out of memory", "oom_kill", "oom-kill", "Killed", "CANCELLED AT")
+_SIGNS = ("NCCL WARN", "out of memory", "oom_kill", "oom-kill", "Killed", "CANCELLED AT", "Watchdog caught")
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from typing import Any
 from primus.launch.diagnosis import figures
 from primus.launch.diagnosis.matching import Match, best
 from primus.launch.diagnosis.text import Text, tail
-from primus.launch.record.files import node_reports
+from primus.launch.record.files import node_reports, own
 from primus.node import rundir
+from primus.node.digits import whole
 
 _FIRST = 1 << 20
 """Bytes at the end of the log of the rank that failed first; of the others a sixteenth."""
@@ -76,8 +77,8 @@ def _texts(directory: Path, result: Mapping[str, Any]) -> Iterator[Text]:
 
 def _log(directory: Path, name: str, first: bool, rank: int | None = None, node: int | None = None) -> Text:
     """The end of a log; without lines where its name, which a stranger may have written, leads out of the run."""
-    path = directory / name
-    if not path.resolve().is_relative_to(directory.resolve()):
+    path = own(directory, name)
+    if path is None:
         return Text(name, (), first, rank, node)
     return tail(path, _FIRST if first else _FIRST >> 4, first, name, rank, node)
 
@@ -97,6 +98,6 @@ def _others(directory: Path, first: str) -> list[tuple[str, int | None, int]]:
     told = {node for node, report in reports.items() if report.get("outcome")}
     for path in sorted((directory / "logs").glob("node-*/rank-*.log")):
         of_node, of_rank = path.parent.name.removeprefix("node-"), path.stem.removeprefix("rank-")
-        if of_node.isdigit() and of_rank.isdigit() and int(of_node) not in told:
+        if whole(of_node) and whole(of_rank) and int(of_node) not in told:
             ended.append((0.0, str(path.relative_to(directory)), int(of_rank), int(of_node)))
     return [(name, rank, node) for _, name, rank, node in sorted(ended, key=lambda one: one[0])[:_OTHERS]]

@@ -18,6 +18,8 @@ _LAST = 60
 """Lines at the end of a log without a traceback that tell of its end."""
 _LONGEST_END = 1000
 """Lines from a traceback to the end of the log; the program lived on after one that is farther from it."""
+_LIVED_ON = 100
+"""Lines after an exception that no longer belong to its end: a stack of C++ has some forty, once or twice."""
 _LAUNCHER = "torch.distributed.elastic.multiprocessing.errors.ChildFailedError"
 """In the traceback of torchrun itself, which comes after that of the rank."""
 _BEFORE = 200
@@ -64,6 +66,19 @@ class Text:
         last = self._tracebacks[-1] if self._tracebacks else 0
         is_its_own = any(_LAUNCHER in line for line in self.lines[last : last + _LAST])
         return last if self._tracebacks and is_its_own else len(self.lines)
+
+    @property
+    def traceback(self) -> Sequence[str]:
+        """Its last traceback with those that it is chained to, and what follows; none where the program lived on.
+
+        That of a rank which has caught an exception, and was killed many steps later, would mislead.
+        """
+        lines = self.lines[self.end : self.launcher]
+        begin = max((i for i, line in enumerate(lines) if _TRACEBACK in line), default=None)
+        if begin is None:
+            return ()
+        raised = next((i for i in range(begin + 1, len(lines)) if lines[i].lstrip() == lines[i] != ""), len(lines))
+        return lines if len(lines) - raised <= _LIVED_ON else ()
 
     @cached_property
     def _tracebacks(self) -> list[int]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _WIDTH = 118
-NOTHING = "no known failure matches what the logs say; the lines above are all that is known"
+NOTHING = "no known failure matches what the logs say"
 
 
 def lines(diagnosis: Mapping[str, Any], first: int | None = None) -> list[str]:
@@ -15,8 +15,9 @@ def lines(diagnosis: Mapping[str, Any], first: int | None = None) -> list[str]:
     if not diagnosis.get("failure"):
         return [f"most likely: unknown: {NOTHING}"]
     evidence = diagnosis["evidence"]
-    rank = evidence.get("rank")
-    elsewhere = f" (by rank {rank} on node {evidence.get('node_rank')})" if rank is not None and rank != first else ""
+    rank, node = evidence.get("rank"), evidence.get("node_rank")
+    at = "" if node is None else f" on node {node}"
+    elsewhere = f" (by rank {rank}{at})" if rank is not None and rank != first else ""
     said = [f"most likely: {diagnosis['title']}{elsewhere}"]
     said += [f"  > {_shortened(str(evidence['text']))}", *_paragraph(f"in {place(evidence)}", "    ")]
     said += _paragraph(str(diagnosis["cause"]), "  ")

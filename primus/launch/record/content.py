@@ -185,9 +185,8 @@ def loss(result: Mapping[str, Any]) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None
 
 
-def last_traceback(log: str) -> str | None:
-    """The last Python traceback in a rank's log, without the columns that the agent puts before each line."""
-    lines = log.splitlines()
+def last_traceback(lines: Sequence[str]) -> str | None:
+    """The last Python traceback in those lines of a log, without what stands before each of them."""
     starts = [n for n, line in enumerate(lines) if "Traceback (most recent call last):" in line]
     if not starts:
         return None

@@ -1,6 +1,7 @@
 """What is in a run directory: reports of nodes, metric files, and the files that become artifacts."""
 
 import json
+import os
 import re
 import stat
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,19 @@ def read_json(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def own(directory: Path, name: str | Path) -> Path | None:
+    """The file of that name in a run, to be read; None where there is none, or a link on the way leads out of the run.
+
+    What such a link leads to may be anything of this machine, and a name may be a stranger's. Of pipes and devices,
+    which would be waited for, there is none either.
+    """
+    path = directory / name
+    try:
+        return path if path.is_file() and path.resolve().is_relative_to(directory.resolve()) else None
+    except (OSError, ValueError, RuntimeError):  # a name that is too long, or no name at all; links in a circle
+        return None
+
+
 def output_root(directory: Path) -> Path:
     """`output.root` of the run or sweep in `directory`: <root>/<experiment>/<run or sweep>[/<job>]."""
     return directory.parents[2 if read_json(directory / rundir.PLAN).get("sweep") else 1]
@@ -43,12 +57,12 @@ def node_reports(directory: Path) -> dict[int, dict[str, Any]]:
 
 
 def rank_files(directory: Path) -> dict[int, Path]:
-    """Metric files by rank, in order."""
+    """Metric files by rank, in order; links are none."""
     return _numbered(directory, _RANK)
 
 
 def host_files(directory: Path) -> dict[int, Path]:
-    """Files of host metrics by node rank, in order."""
+    """Files of host metrics by node rank, in order; links are none."""
     return _numbered(directory, _NODE)
 
 
@@ -82,8 +96,11 @@ def artifacts(directory: Path) -> list[str]:
 
 
 def _numbered(directory: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
-    found = {}
-    for path in (directory / "metrics").glob("*.jsonl"):
-        if match := pattern.fullmatch(path.name):
-            found[int(match[1])] = path
+    """They are looked for again and again: a folder is listed, and none of its files resolved."""
+    folder, found = directory / "metrics", {}
+    if folder.is_dir() and not folder.is_symlink():
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if (match := pattern.fullmatch(entry.name)) and entry.is_file(follow_symlinks=False):
+                    found[int(match[1])] = folder / entry.name
     return dict(sorted(found.items()))

@@ -1,11 +1,11 @@
 """The record of one run directory, brought up to date step by step. Every step can be repeated."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from primus.launch.diagnosis.text import tail
 from primus.launch.record import content, files, metrics
 from primus.launch.record.recording import Recording, common_tags
 from primus.launch.record.state import Record
@@ -121,13 +121,6 @@ class RunRecord(Recording):
         cause = result.get("root_cause")
         if result.get("status") in (None, "FINISHED") or not cause:
             return None
-        return content.last_traceback(_end_of(self.directory / str(cause.get("log"))))
-
-
-def _end_of(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_END))
-            return file.read().decode("utf-8", errors="replace")
-    except OSError:
-        return ""
+        log = str(cause.get("log"))
+        path = files.own(self.directory, log)
+        return content.last_traceback(tail(path, _LOG_END, first=True, name=log).traceback) if path else None

@@ -17,19 +17,23 @@ from primus.launch.replaying.original import Original
 from primus.node.plan import Hook, Patch, Plan
 
 _SHOWN = 40
-"""Lines of a difference that are shown; where the whole text is, is told."""
+"""Lines of a difference that are shown where a file has the whole text, which is told; else all are."""
 _WIDE = 160
-"""Characters of a line that are shown."""
+"""Characters of a line that stand beside each other; the rest is on lines of its own: nothing of a line is hidden."""
 
 
 @dataclass(frozen=True)
 class Foreign:
-    """A recorded hook or patch that this machine has not so: its text, and the file here that it differs from."""
+    """A recorded hook or patch that this machine has not so: its text, and the file here that it differs from.
+
+    `recorded`: the run's copy, where it has that text; what runs is the text, whatever such a file says.
+    """
 
     what: str
     origin: str
     text: str
     here: Path | None
+    recorded: Path | None
 
     def __str__(self) -> str:
         now = f"differs from {self.here}" if self.here else "is not here"
@@ -70,12 +74,23 @@ def differing(original: Original | None, plans: Sequence[Plan], directory: Path)
     local, found = _Local(directory, ours), {}
     for hook in dict.fromkeys(hook for plan in plans for hook in plan.hooks if hook in recorded.hooks):
         if not local.has(hook):
-            found[hook.file] = Foreign(_named(hook), hook.origin, texts.get(hook.file, ""), local.nearest(hook))
+            text, nearest = texts.get(hook.file, ""), local.nearest(hook)
+            found[hook.file] = Foreign(_named(hook), hook.origin, text, nearest, _copy(original, hook.file, text))
     for patch in dict.fromkeys(patch for plan in plans for patch in plan.patches if patch in recorded.patches):
         if patch.file and not local.applies(patch):
-            here = local.patch_file(patch.name)
-            found[patch.file] = Foreign(f"patch {patch.name}", patch.name, texts.get(patch.file, ""), here)
+            text, here = texts.get(patch.file, ""), local.patch_file(patch.name)
+            copy = _copy(original, patch.file, text)
+            found[patch.file] = Foreign(f"patch {patch.name}", patch.name, text, here, copy)
     return list(found.values())
+
+
+def _copy(original: Original, file: str, text: str) -> Path | None:
+    """The file of the run that holds a text; None where there is none, or it says something else than what runs."""
+    try:
+        path = original.run.directory / file if original.run.directory else None
+        return path if path and path.is_file() and path.read_bytes() == text.encode() else None
+    except (OSError, ValueError):
+        return None
 
 
 class _Local:
@@ -147,11 +162,21 @@ def visible(text: str) -> str:
 def _changes(one: Foreign) -> list[str]:
     """The difference as `diff -u` has it; the text itself where there is nothing to compare it with."""
     here = one.here.read_text(encoding="utf-8", errors="replace") if one.here else ""
-    lines = list(
-        difflib.unified_diff(here.splitlines(), one.text.splitlines(), str(one.here or "here"), "recorded", "", "")
-    )
-    shown = [visible(line.rstrip("\n"))[:_WIDE] for line in lines[:_SHOWN]]
-    return shown + ([f"... {len(lines) - _SHOWN} lines more"] if len(lines) > _SHOWN else [])
+    lines = difflib.unified_diff(_lines(here), _lines(one.text), str(one.here or "here"), "recorded", "", "")
+    rows = [row for line in lines for row in _wrapped(visible(line.rstrip("\n")))]
+    if len(rows) <= _SHOWN or one.recorded is None:
+        return rows
+    return [*rows[:_SHOWN], f"... {len(rows) - _SHOWN} lines more: {visible(str(one.recorded))} is the whole text"]
+
+
+def _lines(text: str) -> list[str]:
+    """Lines as a shell and Python tell them apart: of other line breaks, which are shown, none ends a comment."""
+    return text.removesuffix("\n").split("\n") if text else []
+
+
+def _wrapped(line: str) -> list[str]:
+    """A long line as several, each but the first begun by its mark."""
+    return [line[:_WIDE], *(f"  > {line[n : n + _WIDE]}" for n in range(_WIDE, len(line), _WIDE))]
 
 
 def _named(hook: Hook) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from primus.launch.problems import BadRequest
-from primus.launch.record.files import read_json
+from primus.launch.record.files import own, read_json
 from primus.launch.replaying import sound
 from primus.node import rundir
 from primus.node.plan import Plan, from_json
@@ -63,10 +63,10 @@ def from_directory(directory: Path) -> SavedRun:
         raise BadRequest(f"{directory} is a sweep: name one of its jobs, such as {directory}/0")
 
     def text(name: str) -> str | None:
-        file = directory / name
-        if file.is_file() and file.stat().st_size > sound.LARGEST:
+        file = own(directory, name)
+        if file and file.stat().st_size > sound.LARGEST:
             raise ValueError(f"it has {file.stat().st_size} bytes")
-        return file.read_text(encoding="utf-8") if file.is_file() else None
+        return file.read_text(encoding="utf-8") if file else None
 
     nodes = sorted(p.relative_to(directory).as_posix() for p in (directory / "nodes").glob("*.json"))
     return _read(str(directory), directory, text, nodes)

@@ -67,6 +67,8 @@ def node(value: Any) -> dict[str, Any]:
     _number("devices.count", (facts.get("devices") or {}).get("count") or 0)
     outcome = facts.get("outcome") or {}
     _cause(outcome.get("root_cause"))
+    for end in _list("outcome.ranks", outcome.get("ranks")):
+        _number("outcome.ranks.ended", _or(_mapping("outcome.ranks", end).get("ended"), 0), _LATEST)
     if not isinstance(outcome.get("lost") or [], list) or not isinstance(outcome.get("exit_code") or 0, int):
         raise ValueError(f"outcome: {outcome!r:.80} is no outcome")
     for variable in _list("environment", facts.get("environment")):
@@ -90,6 +92,7 @@ def result(value: Any) -> dict[str, Any] | None:
     if told.get("step") is not None:
         _number("step", told["step"])
     _cause(told.get("root_cause"))
+    _diagnosis(told.get("diagnosis"))
     return told
 
 
@@ -98,9 +101,23 @@ def _cause(value: Any) -> None:
     if cause:
         for key in ("rank", "exit_code"):
             _number(f"root_cause.{key}", cause.get(key))
+        _number("root_cause.node_rank", _or(cause.get("node_rank"), 0))
         log = cause.get("log")
         if not isinstance(log, str) or log.startswith("/") or ".." in log.split("/"):
             raise ValueError(f"root_cause.log: {log!r:.80} is no log of the run")
+
+
+def _diagnosis(value: Any) -> None:
+    told = _mapping("diagnosis", value or {})
+    if not told.get("failure"):  # nothing was found
+        return
+    _text("diagnosis.cause", told.get("cause"))
+    for key in ("figures", "advice"):
+        _list(f"diagnosis.{key}", told.get(key))
+    others = _list("diagnosis.also", told.get("also"))
+    for key, one in (("diagnosis", told), *(("diagnosis.also", _mapping("diagnosis.also", other)) for other in others)):
+        _text(f"{key}.title", one.get("title"))
+        _text(f"{key}.evidence.text", _mapping(f"{key}.evidence", one.get("evidence")).get("text"))
 
 
 def _leaves(value: Any, key: str, deeper: int) -> Iterator[tuple[str, Any]]:
@@ -131,6 +148,11 @@ def _mapping(key: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"{key}: {value!r:.80} is no mapping")
     return value
+
+
+def _text(key: str, value: Any) -> None:
+    if not isinstance(value, str):
+        raise ValueError(f"{key}: {value!r:.80} is no text")
 
 
 def _or(value: Any, otherwise: Any) -> Any:

@@ -86,17 +86,17 @@ def run(directory: Path) -> Run:
     """Read a run directory. Raises OSError and ValueError for one without a plan that can be read."""
     result = sound.result(files.read_json(directory / rundir.RESULT) or None) or {}
     log = (result.get("root_cause") or {}).get("log")
-    config = directory / rundir.CONFIG
+    config = files.own(directory, rundir.CONFIG)
     return Run(
         directory=directory,
         plan=from_json((directory / rundir.PLAN).read_text(encoding="utf-8")),
-        config=config.read_text(encoding="utf-8") if config.is_file() else "",
+        config=config.read_text(encoding="utf-8") if config else "",
         nodes={node: sound.node(report) for node, report in files.node_reports(directory).items()},
         revision=files.read_json(directory / REVISION),
         result=result,
         metrics=_rank_metrics(directory),
         hosts={node: curves(_lines(path)) for node, path in files.host_files(directory).items()},
-        last_words=closing.last_words(directory / str(log)) if log else [],
+        last_words=closing.last_words(directory, str(log)) if log else [],
         results=rows.read(directory),
         baseline=baseline.of(directory),
     )

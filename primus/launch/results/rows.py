@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from primus.launch.record import tail
+from primus.launch.record.files import own
 from primus.launch.results import Column, Row, number
 from primus.node import rundir
 
@@ -17,8 +18,8 @@ _LONGEST = 80
 def read(directory: Path) -> dict[str, list[Row]]:
     """The rows of a run by kind, in the order in which they were written; broken lines are passed over."""
     found: dict[str, list[Row]] = {}
-    position = tail.Position()
-    while lines := tail.read(directory / rundir.RESULTS, position):
+    path, position = own(directory, rundir.RESULTS), tail.Position()
+    while path and (lines := tail.read(path, position)):
         for line in lines:
             if line.value and isinstance(line.value.get("kind"), str):
                 found.setdefault(line.value["kind"], []).append(line.value)

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,10 +10,8 @@ from primus.launch import closing, state
 from primus.launch.config.request import Request
 from primus.launch.diagnosis import matching, plain, run, words
 from primus.launch.problems import OK, BadRequest
-from primus.launch.record.files import read_json
 from primus.launch.state import State
 from primus.launch.task.status import named
-from primus.node import rundir
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,11 @@ def act(task: Settings, request: Request) -> int:
 def of_run(found: State) -> tuple[dict[str, Any], str]:
     """The diagnosis of one run, by what is there now: as data, and in words."""
     directory = found.directory
-    result: Mapping[str, Any] = read_json(directory / rundir.RESULT)
+    try:
+        _, result, _ = state.written(directory)
+    except ValueError as error:
+        data = {"run": found.id, "directory": str(directory), "state": "UNKNOWN", "failure": None, "reason": str(error)}
+        return data, f"primus: {closing.short(directory)} is unknown: {error}"
     if not result:  # it runs, waits, or its owner is gone
         result = {"status": found.name, "message": found.reason or None, "root_cause": None}
     diagnosis = run.of_run(directory, result)
@@ -72,9 +73,10 @@ def of_log(name: str) -> tuple[dict[str, Any], str]:
     data = {"log": name, "rank": found.rank, "host": found.host, **diagnosis}
     host = f" on {found.host}" if found.host else ""
     head = [f"primus: rank {found.rank}{host} failed first ({found.how})."] if found.rank is not None else []
-    told = found.texts[0]
-    head += [f"  {line}" for line in closing.trimmed([line for line in told.lines[told.end : told.launcher] if line])]
-    first, *rest = words.lines(diagnosis, found.rank)
+    head += [f"  {line}" for line in closing.shown(found.texts[0])]
+    first, *rest = (
+        words.lines(diagnosis, found.rank) if any(text.lines for text in found.texts) else ["the log is empty"]
+    )
     return data, "\n".join([*head, f"primus: {first}", *(f"  {line}" for line in rest)])
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from primus.launch import state
 from primus.launch.config.request import Request
 from primus.launch.problems import OK, BadRequest
-from primus.launch.record.files import node_reports, read_json
+from primus.launch.record.files import node_reports, own, read_json
 from primus.launch.slurm.controller import Pace
 from primus.launch.task.status import named
 from primus.node import console, rundir
@@ -95,13 +95,13 @@ class Logs:
 
     def _files(self) -> list[Path]:
         every = (self._directory / "logs").glob("node-*/rank-*.log")
-        found = {int(p.stem[5:]): p for p in every if p.stem[5:].isdecimal() and p.is_file()}
+        found = {int(p.stem[5:]): p for p in every if p.stem[5:].isdecimal() and own(self._directory, p)}
         if self._rank is not None:
             return [found[self._rank]] if self._rank in found else []
         chosen = [rank for rank in sorted(found) if self._shown == "none" or console.shows(self._shown, rank)]
         ranks = [found[rank] for rank in (chosen[:1] if self._shown == "none" else chosen)]
-        job = self._directory / rundir.JOB_LOG  # of a job whose ranks never started it is all that there is
-        return ranks or ([job] if job.is_file() else [])
+        job = own(self._directory, rundir.JOB_LOG)  # of a job whose ranks never started it is all that there is
+        return ranks or ([job] if job else [])
 
     def _new(self, path: Path) -> Iterator[bytes]:
         with path.open("rb") as file:

@@ -10,7 +10,10 @@ import pytest
 
 from primus.launch.diagnosis import matching, plain
 from primus.launch.diagnosis.run import described
+from primus.launch.diagnosis.table import failures
 from primus.launch.diagnosis.text import tail
+
+from . import test_run
 
 LOGS = sorted((Path(__file__).parent / "logs").glob("*.log"))
 
@@ -39,6 +42,11 @@ def test_so_is_the_same_log_of_a_rank_of_primus(path: Path, tmp_path: Path):
     (tmp_path / "rank-3.log").write_bytes(b"".join(head + line for line in log.splitlines(keepends=True)))
     found = matching.best([tail(tmp_path / "rank-3.log", 1 << 20, True, "rank-3.log", 3, 0)])
     assert found[0].failure.name == failure
+
+
+def test_every_failure_of_the_table_has_a_log():
+    elsewhere = {"diverged": test_run.test_a_loss_that_rose_far_is_known_by_the_metrics}  # no log tells of it
+    assert {content(path)[0] for path in LOGS} | set(elsewhere) == {failure.name for failure in failures()}
 
 
 def test_memory_numbers_are_those_of_the_message():
@@ -71,6 +79,10 @@ def test_what_a_program_warned_of_and_lived_on_is_not_the_cause():
     assert [m.failure.name for m in matching.best(plain.read("x", log).texts)] == ["crash"]
     caught = b"Traceback (most recent call last):\nModuleNotFoundError: No module named 'apex'\n" + b"step\n" * 2000
     assert [m.failure.name for m in matching.best(plain.read("x", caught + b"Killed\n").texts)] == ["killed"]
+
+
+def test_a_loss_that_was_skipped_is_not_the_cause():
+    assert not matching.best(plain.read("x", b"Found NaN loss, skip backward\nstep 7\n").texts)
 
 
 def test_the_traceback_of_torchrun_itself_is_not_the_ranks():

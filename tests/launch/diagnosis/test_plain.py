@@ -61,6 +61,13 @@ def test_a_cause_in_another_ranks_end_comes_before_what_the_first_only_noticed()
     assert (found.rank, best.text.rank, best.failure.name, best.text.number(best.index)) == (0, 2, "device-memory", 4)
 
 
+def test_the_rank_whose_watchdog_spoke_first_is_named():
+    work = "WorkNCCL(SeqNum=9, OpType=ALLREDUCE, NumelIn=1, NumelOut=1, Timeout(ms)=600000)"
+    waited = f"[E1121 09:12:44.4 ProcessGroupNCCL.cpp:690] Watchdog caught collective operation timeout: {work}"
+    lines = ["[rank0]:[W1121 09:12:40.1 socket.cpp:1] x", f"[rank1]:{waited}", f"[rank0]:{waited}", "terminate called"]
+    assert first(*lines) == (1, "its error comes first in the log", "collective-timeout")
+
+
 def test_bytes_that_are_no_text_do_no_harm():
     found = plain.read("x", b"\xff\xfe\x00\n" + MEMORY.encode() + b"\xff\n")
     assert matching.best(found.texts)[0].failure.name == "device-memory"

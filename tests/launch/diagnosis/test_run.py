@@ -5,7 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from primus.launch.diagnosis import run
+from primus.node.outcome import Outcome
+from primus.node.restart import Part, Policy, counted
 
 TRACEBACK = "Traceback (most recent call last):"
 MEMORY = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.00 GiB"
@@ -86,6 +90,23 @@ def test_the_message_of_the_run_is_evidence(tmp_path: Path) -> None:
     assert (found["failure"], found["evidence"]["log"], found["evidence"]["line"]) == ("oom-killer", "message", None)
 
 
+@pytest.mark.parametrize("step", [None, 7])
+@pytest.mark.parametrize("most", [0, 1])
+def test_a_rank_that_was_killed_is_so_whatever_is_said_of_its_starts(
+    tmp_path: Path, most: int, step: int | None
+) -> None:
+    said = "rank 0 was ended by SIGKILL"
+    policy, part = Policy(most, 1.0, trains=True), Part("failed", said, 1.0, step, final=False)
+    while (verdict := policy.decide([part])).start:
+        pass
+    assert verdict.words
+    for message in (said, f"{said}; {verdict.words}"):
+        for restarts in range(3):
+            told = counted(Outcome("failed", 1, message, None, ()), restarts).message
+            assert of(tmp_path, 0, message=told)["failure"] == "killed"
+    assert of(tmp_path, 0, message=f"{said}: the host ran out of memory (...)")["failure"] == "oom-killer"
+
+
 def test_a_hang_is_what_the_watchdog_says(tmp_path: Path) -> None:
     log(tmp_path, 0, 1, "OSError: [Errno 28] No space left on device")
     message = "no rank made progress for 1800 s: rank 0 waits in all_reduce; rank 1 is stopped (SIGSTOP)"
@@ -108,6 +129,14 @@ def test_a_loss_that_is_no_number_any_more_is_known_by_the_metrics(tmp_path: Pat
     found = of(tmp_path, 0)
     assert found["failure"] == "nan"
     assert found["evidence"]["text"] == "metrics: loss is NaN at step 3 (2.5 at step 2)"
+
+
+def test_numbers_that_are_too_large_to_reckon_with_are_passed_over(tmp_path: Path) -> None:
+    log(tmp_path, 0, 0, TRACEBACK, MEMORY)
+    line = {"step": 1, "loss": 10**400, "memory_peak": 10**400, "memory_used": 10**400}
+    metrics(tmp_path, [line] * 20)
+    metrics(tmp_path, [line], "node-0")
+    assert (of(tmp_path, 0)["failure"], of(tmp_path, 0)["figures"]) == ("device-memory", [])
 
 
 def test_a_loss_that_rose_far_is_known_by_the_metrics(tmp_path: Path) -> None:
@@ -139,6 +168,12 @@ def test_memory_failures_come_with_what_ranks_and_hosts_reported(tmp_path: Path)
 def test_a_run_that_its_user_ended_has_no_diagnosis(tmp_path: Path) -> None:
     log(tmp_path, 0, 0, TRACEBACK, "KeyboardInterrupt")
     assert of(tmp_path, 0, message="interrupted") == {}
+
+
+def test_a_log_of_no_name_that_a_file_can_have_is_not_read(tmp_path: Path) -> None:
+    report(tmp_path, 0)
+    for name in ("x" * 5000, "a\0b", "\ud800"):
+        assert run.of_run(tmp_path, {"status": "FAILED", "root_cause": {"rank": 0, "log": name}}) == {"failure": None}
 
 
 def test_a_log_outside_of_the_run_is_not_read(tmp_path: Path) -> None:

@@ -90,9 +90,9 @@ def test_a_note_is_never_longer_than_mlflow_takes(tmp_path: Path) -> None:
 def test_the_last_traceback_is_found_without_the_columns_before_it() -> None:
     head = "2026-11-21T09:08:01.123 ERROR gpu00 r1 | "
     first = TRACEBACK.replace("finite", "first")
-    log = "".join(f"{head}{text}\n" for text in f"step 1\n{first}\n\n{TRACEBACK}\nclosing down".splitlines())
+    log = [f"{head}{text}" for text in f"step 1\n{first}\n\n{TRACEBACK}\nclosing down".splitlines()]
     assert content.last_traceback(log) == TRACEBACK
-    assert content.last_traceback("step 1\nstep 2\n") is None
+    assert content.last_traceback(["step 1", "step 2"]) is None
 
 
 def test_the_note_of_a_sweep_is_a_table_of_its_jobs() -> None:

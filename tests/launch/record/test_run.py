@@ -123,6 +123,24 @@ def test_a_failed_run_says_which_rank_failed_and_with_which_traceback(root: Path
     assert "rank 1 on node 0, exit code 3, log `logs/node-0/rank-1.log`" in note
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_a_log_that_is_none_of_the_run_has_no_traceback_to_record(
+    named: bool, root: Path, store: Store, mlflow: Mlflow
+) -> None:
+    directory = root / "exp" / "run"
+    finished_run(directory, status="failed")
+    log = directory / "logs/node-0/rank-1.log"
+    log.rename(root / "mine")
+    if named:
+        result = json.loads((directory / rundir.RESULT).read_text())
+        result["root_cause"]["log"] = str(root / "mine")
+        rundir.write_json(directory / rundir.RESULT, result)
+    else:
+        log.symlink_to(root / "mine")
+    tags = mlflow.run(record(directory, store)["run_id"]).data.tags
+    assert not [name for name, value in tags.items() if TRACEBACK in value]
+
+
 def test_a_running_run_is_there_while_it_runs(root: Path, store: Store, mlflow: Mlflow) -> None:
     directory = root / "exp" / "run"
     make_run(directory)

@@ -1,5 +1,6 @@
 """Hooks and patches of a recorded run run only where they are those of this machine, or where the user says so."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -72,6 +73,47 @@ def test_a_hook_that_differs_from_the_one_here_is_shown_with_what_differs(
     assert primus(f"replay={sent}", "hooks.enabled=false", "patches=[]").code == 0
     assert primus(f"replay={sent}", "replay_trust=true").code == 0
     assert printed() == ["A is mine", "A is None", "A is theirs"]
+
+
+def replaced(run: Path, text: str, copy: bool = True) -> None:
+    """Give the run's hook another text in its plan, which is what runs; its copy is the same, or only looks so."""
+    plan = json.loads((run / "plan.json").read_text())
+    hook = plan["hooks"][0]
+    hook["sha256"] = hashlib.sha256(text.encode()).hexdigest()
+    for file in plan["files"]:
+        file["text"] = text if file["path"] == hook["file"] else file["text"]
+    (run / "plan.json").write_text(json.dumps(plan))
+    (run / hook["file"]).write_text(text if copy else "echo well\n")
+
+
+HIDING = f"echo 'checking' {' ' * 170}; touch EVIL1\n" + "# a comment\n" * 60 + "touch EVIL2\n"
+
+
+def test_nothing_at_the_end_of_a_long_line_is_hidden(primus: Primus, sent: Path) -> None:
+    replaced(sent, HIDING)
+    said = primus(f"replay={sent}").err.splitlines()
+    first = next(n for n, line in enumerate(said) if line.startswith("  +echo 'checking'"))
+    assert said[first + 1].startswith("    > ")
+    assert said[first + 1].endswith("; touch EVIL1")
+
+
+def test_where_the_lines_that_are_not_shown_are_is_told(primus: Primus, sent: Path) -> None:
+    replaced(sent, HIDING)
+    said = primus(f"replay={sent}").err
+    assert f"\n  ... 26 lines more: {sent}/hooks/00-10_a.sh is the whole text\n" in said
+    assert "touch EVIL2" in (sent / "hooks/00-10_a.sh").read_text()
+
+
+def test_all_is_shown_where_no_file_has_the_text_that_would_run(primus: Primus, sent: Path) -> None:
+    replaced(sent, HIDING, copy=False)
+    said = primus(f"replay={sent}").err
+    assert "\n  +touch EVIL2\n" in said
+    assert "lines more" not in said
+
+
+def test_a_character_that_only_looks_like_the_end_of_a_line_is_shown_and_ends_none(primus: Primus, sent: Path) -> None:
+    replaced(sent, "# a comment\x0bof one line\rto its end\n")
+    assert "\n  +# a comment\\x0bof one line\\rto its end\n" in primus(f"replay={sent}").err
 
 
 def test_a_hook_that_is_one_of_this_machine_is_run_without_a_word(

@@ -83,6 +83,17 @@ def test_a_log_of_another_launcher_is_read(primus: Primus, monkeypatch: pytest.M
     assert (told["log"], told["failure"], told["evidence"]["log"]) == ("-", "gpu-hardware", "standard input")
 
 
+def test_a_log_without_ranks_names_no_node_and_an_empty_one_is_said_to_be_empty(primus: Primus, work: Path) -> None:
+    said = primus("task=diagnose", f"log={LOGS / 'nccl-time-out.log'}").out
+    assert said.startswith("primus: rank 5 failed first (its error comes first in the log).\n")
+    head = "Traceback (most recent call last):"
+    (work / "two.log").write_text(f"[rank0]: {head}\n[rank2]: {head}\n[rank2]: RuntimeError: CUDA out of memory.\n")
+    said = primus("task=diagnose", "log=two.log").out
+    assert "primus: most likely: the GPU ran out of memory (by rank 2)\n" in said
+    (work / "empty.log").touch()
+    assert primus("task=diagnose", "log=empty.log").out == "primus: the log is empty\n"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
