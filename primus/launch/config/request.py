@@ -219,5 +219,6 @@ class Request:
     runs: tuple[str, ...] | None
     preflight: bool
     baseline: str | None
-    baseline_threshold: float = bounded(least=0)
+    baseline_threshold: float = bounded(least=0, below=1, hint="a share: 0.05 is 5 %")
+    baseline_missing: Literal["error", "warn"]
     ranks_per_node: int | None = bounded(least=1)

@@ -19,6 +19,7 @@ class Column:
     `better`: which direction is better; None: neither is. `key`: a parameter, which with the other keys says which row
     it is: rows of two runs with the same keys are compared, and what was measured is named by them in MLflow.
     `steady`: most runs have one value of it, which is told once then, beside the title of the table.
+    `trouble`: it says what is wrong: a row of its kind that an earlier run has not, or with a better `level`, is worse.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Column:
     better: Literal["higher", "lower"] | None = None
     key: bool = False
     steady: bool = False
+    trouble: bool = False
 
     @property
     def head(self) -> str:

@@ -41,7 +41,8 @@ def _comparison(found: Comparison) -> list[Section]:
     note = (
         f"{found.matched} rows of the same parameters; {len(found.worse)} of {len(found.changes)} values are more than"
         f" {100 * then.threshold:g} % worse."
-        + (f" Rows that the baseline alone has: {', '.join(found.missing)}." if found.missing else "")
+        + (f" What the baseline alone has: {'; '.join(found.missing)}." if found.missing else "")
+        + (f" Findings that it has not: {'; '.join(found.troubles)}." if found.troubles else "")
     )
     cells = [
         [

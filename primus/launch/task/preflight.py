@@ -25,7 +25,7 @@ COLUMNS = {
     ),
     "finding": (
         *(key("node"), key("area"), key("name", "check")),
-        *(Column("level", "level"), Column("seen", "seen"), Column("expected", "expected"), Column("mend", "mend")),
+        *(Column("level", "level"), Column("seen", "seen", trouble=True), Column("expected", "expected"), Column("mend", "mend")),
     ),
     "link": (
         *(key("from"), key("to")),
