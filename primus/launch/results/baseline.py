@@ -104,7 +104,8 @@ def compare(baseline: Baseline, now: Rows) -> Comparison:
         if any(column.trouble for column in columns):
             troubles += [_trouble(row, columns) for which, row in new.items() if _is_worse(row, old.get(which))]
         elif kind.endswith(rundir.BY_RANK):  # whose hosts may be others
-            missing += [f"{kind.removesuffix(rundir.BY_RANK)} of rank {rank}" for rank in sorted(_ranks(old.values()) - _ranks(new.values()))]
+            gone = sorted(_ranks(old.values()) - _ranks(new.values()))
+            missing += [f"{kind.removesuffix(rundir.BY_RANK)} of rank {rank}" for rank in gone]
         else:
             missing += [f"{kind} {rows.label(old[which], columns)}" for which in old if which not in new]
         both = [which for which in old if which in new]

@@ -98,6 +98,27 @@ def test_a_process_of_somebody_else_is_named() -> None:
     assert bad.seen == "process 4711 (python3) holds 5120 MiB"
 
 
+def test_a_process_whose_name_holds_commas_is_named_too() -> None:
+    (bad,) = judged(answers(FIRST, SECOND, apps=f"{IDS[1]}, 4711, python3 -c import a, b, 5120\n")).values()
+    assert bad.seen == "process 4711 (python3 -c import a, b) holds 5120 MiB"
+
+
+@pytest.mark.parametrize("line", ["Unable to determine the device handle for GPU0000:1B:00.0: Unknown Error", ""])
+def test_a_gpu_of_which_nvidia_smi_says_nothing_is_lost_and_nothing_is_called_well(line: str) -> None:
+    notes = Notes("gpu")
+    nvidia.check(answers(FIRST, line, rows=ROWS), TWO, notes)
+    (bad,) = [finding for finding in notes.findings if finding.level != "info"]
+    assert (bad.name, bad.level, bad.seen) == ("gpu 1 lost", "fail", line or "nvidia-smi leaves it out")
+    seen = {finding.name: finding.seen for finding in notes.findings}
+    for name in ("ecc", "row remapping", "throttled", "foreign process"):
+        assert seen[name] == "the driver does not say"
+
+
+@pytest.mark.parametrize(("said", "names"), [("[Unknown Error]", ["gpu 1 lost"]), ("[N/A]", [])])
+def test_a_gpu_whose_memory_cannot_be_read_is_lost_unless_it_has_none_of_its_own(said: str, names: list[str]) -> None:
+    assert [*judged(answers(FIRST, SECOND.replace(" 0, 143771", f" {said}, {said}"), rows=ROWS))] == names
+
+
 def test_gpus_of_other_jobs_are_not_judged() -> None:
     one = Devices("nvidia", "NVIDIA H200", 1, ("0",), "580.159.04")
     assert judged(answers(FIRST, SECOND.replace(" 0, 143771", " 9216, 143771")), one) == {}
