@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from primus.launch import rundirectory, smoke
-from primus.launch.problems import JOB_FAILED
+from primus.launch.problems import JOB_FAILED, UNFIT
 from primus.launch.record import tail
 from primus.launch.record.files import main_rank, node_reports, rank_files, read_json
 from primus.node import clock, rundir
@@ -34,7 +34,9 @@ def close(directory: Path, result: dict[str, Any]) -> dict[str, Any]:
 
     A run that has not finished gets its diagnosis.
     """
-    smoke.gather(directory)
+    odd = smoke.gather(directory)
+    if odd and result["status"] == "FINISHED":
+        result |= {"status": "FAILED", "exit_code": UNFIT, "message": odd}
     if result["status"] == "FINISHED" and (directory / rundir.BASELINE).exists():
         from primus.launch.results import baseline  # here: most jobs have none
 

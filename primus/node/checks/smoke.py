@@ -84,7 +84,8 @@ def run(settings: Settings, run_dir: Path, node: int) -> int:
     bad = [f"{name}: {trial.device}: {trial.why}" for trial in trials if trial.why]
     if settings.gpus is not None and found.count != settings.gpus:
         bad.insert(0, f"{name}: {found.count} GPUs, expected {settings.gpus}")
-    report = {"passed": not bad, "message": "; ".join(bad), "node": name, "rows": rows}
+    report = {"passed": not bad, "message": "; ".join(bad), "node": name, "rows": rows,
+              "gpus": found.count, "model": found.model}  # fmt: skip
     rundir.write_json(run_dir / rundir.checks_report(node, "smoke"), report)
     print("\n".join(bad) if bad else f"{name}: {len(names)} of {len(names)} devices pass", flush=True)
     return UNFIT if bad else 0
