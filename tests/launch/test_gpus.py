@@ -42,7 +42,13 @@ def test_no_gpu_is_of_two_profiles() -> None:
     ("driver", "name"),
     [
         ("AMD Instinct MI300X", "mi300x"),
+        ("MI210", "mi210"),
+        ("MI250X", "mi250x"),
+        ("AMD INSTINCT MI250 (MCM) OAM AC MBA", "mi250x"),
+        ("MI300X", "mi300x"),
         ("MI300X OAM", "mi300x"),
+        ("MI325X", "mi325x"),
+        ("MI355X", "mi355x"),
         ("AMD Instinct MI300X VF", "mi300x"),
         ("AMD Instinct MI250X / MI250", "mi250x"),
         ("AMD Instinct MI210", "mi210"),
