@@ -74,6 +74,13 @@ def test_a_result_that_is_worse_than_the_baseline_fails_the_run_by_name(primus: 
     assert "values are more than 5 % worse" in told.out
 
 
+def test_data_that_cannot_be_written_are_left_out_and_that_is_said(primus: Primus, work: Path) -> None:
+    said = primus(*IO, *OFF, "data.files=/sys/kernel/mm/transparent_hugepage/*")
+    assert said.code == 0, said.err
+    assert "WARNING /sys/kernel/mm/transparent_hugepage is left out: it cannot be written (" in said.out
+    assert "outputs" in said.out
+
+
 def test_a_run_that_is_asked_for_less_than_its_baseline_must_say_so(primus: Primus, work: Path) -> None:
     assert primus(*IO, *OFF, "task.threads=[1,2]").code == 0
     (first,) = runs(work)
