@@ -14,7 +14,7 @@ _NONE = "none before the job begins"
 
 
 def check(root: Path, found: Devices, environ: Mapping[str, str], notes: Notes) -> None:
-    """Judge the GPUs that the job may use, by the names that it has for them. `environ` is what they were found with."""
+    """Judge the GPUs that the job may use, by its names for them. `environ` is what they were found with."""
     here = zip(found.visible, devices.installed(found, environ, root))
     gpus = {name: gpu for name, gpu in here if gpu}
     cards: Dict[str, Path] = {}  # of a GPU in partitions the first: they are one card

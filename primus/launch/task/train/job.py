@@ -10,7 +10,7 @@ from primus.launch.config import consistency
 from primus.launch.config.origin import Origins
 from primus.launch.config.reading import complaint, typed
 from primus.launch.config.request import Gpu, Profile, Request
-from primus.launch.config.terms.data import DATA, Data
+from primus.launch.config.terms.data import Data
 from primus.launch.config.terms.model import Model
 from primus.launch.config.terms.training import Training
 from primus.launch.data import asked, check_data
@@ -20,7 +20,7 @@ from primus.launch.place import Place
 from primus.launch.problems import BadRequest
 from primus.launch.task import Work
 from primus.node.plan import File
-from primus.node.typed import DataError, Problem, closest, plain
+from primus.node.typed import DataError, Problem, plain
 
 
 def work(training: Training, request: Request, source: Origins, place: Place, *, evaluate_only: bool) -> Work:
