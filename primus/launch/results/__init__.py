@@ -37,13 +37,18 @@ class Column:
         return f"{self.title} ({self.unit})" if self.unit else self.title
 
     def say(self, value: Any) -> str:
-        """A value in words, empty for none; what `digits` would show as zero has as many digits that count."""
+        """A value in words, empty for none; what `digits` would show as zero has as many digits that count.
+
+        Of a parameter nothing is rounded away: 1.5 is not 2.
+        """
         if value is None:
             return ""
         if isinstance(value, bool):
             return "yes" if value else "no"
         if not isinstance(value, (int, float)):
             return str(value)
+        if self.key and round(value, self.digits) != value:  # a parameter is exact
+            return f"{value:,.6g}"
         small = 0 < abs(value) < 10**-self.digits
         return f"{value:.{max(1, self.digits)}g}" if small else f"{value:,.{self.digits}f}"
 

@@ -36,10 +36,14 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Change:
-    """One value of one row then and now. `gain` is the relative change, above 0 for a better value."""
+    """One value of one row then and now. `gain` is the relative change, above 0 for a better value.
+
+    `short` is the label without what all rows of the kind have alike.
+    """
 
     kind: str
     label: str
+    short: str
     column: Column
     before: float
     after: float
@@ -110,13 +114,14 @@ def compare(baseline: Baseline, now: Rows) -> Comparison:
             missing += [f"{kind} {rows.label(old[which], columns)}" for which in old if which not in new]
         both = [which for which in old if which in new]
         matched += len(both)
+        telling = [column for column in columns if len({str(row.get(column.name)) for row in old.values()}) > 1]
         for which in both:
-            name = rows.label(old[which], columns)
+            name, short = rows.label(old[which], columns), rows.label(old[which], telling)
             for column in (c for c in columns if c.better):
                 before, after = number(old[which].get(column.name)), number(new[which].get(column.name))
                 if before is not None and after is not None:
                     gain = _gain(column, before, after)
-                    changes.append(Change(kind, name, column, before, after, gain, gain < -baseline.threshold))
+                    changes.append(Change(kind, name, short, column, before, after, gain, gain < -baseline.threshold))
                 elif before is not None:
                     missing.append(f"{kind} {name}: {column.head}, was {column.say(before)}")
     worst_first = tuple(sorted(changes, key=lambda change: change.gain))

@@ -35,7 +35,7 @@ def test_results_are_a_table_a_csv_a_report_and_metrics(primus: Primus, work: Pa
     (run,) = runs(work)
     lines = said.out.splitlines()
     assert "Bandwidth of directories" in lines
-    assert re.search(r"write +1 +0\.02 +4 +[\d.e-]+", said.out)
+    assert re.search(r"write +1 +0\.015625 +4 +[\d.e-]+", said.out)
     assert f"results outputs/default/{run.name}/results.csv" in lines
     assert not any(line.startswith("loss") for line in lines)
     with (run / "results.csv").open() as file:
