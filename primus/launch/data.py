@@ -4,19 +4,36 @@ import glob
 import os
 from pathlib import Path
 
-from primus.launch.config.terms.data import BYTES, Data, HubData, MegatronData, TextData
+from primus.launch.config.origin import Origins
+from primus.launch.config.reading import typed
+from primus.launch.config.request import Request
+from primus.launch.config.terms.data import BYTES, DATA, Data, HubData, MegatronData, TextData
+from primus.launch.problems import BadRequest
 from primus.node.typed import closest
+
+
+def asked(request: Request, source: Origins) -> Data:
+    """The data of a request. Raises BadRequest."""
+    name = str(request.data.get("name"))
+    if name not in DATA:
+        raise BadRequest(f"data.name: {name!r} is none of {', '.join(DATA)}.{closest(name, DATA)}")
+    return typed(DATA[name], request.data, "data", source)
 
 
 def check_data(data: Data, directory: Path) -> None:
     """Raise ValueError when a file that `data` names is not there; names are relative to `directory`."""
+    check_paths(data, directory)
+    if isinstance(data, HubData):
+        check_hub(data)
+    check_tokenizer(data.tokenizer, directory)
+
+
+def check_paths(data: Data, directory: Path) -> None:
+    """Raise ValueError when there is no file of the data themselves."""
     if isinstance(data, TextData):
         check_files(data.files, directory)
     if isinstance(data, MegatronData):
         check_token_files(data, directory)
-    if isinstance(data, HubData):
-        check_hub(data)
-    check_tokenizer(data.tokenizer, directory)
 
 
 def check_files(files: str | tuple[str, ...] | None, directory: Path, key: str = "data.files") -> None:

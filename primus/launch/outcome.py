@@ -36,7 +36,9 @@ def close(directory: Path, result: dict[str, Any]) -> dict[str, Any]:
 
     A run that has not finished gets its diagnosis.
     """
-    smoke.gather(directory)
+    odd = smoke.gather(directory)
+    if odd and result["status"] == "FINISHED":
+        result |= {"status": "FAILED", "exit_code": UNFIT, "message": odd}
     if result["status"] == "FINISHED" and (directory / rundir.BASELINE).exists():
         from primus.launch.results import baseline  # here: most jobs have none
 

@@ -42,6 +42,7 @@ OF_THE_COMMAND = (
     "runs",
     "baseline",
     "baseline_threshold",
+    "baseline_missing",
 )
 
 

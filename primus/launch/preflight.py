@@ -92,11 +92,11 @@ def directories(checkpoint: str | None, request: Request, place: Place) -> tuple
 
 
 def _folder(place: Place, pattern: str) -> str:
-    """The directory above the first `*` of a pattern, or of a file or prefix."""
-    path = place.directory / Path(pattern).expanduser()
+    """The directory above the first `*` of a pattern, whether it is there or not; or that of a file or prefix."""
+    path = given = place.directory / Path(pattern).expanduser()
     while glob.has_magic(str(path)):
         path = path.parent
-    return str(path if path.is_dir() else path.parent)
+    return str(path if path != given or path.is_dir() else path.parent)
 
 
 def gpus_per_node(request: Request) -> int | None:

@@ -47,13 +47,14 @@ class Devices:
 class Installed:
     """A GPU that the driver has; `address` is that on the PCI bus (`0000:17:00.0`), `pci` its id there (`10de:2335`).
 
-    Either is empty where the driver does not say.
+    Either is empty where the driver does not say. `node` is AMD's: its name among those of the KFD driver's topology.
     """
 
     model: str
     uuid: str
     address: str = ""
     pci: str = ""
+    node: str = ""
 
 
 def words(found: Devices) -> str:
@@ -91,11 +92,16 @@ def addresses(devices: Devices, environ: Mapping[str, str], root: Path = Path("/
 
     `environ` is that which `devices` were detected with.
     """
+    return tuple(gpu.address if gpu else "" for gpu in installed(devices, environ, root))
+
+
+def installed(devices: Devices, environ: Mapping[str, str], root: Path = Path("/")) -> Tuple[Optional[Installed], ...]:
+    """What the driver has of each visible device; None for a part of a GPU (MIG)."""
     gpus = list(every(root))
     if devices.vendor == "amd":
         left = _narrow(environ.get(ROCR), _indices(gpus), gpus)
         gpus = [gpu for name in left for gpu in _named(name, gpus)]
-    return tuple(next((gpu.address for gpu in _named(name, gpus)), "") for name in devices.visible)
+    return tuple(next(iter(_named(name, gpus)), None) for name in devices.visible)
 
 
 def _named(name: str, gpus: Sequence[Installed]) -> Sequence[Installed]:
@@ -204,21 +210,20 @@ def _amd(root: Path) -> List[Installed]:
         if _number(fields, "simd_count") > 0 and usable:
             uuid = f"GPU-{_number(fields, 'unique_id'):016x}"
             pci = f"{_number(fields, 'vendor_id'):04x}:{_number(fields, 'device_id'):04x}"
-            gpus.append(Installed(_amd_model(fields), uuid, _kfd_address(fields), pci))
+            gpus.append(Installed(_amd_model(fields), uuid, _kfd_address(fields, root), pci, path.parent.name))
     return gpus
 
 
-def kfd_address(properties: str) -> str:
-    """The PCI address of a node of the KFD driver by the text of its properties; empty for a CPU."""
-    return _kfd_address(_fields(properties, " "))
+def _kfd_address(fields: Mapping[str, str], root: Path) -> str:
+    """`location_id` is the bus, and in its low byte device and function (kfd_topology.c).
 
-
-def _kfd_address(fields: Mapping[str, str]) -> str:
-    """`location_id` is the bus, and in its low byte device and function (kfd_topology.c)."""
+    Of a GPU in partitions (CPX) the function is the number of the partition, and all are at function 0 of the bus.
+    """
     place = _number(fields, "location_id")
-    if _number(fields, "simd_count") == 0:
-        return ""
-    return f"{_number(fields, 'domain'):04x}:{place >> 8 & 0xFF:02x}:{place >> 3 & 0x1F:02x}.{place & 7}"
+    slot = f"{_number(fields, 'domain'):04x}:{place >> 8 & 0xFF:02x}:{place >> 3 & 0x1F:02x}"
+    bus = root / "sys/bus/pci/devices"
+    partition = place & 7 and (bus / f"{slot}.0").exists() and not (bus / f"{slot}.{place & 7}").exists()
+    return f"{slot}.{0 if partition else place & 7}"
 
 
 def _amd_model(fields: Mapping[str, str]) -> str:

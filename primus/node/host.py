@@ -68,13 +68,31 @@ def memory_now(root: Path = Path("/")) -> Memory:
         words = value.split()
         if name in sizes and words and whole(words[0]):
             sizes[name] = int(words[0]) * 1024
-    limited = [(limit, group) for group in _groups(root, "memory") if (limit := _memory_limit(group))]
-    limit, group = min(limited, default=(0, root), key=lambda one: one[0])
-    if limit >= _NO_LIMIT:
-        limit = 0
+    limit, group = _narrowest(root)
     peaks = (_read(group / name) for name in ("memory.peak", "memory.max_usage_in_bytes")) if limit else ()
     peak = next((int(text) for text in peaks if whole(text)), 0)
     return Memory(sizes["MemTotal"], sizes["MemAvailable"], limit, peak)
+
+
+def memory_left(root: Path = Path("/")) -> Optional[int]:
+    """Bytes that the narrowest cgroup leaves of its limit; files that it can drop from memory take none of it.
+
+    None where there is no limit, or what it holds cannot be told.
+    """
+    limit, group = _narrowest(root)
+    held = next((text for name in ("memory.current", "memory.usage_in_bytes") if (text := _read(group / name))), "")
+    if not limit or not whole(held):
+        return None
+    fields = dict(line.split(" ", 1) for line in _read(group / "memory.stat").splitlines() if " " in line)
+    cached = fields.get("total_inactive_file", fields.get("inactive_file", "0"))  # cgroup 1: with the groups below
+    return max(0, limit - int(held) + (int(cached) if whole(cached) else 0))
+
+
+def _narrowest(root: Path) -> Tuple[int, Path]:
+    """The least limit of memory, and the group that has it; 0 where there is none."""
+    limited = [(limit, group) for group in _groups(root, "memory") if (limit := _memory_limit(group))]
+    limit, group = min(limited, default=(0, root), key=lambda one: one[0])
+    return (0, root) if limit >= _NO_LIMIT else (limit, group)
 
 
 def _memory_limit(group: Path) -> int:

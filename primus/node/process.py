@@ -14,6 +14,8 @@ from typing import Any, Callable, Collection, Dict, List, Mapping, Optional, Seq
 
 DEVNULL, PIPE, STDOUT = subprocess.DEVNULL, subprocess.PIPE, subprocess.STDOUT
 
+TOO_LATE = 124
+"""Exit code of what took longer than it may, as timeout(1) has it."""
 BROKEN = 70
 """Exit status of a `fork` whose body raised (EX_SOFTWARE of sysexits.h)."""
 
@@ -117,7 +119,7 @@ def collect(process: "subprocess.Popen[bytes]", seconds: float) -> Tuple[int, st
             if pipe:
                 pipe.close()
         _abandon(process)
-    code = 124 if late else process.returncode
+    code = TOO_LATE if late else process.returncode
     return code, out.decode(errors="replace"), err.decode(errors="replace")
 
 
@@ -147,7 +149,7 @@ def converse(argv: Sequence[str], seconds: float, *, env: Optional[Mapping[str, 
         except subprocess.TimeoutExpired:
             end_group(process.pid, signal.SIGKILL)
             process.communicate()
-            return 124, "", f"no answer in {seconds:.0f} s"
+            return TOO_LATE, "", f"no answer in {seconds:.0f} s"
         except BaseException:  # a signal's handler raised
             end_group(process.pid, signal.SIGKILL)
             raise

@@ -37,10 +37,16 @@ def bounded(
     least: Optional[float] = None,
     most: Optional[float] = None,
     above: Optional[float] = None,
+    below: Optional[float] = None,
+    hint: str = "",
     default: Any = dataclasses.MISSING,
 ) -> Any:
-    """A dataclass field whose number must lie in [least, most], or above a bound; with a default it may be left out."""
-    return dataclasses.field(metadata={"least": least, "most": most, "above": above}, default=default)
+    """A dataclass field whose number must lie in [least, most], above or below a bound; `hint` says what it is.
+
+    With a default it may be left out.
+    """
+    rule = {"least": least, "most": most, "above": above, "below": below, "hint": hint}
+    return dataclasses.field(metadata=rule, default=default)
 
 
 def closest(word: str, choices: Iterable[str]) -> str:
@@ -175,6 +181,9 @@ def _check_bounds(field: Any, value: Any, key: str, problems: List[Problem]) -> 
             problems.append(Problem(key, f"{value} is more than {rule['most']}, the most it can be"))
         if rule.get("above") is not None and value <= rule["above"]:
             problems.append(Problem(key, f"{value} must be above {rule['above']}"))
+        if rule.get("below") is not None and value >= rule["below"]:
+            hint = f": {rule['hint']}" if rule.get("hint") else ""
+            problems.append(Problem(key, f"{value} must be below {rule['below']}{hint}"))
 
 
 def _wrong(key: str, expected: str, data: Any, problems: List[Problem]) -> None:

@@ -1,5 +1,6 @@
 """The GPU profiles are data: every one is complete, says its sources, and is for its own GPUs alone."""
 
+import json
 import re
 from itertools import combinations
 from pathlib import Path
@@ -11,6 +12,9 @@ from primus.launch import gpus
 from primus.launch.config import catalog
 from primus.launch.config.request import Gpu
 from primus.node.devices import AMD_MODELS, VISIBILITY, is_one_of
+from primus.node.plan import from_json
+
+from ..conftest import Primus
 
 FOLDER = catalog.conf_dir() / "gpu"
 NAMED = {"mi210", "mi250x", "mi300x", "mi325x", "mi350x", "mi355x", "a100", "h100", "h200", "b200"}
@@ -42,7 +46,13 @@ def test_no_gpu_is_of_two_profiles() -> None:
     ("driver", "name"),
     [
         ("AMD Instinct MI300X", "mi300x"),
+        ("MI210", "mi210"),
+        ("MI250X", "mi250x"),
+        ("AMD INSTINCT MI250 (MCM) OAM AC MBA", "mi250x"),
+        ("MI300X", "mi300x"),
         ("MI300X OAM", "mi300x"),
+        ("MI325X", "mi325x"),
+        ("MI355X", "mi355x"),
         ("AMD Instinct MI300X VF", "mi300x"),
         ("AMD Instinct MI250X / MI250", "mi250x"),
         ("AMD Instinct MI210", "mi210"),
@@ -69,6 +79,24 @@ def test_what_sound_h200s_reached_in_the_smoke_test_passes_with_room_and_four_fi
     }
     for name, reached in seen.items():
         assert 0.8 * max(reached) < demanded[name] < 0.9 * min(reached)
+
+
+@pytest.mark.parametrize(
+    ("name", "memory", "all_reduce"),
+    [
+        ("mi210", 0.85 * 1230, None),
+        ("mi250x", 0.85 * 1200, 0.6 * 125),
+        ("mi300x", 0.6 * 5300, 0.6 * 304),
+        ("mi350x", None, 0.6 * 304),
+    ],
+)
+def test_where_a_profile_demands_nothing_in_the_smoke_test_its_vendor_does(
+    primus: Primus, name: str, memory: float | None, all_reduce: float | None
+) -> None:
+    (file,) = from_json(primus("task=smoke", f"gpu={name}", "dry_run=json").out).files
+    (least,) = json.loads(file.text)["least"]
+    assert (least["memory"], least["all_reduce"]) == (pytest.approx(memory), pytest.approx(all_reduce))
+    assert least["gpus"] == (8 if all_reduce else None)
 
 
 def test_the_name_that_a_node_gives_an_amd_gpu_is_of_the_profile_of_its_pci_id() -> None:

@@ -70,6 +70,18 @@ def test_memory_of_the_older_cgroups_is_that_of_the_job_too(tmp_path):
     assert host.memory_now(tmp_path) == host.Memory(64 << 30, 0, 2 << 30, 2 << 30)
 
 
+def test_what_a_group_leaves_is_its_limit_without_what_it_holds_beside_files_that_can_be_dropped(tmp_path):
+    group = tmp_path / "sys/fs/cgroup/job"
+    write(tmp_path / "proc/self/cgroup", "0::/job\n")
+    assert host.memory_left(tmp_path) is None
+    write(group / "memory.max", f"{8 << 30}\n")
+    assert host.memory_left(tmp_path) is None
+    write(group / "memory.current", f"{7 << 30}\n")
+    assert host.memory_left(tmp_path) == 1 << 30
+    write(group / "memory.stat", f"anon {3 << 30}\ninactive_file {4 << 30}\n")
+    assert host.memory_left(tmp_path) == 5 << 30
+
+
 def test_without_a_limit_memory_is_that_of_the_host(tmp_path):
     write(tmp_path / "proc/meminfo", "MemTotal:       67108864 kB\n")
     write(tmp_path / "sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n")

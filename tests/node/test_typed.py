@@ -29,6 +29,7 @@ class Outer:
     kind: Literal["cosine", "linear"] = "cosine"
     steps: int = dataclasses.field(default=5, metadata=bounded(least=1, most=9).metadata)
     lr: float = dataclasses.field(default=1.0, metadata=bounded(above=0).metadata)
+    share: float = dataclasses.field(default=0.5, metadata=bounded(below=1, hint="a share").metadata)
     any: Any = None
 
 
@@ -94,6 +95,7 @@ def test_a_key_that_is_missing_is_missed() -> None:
         ("steps", 0, "0 is less than 1, the least it can be"),
         ("steps", 10, "10 is more than 9, the most it can be"),
         ("lr", 0, "0.0 must be above 0"),
+        ("share", 1, "1.0 must be below 1: a share"),
         ("rate", float("nan"), "nan is no number that anything can be computed with"),
         ("rate", float("inf"), "inf is no number that anything can be computed with"),
     ],

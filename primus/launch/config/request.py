@@ -115,8 +115,9 @@ class Links:
 
 @dataclass(frozen=True)
 class Smoke:
-    """What a GPU must reach in task=smoke, as a share of what is published of it; None: no less is a failure.
+    """What a GPU must reach in task=smoke, as a share of what is published of it.
 
+    None: of memory and all-reduce by what its vendor demands (`checks`), where that is known; else it is not judged.
     `gemm` is of tflops.bf16, `memory` of memory_bandwidth, `all_reduce` (bus bandwidth) of link_bandwidth.
     """
 
@@ -219,5 +220,6 @@ class Request:
     runs: tuple[str, ...] | None
     preflight: bool
     baseline: str | None
-    baseline_threshold: float = bounded(least=0)
+    baseline_missing: Literal["error", "warn"]
+    baseline_threshold: float = bounded(least=0, below=1, hint="a share: 0.05 is 5 %")
     ranks_per_node: int | None = bounded(least=1)

@@ -226,4 +226,5 @@ def _short(value: float | None) -> float | None:
 
 
 def _cut(name: str) -> str:
-    return name if len(name) <= 28 else name[:27] + "…"
+    """In the middle: names of one chart often begin alike."""
+    return name if len(name) <= 28 else f"{name[:10]}…{name[-17:]}"

@@ -19,6 +19,7 @@ class Column:
     `better`: which direction is better; None: neither is. `key`: a parameter, which with the other keys says which row
     it is: rows of two runs with the same keys are compared, and what was measured is named by them in MLflow.
     `steady`: most runs have one value of it, which is told once then, beside the title of the table.
+    `trouble`: it says what is wrong: a row of its kind that an earlier run has not, or with a better `level`, is worse.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Column:
     better: Literal["higher", "lower"] | None = None
     key: bool = False
     steady: bool = False
+    trouble: bool = False
 
     @property
     def head(self) -> str:
@@ -35,13 +37,18 @@ class Column:
         return f"{self.title} ({self.unit})" if self.unit else self.title
 
     def say(self, value: Any) -> str:
-        """A value in words, empty for none; what `digits` would show as zero has as many digits that count."""
+        """A value in words, empty for none; what `digits` would show as zero has as many digits that count.
+
+        Of a parameter nothing is rounded away: 1.5 is not 2.
+        """
         if value is None:
             return ""
         if isinstance(value, bool):
             return "yes" if value else "no"
         if not isinstance(value, (int, float)):
             return str(value)
+        if self.key and round(value, self.digits) != value:  # a parameter is exact
+            return f"{value:,.6g}"
         small = 0 < abs(value) < 10**-self.digits
         return f"{value:.{max(1, self.digits)}g}" if small else f"{value:,.{self.digits}f}"
 

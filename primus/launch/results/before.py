@@ -31,5 +31,7 @@ def files(request: Request, place: Place) -> tuple[File, ...]:
         raise BadRequest(
             f"baseline={request.baseline}: that run has no results: {found.directory} has no {rundir.RESULTS}"
         )
-    content = baseline.Baseline(plan.run_id, str(found.directory), request.baseline_threshold, columns, then)
+    content = baseline.Baseline(
+        plan.run_id, str(found.directory), request.baseline_threshold, columns, then, request.baseline_missing
+    )
     return (File(rundir.BASELINE, json.dumps(baseline.as_data(content), ensure_ascii=False) + "\n"),)

@@ -41,7 +41,8 @@ def _comparison(found: Comparison) -> list[Section]:
     note = (
         f"{found.matched} rows of the same parameters; {len(found.worse)} of {len(found.changes)} values are more than"
         f" {100 * then.threshold:g} % worse."
-        + (f" Rows that the baseline alone has: {', '.join(found.missing)}." if found.missing else "")
+        + (f" What the baseline alone has: {'; '.join(found.missing)}." if found.missing else "")
+        + (f" Findings that it has not: {'; '.join(found.troubles)}." if found.troubles else "")
     )
     cells = [
         [
@@ -56,7 +57,7 @@ def _comparison(found: Comparison) -> list[Section]:
     table = Table(title, ["result", "value", "then", "now", "better by"], cells, note, left=(0, 1))
     drawn = [change for change in found.changes if math.isfinite(change.gain)][:_BARS]
     bars = [
-        (f"{c.label} {c.column.title}", 100 * (1 + min(c.gain, _TALLEST)), _by(c), 6 if c.worse else 2) for c in drawn
+        (f"{c.short} {c.column.title}", 100 * (1 + min(c.gain, _TALLEST)), _by(c), 6 if c.worse else 2) for c in drawn
     ]
     chart = bar_chart("Now, against the baseline", "% of the baseline (more is better)", bars)
     return [table, Charts("Comparison", [chart])] if bars else [table]

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,5 +25,10 @@ def text(found: Rows) -> str:
     file = io.StringIO()
     writer = csv.DictWriter(file, names, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(every)
+    writer.writerows({name: _cell(value) for name, value in row.items()} for row in every)
     return file.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """What has parts is JSON in its cell."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else value

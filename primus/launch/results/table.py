@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from primus.launch.record.files import read_json
-from primus.launch.results import Column, Row, rows, task
+from primus.launch.results import Column, Row, baseline, rows, task
 from primus.node import rundir
 
 _MOST = 60
@@ -33,6 +33,8 @@ def show(directory: Path, console: Console | None = None) -> None:
     for kind, columns in task.columns(name).items():
         if found.get(kind):
             _show(console, task.title(name, kind), found[kind], columns)
+    if missing := baseline.warning(directory):
+        console.print(Text(f"WARNING {missing}"))
 
 
 def _show(console: Console, title: str, found: Sequence[Row], columns: Sequence[Column]) -> None:

@@ -24,8 +24,8 @@ COLUMNS = {
         Column("checks", "checks", digits=0),
     ),
     "finding": (
-        *(key("node"), key("area"), key("name", "check")),
-        *(Column("level", "level"), Column("seen", "seen"), Column("expected", "expected"), Column("mend", "mend")),
+        *(key("node"), key("area"), key("name", "check"), Column("level", "level")),
+        *(Column("seen", "seen", trouble=True), Column("expected", "expected"), Column("mend", "mend")),
     ),
     "link": (
         *(key("from"), key("to")),

@@ -17,7 +17,7 @@ def check(settings: Settings, environ: Mapping[str, str] = os.environ, root: Pat
     if found.vendor == "nvidia":
         nvidia.check(nvidia.ask(environ), found, notes)
     elif found.vendor == "amd":
-        amd.check(root, notes)
+        amd.check(root, found, environ, notes)
     return notes
 
 

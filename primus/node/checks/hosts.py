@@ -3,6 +3,7 @@
 import os
 import resource
 from pathlib import Path
+from typing import Optional
 
 from primus.node import host
 from primus.node.checks.files import below, meminfo, number, text
@@ -42,7 +43,7 @@ def _memory(root: Path, notes: Notes) -> None:
         notes.info("memory", seen)
     notes.same("memory", f"{round(fields.get('MemTotal', total) / GIB)} GiB", WARN, "look for a failed DIMM (dmesg)")
     if total < fields.get("MemTotal", 0):
-        notes.info("cgroup memory", f"limited to {total / GIB:.1f} GiB")
+        _group(total, host.memory_left(root), notes)
     if pages := fields.get("HugePages_Total", 0):
         held = pages * fields.get("Hugepagesize", 0)
         notes.info("hugepages", f"{pages} reserved, {held / GIB:.1f} GiB")
@@ -50,6 +51,17 @@ def _memory(root: Path, notes: Notes) -> None:
     if transparent:
         chosen = transparent.partition("[")[2].partition("]")[0]
         notes.same("transparent hugepages", chosen, WARN, "set /sys/kernel/mm/transparent_hugepage/enabled alike")
+
+
+def _group(limit: int, left: Optional[int], notes: Notes) -> None:
+    if left is None:
+        notes.info("cgroup memory", f"limited to {limit / GIB:.1f} GiB")
+        return
+    seen = f"{left / GIB:.1f} of {limit / GIB:.1f} GiB free"
+    if left < _LITTLE * limit:
+        notes.fail("cgroup memory", seen, f"at least {_LITTLE:.0%}", "ask for more (runtime.mem), or end what holds it")
+    else:
+        notes.info("cgroup memory", seen)
 
 
 def _cores(root: Path, notes: Notes) -> None:

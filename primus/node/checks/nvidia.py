@@ -26,6 +26,9 @@ _THROTTLES = {
     0x80: "power brake",
 }
 
+_UNSUPPORTED = ("[N/A]", "[Not Supported]")  # as of memory that a GPU has in common with the CPU
+_LOST = "reset it or reboot the node, and have it replaced when it comes again (dmesg: Xid)"
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -60,23 +63,28 @@ def check(answers: Answers, found: Devices, notes: Notes) -> None:
         else:
             notes.warn("nvidia-smi", "it is missing, or fails", "an answer", "run it there and see what it says")
         return
-    table = [row for row in _table(answers.gpus, _GPU) if row["index"] in found.visible or row["uuid"] in found.visible]
+    every = _table(answers.gpus, _GPU)
+    table = [row for row in every if any(_is(row, name) for name in found.visible)]
     if not table:
         said = " ".join(answers.gpus.split())[:100]
         notes.warn("nvidia-smi", said or "nothing", "a line for each GPU", "run nvidia-smi there and see what it says")
+    lost = [name for name in found.visible if not name.startswith("MIG-") and not any(_is(row, name) for row in table)]
+    odd = [line.strip() for line in answers.gpus.splitlines() if len(line.split(",")) != len(_GPU)]
+    for name in lost if every else ():
+        notes.fail(f"gpu {name} lost", " ".join(odd)[:100] or "nvidia-smi leaves it out", "a line for each GPU", _LOST)
     for row in table:
         _one(row, notes)
     names = {row["uuid"]: f"gpu {row['index']}" for row in table}
     for row in _table(answers.rows or "", _ROWS):
         if row["gpu_uuid"] in names:
             _remapped(names[row["gpu_uuid"]], row, notes)
-    for row in _table(answers.apps or "", _APPS):
+    for row in _apps(answers.apps or ""):
         if row["gpu_uuid"] in names:
             seen = f"process {row['pid']} ({row['process_name']}) holds {row['used_memory']} MiB"
             mend = "end it, or find the job that left it behind"
             notes.fail(f"{names[row['gpu_uuid']]} foreign process", seen, "none before the job begins", mend)
     if table:
-        _all_well(table, answers, notes)
+        _all_well(table, answers, notes, seen=not lost)
     firmware = sorted({row["vbios_version"] for row in table})
     if firmware:
         notes.same("gpu firmware", ", ".join(firmware), WARN, "flash one VBIOS on all nodes")
@@ -86,7 +94,9 @@ def _one(row: Mapping[str, str], notes: Notes) -> None:
     name = f"gpu {row['index']}"
     used = _number(row["memory.used"])
     seen = f"{row['memory.used']} of {row['memory.total']} MiB"
-    if used is not None and used > _IDLE:
+    if used is None and row["memory.used"] not in _UNSUPPORTED:
+        notes.fail(f"{name} lost", f"memory in use: {row['memory.used']}", "a number", _LOST)
+    elif used is not None and used > _IDLE:
         mend = "end what uses it; where no process is shown, nvidia-smi --gpu-reset"
         notes.fail(f"{name} memory in use", seen, f"at most {_IDLE} MiB before the job begins", mend)
     else:
@@ -104,15 +114,17 @@ def _one(row: Mapping[str, str], notes: Notes) -> None:
         notes.warn(f"{name} throttled", seen, "not throttled", "check the node's cooling and power supplies")
 
 
-def _all_well(table: Sequence[Mapping[str, str]], answers: Answers, notes: Notes) -> None:
+def _all_well(table: Sequence[Mapping[str, str]], answers: Answers, notes: Notes, *, seen: bool) -> None:
+    """`seen`: every GPU has its line."""
     remapped = {row["gpu_uuid"] for row in _table(answers.rows or "", _ROWS)}
     degrees = [value for row in table if (value := _number(row["temperature.gpu"])) is not None]
     heat = f", at most {max(degrees):.0f} C" if degrees else ""
-    counted, told = (all(_number(row[column]) is not None for row in table) for column in (_ECC, _THROTTLED))
+    counted, told = (seen and all(_number(row[column]) is not None for row in table) for column in (_ECC, _THROTTLED))
     notes.well("ecc", counted, "no uncorrectable errors since the last reset")
-    notes.well("row remapping", {row["uuid"] for row in table} <= remapped, "none pending, none failed")
+    rows = seen and {row["uuid"] for row in table} <= remapped
+    notes.well("row remapping", rows, "none pending, none failed")
     notes.well("throttled", told, f"none{heat}")
-    notes.well("foreign process", answers.apps is not None, "none")
+    notes.well("foreign process", seen and answers.apps is not None, "none")
 
 
 def _remapped(name: str, row: Mapping[str, str], notes: Notes) -> None:
@@ -128,6 +140,18 @@ def _table(text: str, columns: "tuple[str, ...]") -> List[Dict[str, str]]:
     """The lines that have as many values as were asked for."""
     lines = ([part.strip() for part in line.split(",")] for line in text.splitlines())
     return [dict(zip(columns, values)) for values in lines if len(values) == len(columns)]
+
+
+def _apps(text: str) -> List[Dict[str, str]]:
+    """Processes; the name of one may hold commas itself."""
+    lines = ([part.strip() for part in line.split(",")] for line in text.splitlines())
+    split = ([*values[:2], ", ".join(values[2:-1]), values[-1]] for values in lines if len(values) >= len(_APPS))
+    return [dict(zip(_APPS, values)) for values in split]
+
+
+def _is(row: Mapping[str, str], name: str) -> bool:
+    """Whether a GPU is what a visibility variable names so: its index, its UUID or how that begins."""
+    return row["index"] == name or (len(name) > 4 and row["uuid"].startswith(name))
 
 
 def _number(text: str) -> Optional[float]:

@@ -32,12 +32,16 @@ _COMPANY = 5.0  # seconds after which processes that wait for one that has ended
 
 @dataclass(frozen=True)
 class Least:
-    """What each GPU must reach where its name fits a pattern: TFLOP/s, and GB/s; None: whatever it reaches."""
+    """What each GPU must reach where its name fits a pattern: TFLOP/s, and GB/s; None: whatever it reaches.
+
+    `all_reduce` is of so many `gpus` (None: of any number).
+    """
 
     devices: Tuple[str, ...]
     gemm: Optional[float]
     memory: Optional[float]
     all_reduce: Optional[float]
+    gpus: Optional[int] = None
 
 
 @dataclass(frozen=True)
@@ -80,11 +84,12 @@ def run(settings: Settings, run_dir: Path, node: int) -> int:
     trials = _Trials(settings, run_dir, found, names).run()
     judge(trials, settings.least, settings.within)
     name = os.environ.get("SLURMD_NODENAME") or host.name()  # as runtime.exclude must have it
-    rows = [_row(name, trial) for trial in trials]
+    rows = [row(name, trial) for trial in trials]
     bad = [f"{name}: {trial.device}: {trial.why}" for trial in trials if trial.why]
     if settings.gpus is not None and found.count != settings.gpus:
         bad.insert(0, f"{name}: {found.count} GPUs, expected {settings.gpus}")
-    report = {"passed": not bad, "message": "; ".join(bad), "node": name, "rows": rows}
+    report = {"passed": not bad, "message": "; ".join(bad), "node": name, "rows": rows,
+              "gpus": found.count, "model": found.model}  # fmt: skip
     rundir.write_json(run_dir / rundir.checks_report(node, "smoke"), report)
     print("\n".join(bad) if bad else f"{name}: {len(names)} of {len(names)} devices pass", flush=True)
     return UNFIT if bad else 0
@@ -93,7 +98,7 @@ def run(settings: Settings, run_dir: Path, node: int) -> int:
 def judge(trials: Sequence[Trial], least: Sequence[Least], within: float) -> None:
     """Say of each trial why it fails, if it does. One that only waited for another at the end has not failed."""
     for trial in trials:
-        trial.least = _wanted(trial.model, least)
+        trial.least = _wanted(trial.model, least, len(trials))
     late = [trial.device for trial in trials if trial.stage != STAGES[-1] and not _done(trial)]
     for trial in trials:
         if trial.why:
@@ -107,10 +112,12 @@ def judge(trials: Sequence[Trial], least: Sequence[Least], within: float) -> Non
         trial.why = "; ".join(_short(trial))
 
 
-def _wanted(model: str, least: Sequence[Least]) -> Dict[str, float]:
-    """What a GPU of this name must reach, by stage."""
+def _wanted(model: str, least: Sequence[Least], count: int) -> Dict[str, float]:
+    """What a GPU of this name, of so many on the node, must reach, by stage."""
     one = next((one for one in least if devices.is_one_of(model, one.devices)), None)
     wanted = {"gemm": one.gemm, "memory": one.memory, "all_reduce": one.all_reduce} if one else {}
+    if one and one.gpus not in (None, count):
+        del wanted["all_reduce"]
     return {stage: value for stage, value in wanted.items() if value is not None}
 
 
@@ -126,12 +133,14 @@ def _done(trial: Trial) -> bool:
     return trial.stage == "end"
 
 
-def _row(name: str, trial: Trial) -> Dict[str, Any]:
+def row(name: str, trial: Trial) -> Dict[str, Any]:
+    """Of results: what a device of this node reached, what was demanded, and what of it nothing was demanded of."""
     state = "fail" if trial.why else "pass"
     values = {stage: trial.values.get(stage) for stage in STAGES[1:]}
     values.update({LEAST.format(stage): trial.least.get(stage) for stage in STAGES[1:]})
+    free = [stage for stage in trial.values if stage not in trial.least] if trial.device.startswith("gpu") else []
     return {"kind": "gpu", "time": time.time(), "node": name, "gpu": trial.device, "model": trial.model or None,
-            "state": state, **values, "why": trial.why or None}  # fmt: skip
+            "state": state, **values, "unjudged": ", ".join(free) or None, "why": trial.why or None}  # fmt: skip
 
 
 class _Trials:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any, Dict, Optional
 
@@ -11,6 +12,7 @@ from primus.node.checks.finding import FAIL, WARN, Notes, Settings
 from primus.node.digits import whole
 
 _RANK = Path(__file__).resolve().parents[2] / "rank"
+_PATIENCE = 5.0  # seconds for a container engine to say its version
 # Least driver for each CUDA major version: docs.nvidia.com/deploy/cuda-compatibility, minor version compatibility.
 _DRIVERS = {"11": (450, 80, 2), "12": (525, 60, 13), "13": (580, 65, 6)}
 
@@ -22,6 +24,7 @@ class Probe:
         self._settings = settings
         self._wrong: Optional[str] = None
         self._process: Any = None
+        self._began = time.monotonic()
         if settings.python:
             argv = [settings.python, str(_RANK), "preflight", str(Path(run_dir) / "preflight.json")]
             try:
@@ -38,8 +41,10 @@ class Probe:
             told = json.loads(out.splitlines()[-1])
             return (told if isinstance(told, dict) else None), ""
         except (ValueError, IndexError):
+            took = time.monotonic() - self._began
             words = [line for line in err.splitlines() if line.strip()]
-            return None, f"exit code {code}: {words[-1] if words else 'it said nothing'}"
+            how = f"no answer in {took:.0f} s" if code == process.TOO_LATE else f"exit code {code}"
+            return None, f"{how}: {words[-1] if words else 'it said nothing'}"
 
 
 def check(settings: Settings, told: Optional[Dict[str, Any]], why: str) -> "tuple[Notes, Notes]":
@@ -67,11 +72,15 @@ def check(settings: Settings, told: Optional[Dict[str, Any]], why: str) -> "tupl
 def _engine(settings: Settings, notes: Notes) -> None:
     if settings.engine:
         program = {"pyxis": "enroot"}.get(settings.engine, settings.engine)
-        version = process.ask([program, "--version" if program != "enroot" else "version"], 5.0)
-        if version is None and not os.path.exists("/.dockerenv") and not shutil.which(program):
-            notes.info("container engine", f"{settings.engine}, not seen from inside")
-        elif version:
+        asked = [program, "--version" if program != "enroot" else "version"]
+        version = process.ask(asked, _PATIENCE)
+        if version and version.strip():
             notes.info("container engine", version.strip().splitlines()[0])
+        elif shutil.which(program):
+            seen = f"{program} is there, and fails or does not answer in {_PATIENCE:.0f} s"
+            notes.warn("container engine", seen, "its version", f"run it there and see what it says: {' '.join(asked)}")
+        else:
+            notes.info("container engine", f"{settings.engine}, not seen from inside")
 
 
 def _driver(settings: Settings, told: Dict[str, Any], notes: Notes) -> None:

@@ -26,7 +26,7 @@ def survey(root: Path = Path("/")) -> Topology:
     found = devices.every(root)
     gpus = tuple(Gpu(f"GPU{n}", one.model, pci(one.address, root)) for n, one in enumerate(found))
     adapters = nics(root)
-    links = joined(gpus, adapters, len(nodes), _xgmi(root, {one.address: gpus[n].name for n, one in enumerate(found)}))
+    links = joined(gpus, adapters, len(nodes), _xgmi(root, {one.node: gpus[n].name for n, one in enumerate(found)}))
     return Topology(host.survey(root).model, nodes, gpus, adapters, links, _odd(nodes, gpus))
 
 
@@ -139,18 +139,14 @@ def _infiniband(root: Path) -> Iterator[Nic]:
 
 
 def _xgmi(root: Path, names: Mapping[str, str]) -> Dict[Tuple[str, str], str]:
-    """Links of AMD's GPUs by the names of both, from the KFD driver; `names` are those of the GPUs by PCI address."""
-    gpu_of: Dict[int, str] = {}
-    links: List[Tuple[int, int]] = []
+    """Links of AMD's GPUs by the names of both, from the KFD driver; `names` are those of the GPUs by its nodes."""
+    links: List[Tuple[str, str]] = []
     for node in (root / "sys/class/kfd/kfd/topology/nodes").glob("[0-9]*"):
-        address = devices.kfd_address(_read(node / "properties"))
-        if address in names:
-            gpu_of[int(node.name)] = names[address]
         for path in node.glob("io_links/*/properties"):
             fields = dict(line.split(None, 1) for line in _read(path).splitlines() if " " in line)
             if fields.get("type", "").strip() == str(_XGMI):
-                links.append((_number(fields.get("node_from", "")), _number(fields.get("node_to", ""))))
-    return {(gpu_of[one], gpu_of[other]): "XGMI" for one, other in links if one in gpu_of and other in gpu_of}
+                links.append((fields.get("node_from", "").strip(), fields.get("node_to", "").strip()))
+    return {(names[one], names[other]): "XGMI" for one, other in links if one in names and other in names}
 
 
 def _odd(nodes: Sequence[Numa], gpus: Sequence[Gpu]) -> Tuple[Finding, ...]:

@@ -43,6 +43,17 @@ def test_a_steady_column_of_one_value_is_told_once_and_of_one_row_or_several_val
     assert rows.steady([*found, {"batch": 2, "m": 8, "size": None}], columns) == []
 
 
+def test_of_a_parameter_nothing_is_rounded_away() -> None:
+    size = key("size", "array", "MiB")
+    assert [size.say(value) for value in (1.5, 64.0, 4096.0, 0.00390625, 1)] == [
+        "1.5",
+        "64",
+        "4,096",
+        "0.00390625",
+        "1",
+    ]
+
+
 def test_a_column_says_small_values_by_their_digits() -> None:
     column = Column("tflops", "TFLOP/s", digits=2)
     assert [column.say(v) for v in (1234.5, 0.0, 0.00123, None, True, "text")] == [

@@ -35,7 +35,7 @@ def test_results_are_a_table_a_csv_a_report_and_metrics(primus: Primus, work: Pa
     (run,) = runs(work)
     lines = said.out.splitlines()
     assert "Bandwidth of directories" in lines
-    assert re.search(r"write +1 +0\.02 +4 +[\d.e-]+", said.out)
+    assert re.search(r"write +1 +0\.015625 +4 +[\d.e-]+", said.out)
     assert f"results outputs/default/{run.name}/results.csv" in lines
     assert not any(line.startswith("loss") for line in lines)
     with (run / "results.csv").open() as file:
@@ -74,11 +74,32 @@ def test_a_result_that_is_worse_than_the_baseline_fails_the_run_by_name(primus: 
     assert "values are more than 5 % worse" in told.out
 
 
+def test_data_that_cannot_be_written_are_left_out_and_that_is_said(primus: Primus, work: Path) -> None:
+    said = primus(*IO, *OFF, "data.files=/sys/kernel/mm/transparent_hugepage/*")
+    assert said.code == 0, said.err
+    assert "WARNING /sys/kernel/mm/transparent_hugepage is left out: it cannot be written (" in said.out
+    assert "outputs" in said.out
+
+
+def test_a_run_that_is_asked_for_less_than_its_baseline_must_say_so(primus: Primus, work: Path) -> None:
+    assert primus(*IO, *OFF, "task.threads=[1,2]").code == 0
+    (first,) = runs(work)
+    faster(first, 1e-9)
+    less = (*IO, *OFF, f"baseline={first}")
+    said = primus(*less)
+    assert said.code == 1
+    assert f"2 results of {first.name} are missing: io " in said.err
+    said = primus(*less, "baseline_missing=warn")
+    assert (said.code, said.err) == (0, "")
+    assert f"WARNING 2 results of {first.name} are missing: io " in said.out
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("baseline=nosuch",), "baseline=nosuch: not under outputs/, and a dry run opens no connection"),
         (("baseline=RUN", "task.threads=2"), "baseline=RUN: that is a run of task=command, not of task=benchmark/io"),
+        (("baseline_threshold=5",), "baseline_threshold: 5.0 must be below 1: a share: 0.05 is 5 %  (command line"),
         (("task.block=3K",), "task.block: 3K must be a multiple of 4K"),
         (("task.size=0",), "task.size: '0' is no size: give bytes above 0, or 64K, 16M, 1G"),
         (("task.threads=0",), "task.threads: 0 must be numbers above 0"),

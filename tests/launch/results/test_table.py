@@ -62,6 +62,11 @@ def test_the_csv_has_every_column_of_every_kind() -> None:
     assert sheet.text(rows) == 'kind,x,y,z\na,1,"with, comma",\nb,,,\n'
 
 
+def test_a_cell_of_the_csv_with_parts_is_json() -> None:
+    rows = {"node": [{"kind": "node", "topology": {"cpu": "A", "numa": [{"cores": None}]}}]}
+    assert sheet.text(rows) == 'kind,topology\nnode,"{""cpu"": ""A"", ""numa"": [{""cores"": null}]}"\n'
+
+
 def test_what_all_rows_have_alike_stands_beside_the_title(tmp_path: Path) -> None:
     same = {"kind": "collective", "time": 1.0, "operation": "all_reduce", "groups": "all", "ranks": 2, "dtype": "fp32"}
     found = [{**same, "bytes": size, "bus_bandwidth": bus} for size, bus in ((1024, 0.029), (1 << 30, 327.318))]

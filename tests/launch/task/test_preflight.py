@@ -27,7 +27,8 @@ def rows(work: Path) -> list[dict[str, Any]]:
 @pytest.fixture
 def told(work: Path, primus: Primus) -> dict[str, str]:
     """What is said of a node that lacks nothing but the adapter that it is told to use; its exit code is checked."""
-    said = primus(*QUICK, "env.set.NCCL_IB_HCA=mlx5_9", f"task.checkpoint={work}/nowhere", "task.free=0")
+    (work / "file").write_text("")
+    said = primus(*QUICK, "env.set.NCCL_IB_HCA=mlx5_9", f"task.checkpoint={work}/file/nowhere", "task.free=0")
     assert said.code == 3
     return {"out": said.out, "err": said.err}
 
@@ -37,7 +38,7 @@ def test_what_fails_is_told_with_what_is_right_and_how_to_mend_it(told: dict[str
     found = {row["name"]: row for row in rows(work) if row["kind"] == "finding" and row["level"] == "fail"}
     assert set(found) == {"NCCL_IB_HCA", "checkpoint directory"}
     assert all(row["seen"] and row["expected"] and row["mend"] for row in found.values())
-    assert "no such file or directory" in found["checkpoint directory"]["seen"]
+    assert "not a directory" in found["checkpoint directory"]["seen"]
     assert found["NCCL_IB_HCA"]["mend"].startswith("env.set.NCCL_IB_HCA=")
     for text in ("mlx5_9 does not exist", "env.set.NCCL_IB_HCA"):
         assert text in told["out"]
@@ -45,6 +46,14 @@ def test_what_fails_is_told_with_what_is_right_and_how_to_mend_it(told: dict[str
     assert (the_run(work) / "report.html").read_text().count(found["NCCL_IB_HCA"]["mend"]) == 1
     assert json.loads((the_run(work) / "result.json").read_text())["exit_code"] == 3
     assert [*work.rglob(".primus-preflight*")] == []
+
+
+def test_a_directory_of_checkpoints_is_made_by_the_job_and_one_of_data_is_not(primus: Primus, work: Path) -> None:
+    said = primus(*QUICK, "task.free=0", f"task.checkpoint={work}/nowhere", f"data.files={work}/nodata/*/*.md")
+    assert said.code == 3
+    seen = {row["name"]: (row["level"], row["seen"]) for row in rows(work) if row.get("area") == "storage"}
+    assert seen["data directory"] == ("fail", f"{work}/nodata: no such file or directory")
+    assert seen["checkpoint directory"][0] == "info"
 
 
 def test_an_interpreter_that_cannot_serve_is_a_finding(primus: Primus, work: Path) -> None:

@@ -5,16 +5,18 @@ docs.kernel.org/gpu/amdgpu.
 """
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from primus.node.checks import amd, gpus, nvidia
+from primus.node.checks import gpus, nvidia
 from primus.node.checks.finding import Finding, Notes, Settings
 from primus.node.checks.nvidia import Answers
 from primus.node.devices import Devices
 
 from .. import recorded
+from ..topology import machines
 from .trees import write
 
 TWO = Devices("nvidia", "NVIDIA H200", 2, ("0", "1"), "580.159.04")
@@ -98,6 +100,27 @@ def test_a_process_of_somebody_else_is_named() -> None:
     assert bad.seen == "process 4711 (python3) holds 5120 MiB"
 
 
+def test_a_process_whose_name_holds_commas_is_named_too() -> None:
+    (bad,) = judged(answers(FIRST, SECOND, apps=f"{IDS[1]}, 4711, python3 -c import a, b, 5120\n")).values()
+    assert bad.seen == "process 4711 (python3 -c import a, b) holds 5120 MiB"
+
+
+@pytest.mark.parametrize("line", ["Unable to determine the device handle for GPU0000:1B:00.0: Unknown Error", ""])
+def test_a_gpu_of_which_nvidia_smi_says_nothing_is_lost_and_nothing_is_called_well(line: str) -> None:
+    notes = Notes("gpu")
+    nvidia.check(answers(FIRST, line, rows=ROWS), TWO, notes)
+    (bad,) = [finding for finding in notes.findings if finding.level != "info"]
+    assert (bad.name, bad.level, bad.seen) == ("gpu 1 lost", "fail", line or "nvidia-smi leaves it out")
+    seen = {finding.name: finding.seen for finding in notes.findings}
+    for name in ("ecc", "row remapping", "throttled", "foreign process"):
+        assert seen[name] == "the driver does not say"
+
+
+@pytest.mark.parametrize(("said", "names"), [("[Unknown Error]", ["gpu 1 lost"]), ("[N/A]", [])])
+def test_a_gpu_whose_memory_cannot_be_read_is_lost_unless_it_has_none_of_its_own(said: str, names: list[str]) -> None:
+    assert [*judged(answers(FIRST, SECOND.replace(" 0, 143771", f" {said}, {said}"), rows=ROWS))] == names
+
+
 def test_gpus_of_other_jobs_are_not_judged() -> None:
     one = Devices("nvidia", "NVIDIA H200", 1, ("0",), "580.159.04")
     assert judged(answers(FIRST, SECOND.replace(" 0, 143771", " 9216, 143771")), one) == {}
@@ -113,33 +136,59 @@ def test_a_tool_that_is_missing_is_a_warning_and_one_that_hangs_a_failure() -> N
     assert judged(Answers(None, None, None, 10.2))["nvidia-smi"].seen == "no answer in 10 s"
 
 
+def amd_node(root: Path) -> Path:
+    """Two sockets with two MI300X each, of which the last is in use and sick."""
+    machines.mi300x(root)
+    for n, bus in enumerate(("06", "27", "86", "a7")):
+        at, sick = f"sys/bus/pci/devices/0000:{bus}:00.0", int(n == 3)
+        memory = {f"{at}/mem_info_vram_total": f"{192 << 30}\n", f"{at}/mem_info_vram_used": f"{90 * sick << 30}\n"}
+        write(root, memory | {f"{at}/vbios_version": "113-M3000100-102\n"})
+        write(root, {f"{at}/ras/umc_err_count": f"ue: {sick}\nce: 7\n", f"{at}/ras/gfx_err_count": "ue: 0\nce: 0\n"})
+        write(root, {f"sys/class/kfd/kfd/topology/nodes/{n + 2}/gpu_id": f"{1000 + n}\n"})
+        write(root, {f"sys/class/kfd/kfd/proc/4711/vram_{1000 + n}": f"{sick * 5 << 30}\n"})
+    write(root, {"sys/bus/pci/devices/0000:a7:00.0/ras/gpu_vram_bad_pages": "0x00000001 : 0x00001000 : P\n"})
+    return write(root, {"proc/4711/comm": "python3\n"})
+
+
+def found_in(root: Path, **environ: str) -> Notes:
+    return gpus.check(replace(SETTINGS, gpus=None), environ, root)
+
+
 def test_amd_gpus_are_judged_by_the_drivers_files(tmp_path: Path) -> None:
-    for n, used in enumerate((296 << 20, 90 << 30)):
-        at = f"sys/class/drm/card{n}/device"
-        memory = {f"{at}/mem_info_vram_total": f"{192 << 30}\n", f"{at}/mem_info_vram_used": f"{used}\n"}
-        write(tmp_path, memory | {f"{at}/vendor": "0x1002\n", f"{at}/vbios_version": "113-M3000100-102\n"})
-        write(tmp_path, {f"{at}/ras/umc_err_count": f"ue: {n}\nce: 7\n", f"{at}/ras/gfx_err_count": "ue: 0\nce: 0\n"})
-    write(tmp_path, {"sys/class/drm/card1/device/ras/gpu_vram_bad_pages": "0x00000001 : 0x00001000 : P\n"})
-    write(tmp_path, {"sys/class/drm/card9/device/vendor": "0x1a03\n"})
-    write(tmp_path, {"sys/class/kfd/kfd/proc/4711/pasid": "32\n", "proc/4711/comm": "python3\n"})
-    notes = Notes("gpu")
-    amd.check(tmp_path, notes)
+    notes = found_in(amd_node(tmp_path))
     assert {f.name: f.seen for f in notes.findings if f.level == "fail"} == {
-        "gpu 1 memory in use": f"{90 << 10} of {192 << 10} MiB",
-        "gpu 1 ecc": "uncorrectable errors: 1 in umc",
-        "gpu 1 retired pages": "1 retired, not all of them yet",
-        "foreign process": "process 4711 (python3) uses a GPU",
+        "gpu 3 memory in use": f"{90 << 10} of {192 << 10} MiB",
+        "gpu 3 ecc": "uncorrectable errors: 1 in umc",
+        "gpu 3 retired pages": "1 retired, not all of them yet",
+        "gpu 3 foreign process": "process 4711 (python3) holds 5120 MiB",
     }
-    assert [fact.value for fact in notes.facts] == ["113-M3000100-102"]
+    assert "113-M3000100-102" in [fact.value for fact in notes.facts]
+
+
+def test_amd_gpus_of_other_jobs_are_not_judged_and_are_numbered_as_hip_does(tmp_path: Path) -> None:
+    amd_node(tmp_path)
+    well = {"gpu 0 memory in use", "gpu 1 memory in use", "ecc", "foreign process"}
+    notes = found_in(tmp_path, HIP_VISIBLE_DEVICES="0,1")
+    assert well <= {f.name for f in notes.findings}
+    assert {f.level for f in notes.findings} == {"info"}
+    notes = found_in(tmp_path, ROCR_VISIBLE_DEVICES="2,3")
+    assert {f.name[:5] for f in notes.findings if f.level == "fail"} == {"gpu 1"}
+
+
+def test_a_process_of_which_an_old_kernel_does_not_say_what_it_uses_is_named(tmp_path: Path) -> None:
+    machines.mi300x(tmp_path)
+    write(tmp_path, {"sys/class/kfd/kfd/proc/4711/pasid": "32\n", "proc/4711/comm": "python3\n"})
+    (bad,) = [finding for finding in found_in(tmp_path).findings if finding.level == "fail"]
+    assert (bad.name, bad.seen) == ("foreign process", "process 4711 (python3) uses a GPU")
 
 
 def test_what_was_looked_at_on_amd_gpus_and_is_well_has_a_line(tmp_path: Path) -> None:
-    at = "sys/class/drm/card0/device"
-    write(tmp_path, {f"{at}/vendor": "0x1002\n", f"{at}/mem_info_vram_total": f"{192 << 30}\n"})
-    write(tmp_path, {f"{at}/ras/umc_err_count": "ue: 0\nce: 0\n"})
-    notes = Notes("gpu")
-    amd.check(tmp_path, notes)
+    machines.mi300x(tmp_path)
+    at = "sys/bus/pci/devices/0000:06:00.0"
+    write(tmp_path, {f"{at}/mem_info_vram_total": f"{192 << 30}\n", f"{at}/ras/umc_err_count": "ue: 0\nce: 0\n"})
+    notes = found_in(tmp_path, HIP_VISIBLE_DEVICES="0")
     assert {finding.name: (finding.level, finding.seen) for finding in notes.findings} == {
+        "count": ("info", "1 x AMD Instinct MI300X"),
         "gpu 0 memory in use": ("info", f"0 of {192 << 10} MiB"),
         "ecc": ("info", "no uncorrectable errors"),
         "retired pages": ("info", "the driver does not say"),

@@ -55,6 +55,16 @@ def test_little_memory_fails(tmp_path: Path) -> None:
     assert (found(tmp_path)["memory"].level, found(tmp_path)["memory"].expected) == ("fail", "at least 10%")
 
 
+def test_a_cgroup_that_is_nearly_full_fails_however_much_the_host_has(tmp_path: Path) -> None:
+    limit = {"sys/fs/cgroup/memory.max": f"{8 << 30}\n"}
+    write(tmp_path, SOUND | limit | {"sys/fs/cgroup/memory.current": f"{(8 << 30) - (10 << 20)}\n"})
+    full = found(tmp_path)["cgroup memory"]
+    assert (full.level, full.seen, full.expected) == ("fail", "0.0 of 8.0 GiB free", "at least 10%")
+    write(tmp_path, {"sys/fs/cgroup/memory.current": f"{1 << 30}\n"})
+    assert found(tmp_path)["cgroup memory"].seen == "7.0 of 8.0 GiB free"
+    assert warned(tmp_path) == []
+
+
 def test_clock_rates_that_save_power_and_pages_that_move_are_warnings(tmp_path: Path) -> None:
     governor = {"sys/devices/system/cpu/cpu7/cpufreq/scaling_governor": "powersave\n"}
     write(tmp_path, SOUND | governor | {"proc/sys/kernel/numa_balancing": "1\n"})

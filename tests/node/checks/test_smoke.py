@@ -93,3 +93,16 @@ def test_less_than_the_profile_demands_fails(gemm: float, why: str) -> None:
     assert trial.why.startswith(why)
     assert bool(trial.why) == bool(why)
     assert trial.least == {"gemm": 573.91, "memory": 3552.0}
+
+
+@pytest.mark.parametrize(("count", "judged"), [(8, True), (2, False)])
+def test_what_all_gpus_of_a_node_reach_together_is_demanded_of_all_alone(count: int, judged: bool) -> None:
+    trials = [Trial(f"gpu {n}", stage="end", values={"all_reduce": 100.0}, model="MI300X OAM") for n in range(count)]
+    judge(trials, [Least(("*MI300X*",), None, None, 182.4, gpus=8)], 90.0)
+    assert [bool(trial.why) for trial in trials] == [judged] * count
+
+
+def test_what_nothing_is_demanded_of_is_said_not_to_be_judged() -> None:
+    trial = Trial("gpu 0", stage="end", values={"gemm": 700.0, "memory": 4000.0}, model="NVIDIA H200")
+    judge([trial], [Least(("NVIDIA H200",), 573.91, None, None)], 90.0)
+    assert (smoke.row("n", trial)["state"], smoke.row("n", trial)["unjudged"]) == ("pass", "memory")

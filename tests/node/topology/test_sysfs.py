@@ -71,6 +71,21 @@ def test_a_node_of_amd_gpus_tells_of_its_xgmi_links(tmp_path: Path) -> None:
     assert len(found.links) == 6
 
 
+def test_the_partitions_of_an_amd_gpu_are_at_its_place_on_the_bus(tmp_path: Path) -> None:
+    """As ROCm/k8s-device-plugin recorded them of an MI300X in CPX (testdata/topo-mi300-cpx): the function counts."""
+    machine = machines.sockets(tmp_path)
+    where = machine.pci("pci0000:00/0000:00:01.1/0000:05:00.0", 1)
+    for node, location in ((2, 1280), (3, 1281), (4, 1287)):
+        folder = f"sys/class/kfd/kfd/topology/nodes/{node}"
+        machine.write(f"{folder}/properties", f"simd_count 152\ndevice_id 29857\nlocation_id {location}\ndomain 0")
+        for n, to in enumerate({2, 3, 4} - {node}):
+            machine.write(f"{folder}/io_links/{n}/properties", f"type 11\nnode_from {node}\nnode_to {to}")
+    found = sysfs.survey(tmp_path)
+    assert [(gpu.pci.address, gpu.pci.numa) for gpu in found.gpus] == [(where.rpartition("/")[2], 1)] * 3
+    assert [link.kind for link in found.links] == ["XGMI"] * 3
+    assert found.findings == ()
+
+
 def test_what_is_odd_is_said(tmp_path: Path) -> None:
     machine = machines.sockets(tmp_path)
     machine.nvidia(0, "pci0000:17/0000:17:01.0/0000:18:00.0", -1, width=8)

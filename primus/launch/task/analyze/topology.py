@@ -40,7 +40,7 @@ COLUMNS = {
     ),
     "finding": (
         *(key("hosts"), key("name", "what")),
-        *(Column("seen", "seen"), Column("expected", "expected"), Column("mend", "mend")),
+        *(Column("seen", "seen", trouble=True), Column("expected", "expected"), Column("mend", "mend")),
     ),
 }
 TITLES = {"node": "Nodes", "binding": "Binding of ranks (node.numa=auto)", "finding": "Findings"}

@@ -56,6 +56,7 @@ class Settings:
 def work(task: Settings, request: Request, source: Origins, place: Place) -> Work:
     """The ranks. Raises BadRequest for lengths that are none, and for a model without heads of one size."""
     job.torch_alone(request)
+    job.check_lists(task, source)
     given = task.sequence_lengths
     lengths = [] if given == "auto" else [given] if isinstance(given, int) else list(given)
     if lengths and min(int(length) for length in lengths) < 1:

@@ -68,9 +68,7 @@ def work(task: Settings, request: Request, source: Origins, place: Place) -> Wor
     """The ranks. Raises BadRequest for sizes and groups that cannot be, and for a backend without PyTorch."""
     job.torch_alone(request)
     backend = typed(Backend, request.backend, "backend", source)
-    for name in ("operations", "dtypes", "groups"):
-        if not getattr(task, name):
-            raise BadRequest(f"task.{name} is empty: there is nothing to measure")
+    job.check_lists(task, source)
     content = {
         "operations": task.operations,
         "sizes": listed(task.sizes, "task.sizes"),

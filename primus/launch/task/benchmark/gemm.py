@@ -79,9 +79,10 @@ class Settings:
 
 def work(task: Settings, request: Request, source: Origins, place: Place) -> Work:
     """The ranks. Raises BadRequest for sizes that are none, or that do not go together."""
+    job.check_lists(task, source)
     dtypes = task.dtypes if isinstance(task.dtypes, tuple) else (task.dtypes,)
-    if not dtypes or ("fp8" in dtypes and job.framework(request) == "jax"):
-        raise BadRequest("task.dtypes: fp8 is measured with PyTorch alone" if dtypes else "task.dtypes is empty")
+    if "fp8" in dtypes and job.framework(request) == "jax":
+        raise BadRequest("task.dtypes: fp8 is measured with PyTorch alone")
     content = {
         "products": plain(products(task, request)),
         "transposes": _list(task.transposes),
@@ -121,7 +122,7 @@ def page(rows: Rows) -> Sequence[Section]:
 
 def _sizes(name: str, value: tuple[int, ...] | int) -> list[int]:
     found = [value] if isinstance(value, int) else list(value)
-    if not found or min(found) < 1:
+    if min(found) < 1:
         raise BadRequest(f"task.{name}: {value} must be a size above 0, or a list of them")
     return found
 

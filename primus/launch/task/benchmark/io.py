@@ -1,15 +1,15 @@
 """`task=benchmark/io`: how fast the directories of data and checkpoints are written and read, from the node."""
 
-import glob
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from primus.launch import container
+from primus.launch import container, preflight
 from primus.launch.config.origin import Origins
 from primus.launch.config.request import Request
 from primus.launch.config.sizes import size
+from primus.launch.data import asked, check_paths
 from primus.launch.place import Place
 from primus.launch.planning import output_root
 from primus.launch.problems import BadRequest
@@ -17,6 +17,7 @@ from primus.launch.report.charts import bar_chart
 from primus.launch.report.page import Charts, Section
 from primus.launch.results import Column, Rows, devices, key
 from primus.launch.task import Work
+from primus.launch.task.benchmark import job
 from primus.node.plan import File
 from primus.node.typed import bounded
 
@@ -61,11 +62,14 @@ def work(task: Settings, request: Request, source: Origins, place: Place) -> Wor
         raise BadRequest(
             f"task.block: {task.block} must be a multiple of 4K, and task.size ({task.size}) one of task.block"
         )
+    job.check_lists(task, source)
     threads = (task.threads,) if isinstance(task.threads, int) else task.threads
-    if not threads or min(threads) < 1:
+    if min(threads) < 1:
         raise BadRequest(f"task.threads: {task.threads} must be numbers above 0")
+    written, data = directories(task, request, source, place)
     content = {
-        "directories": [str(directory) for directory in directories(task, request, place)],
+        "directories": written,
+        "data": data,
         **found,
         "threads": list(threads),
         "repeats": task.repeats,
@@ -82,15 +86,21 @@ def work(task: Settings, request: Request, source: Origins, place: Place) -> Wor
     )
 
 
-def directories(task: Settings, request: Request, place: Place) -> list[Path]:
-    """Those that are given, else where checkpoints go and where the data lie."""
+def directories(task: Settings, request: Request, source: Origins, place: Place) -> tuple[list[str], list[str]]:
+    """Those that are given, else where checkpoints go; and where the data lie, which need not be writable.
+
+    Raises BadRequest where there are no such data.
+    """
     given = (task.directories,) if isinstance(task.directories, str) else task.directories
     if given:
-        return [place.directory / Path(name).expanduser() for name in given]
-    files = request.data.get("files") or ()
-    patterns = (files,) if isinstance(files, str) else files
-    data = [Path(path).parent for p in patterns for path in glob.glob(str(place.directory / Path(p).expanduser()))]
-    return list(dict.fromkeys([output_root(request, place), *sorted(data)]))
+        return [str(place.directory / Path(name).expanduser()) for name in given], []
+    try:
+        check_paths(asked(request, source), place.directory)
+    except ValueError as error:
+        raise BadRequest(str(error)) from None
+    written = str(output_root(request, place))
+    found = [one.path for one in preflight.directories(None, request, place) if not one.written]
+    return [written], [path for path in found if path != written]
 
 
 def page(rows: Rows) -> Sequence[Section]:

@@ -2,19 +2,21 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, Literal
 
 from primus.launch import container, gpus
 from primus.launch.backend import interpreter
 from primus.launch.backend.settings import Settings
 from primus.launch.config.origin import Origins
-from primus.launch.config.reading import typed
+from primus.launch.config.reading import complaint, typed
 from primus.launch.config.request import Gpu, Request
 from primus.launch.members import member
 from primus.launch.place import Place
 from primus.launch.problems import BadRequest
 from primus.launch.task import Work
 from primus.node.plan import File
+from primus.node.typed import DataError, Problem
 
 Framework = Literal["torch", "jax"]
 
@@ -41,6 +43,14 @@ def work(worker: str, content: Mapping[str, Any], request: Request, source: Orig
         environment=settings.environment,
         ranks_per_node=1 if alone else None,
     )
+
+
+def check_lists(task: Any, source: Origins) -> None:
+    """Raise BadRequest, naming the key and where it was set, for a list of the settings `task` that has nothing."""
+    empty = [field.name for field in fields(task) if getattr(task, field.name) == ()]
+    if empty:
+        said = "is empty: there is nothing to measure"
+        raise complaint(DataError(Problem(f"task.{name}", said) for name in empty), source)
 
 
 def torch_alone(request: Request) -> None:

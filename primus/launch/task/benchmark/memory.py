@@ -46,6 +46,7 @@ class Settings:
 def work(task: Settings, request: Request, source: Origins, place: Place) -> Work:
     """The ranks. Raises BadRequest for sizes that are none."""
     job.torch_alone(request)
+    job.check_lists(task, source)
     operations = task.operations if isinstance(task.operations, tuple) else (task.operations,)
     given = task.sizes if isinstance(task.sizes, tuple) else (task.sizes,)
     try:

@@ -10,22 +10,22 @@ from primus.launch.config import consistency
 from primus.launch.config.origin import Origins
 from primus.launch.config.reading import complaint, typed
 from primus.launch.config.request import Gpu, Profile, Request
-from primus.launch.config.terms.data import DATA, Data
+from primus.launch.config.terms.data import Data
 from primus.launch.config.terms.model import Model
 from primus.launch.config.terms.training import Training
-from primus.launch.data import check_data
+from primus.launch.data import asked, check_data
 from primus.launch.members import member
 from primus.launch.memory import fit
 from primus.launch.place import Place
 from primus.launch.problems import BadRequest
 from primus.launch.task import Work
 from primus.node.plan import File
-from primus.node.typed import DataError, Problem, closest, plain
+from primus.node.typed import DataError, Problem, plain
 
 
 def work(training: Training, request: Request, source: Origins, place: Place, *, evaluate_only: bool) -> Work:
     """What the backend's ranks do. Raises BadRequest for values that cannot go together, and for missing files."""
-    data = _data(request, source)
+    data = asked(request, source)
     backend = member("backend", str(request.backend.get("name")))
     settings = typed(Settings, request.backend, "backend", source)
     nodes = int(request.runtime.get("nodes", 1))
@@ -90,13 +90,6 @@ def rank_file(
         "evaluation": {**plain(training.eval), "only": evaluate_only},
         "profile": plain(profile),
     }
-
-
-def _data(request: Request, source: Origins) -> Data:
-    name = str(request.data.get("name"))
-    if name not in DATA:
-        raise BadRequest(f"data.name: {name!r} is none of {', '.join(DATA)}.{closest(name, DATA)}")
-    return typed(DATA[name], request.data, "data", source)
 
 
 def _profile(profile: Profile, training: Training) -> list[Problem]:

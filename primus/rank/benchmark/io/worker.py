@@ -22,9 +22,10 @@ _SPARE = 0.9
 
 @dataclass(frozen=True)
 class Job:
-    """rank.json: sizes in bytes."""
+    """rank.json: sizes in bytes. Of the directories those of `data` may be such as cannot be written."""
 
     directories: tuple[str, ...]
+    data: tuple[str, ...]
     size: int
     block: int
     threads: tuple[int, ...]
@@ -34,8 +35,9 @@ class Job:
 def run(rank: dict[str, Any]) -> None:
     """Write and read files in every directory. Raises Refused for one that cannot be written, or is too full."""
     work = read(Job, rank)
-    cases = [(Path(directory), threads) for directory in work.directories for threads in work.threads]
     with Devices() as devices:
+        data = devices.agree([path for path in work.data if _writable(path)], str)
+        cases = [(Path(directory), threads) for directory in (*work.directories, *data) for threads in work.threads]
         for done, (directory, threads) in enumerate(cases, 1):
             try:
                 _check_room(directory, threads * work.size * devices.count)
@@ -43,6 +45,19 @@ def run(rank: dict[str, Any]) -> None:
             except OSError as error:
                 raise Refused(f"{directory}: {error.strerror or error}", UNFIT) from None
             devices.progress(done, len(cases))
+
+
+def _writable(directory: str) -> bool:
+    """Whether a directory of data can be measured; where it is only read, that is said. One that is missing can be."""
+    try:
+        with tempfile.TemporaryFile(prefix=".primus-io-", dir=directory):
+            return True
+    except OSError as error:
+        if not os.path.isdir(directory):
+            return True  # the measurement refuses it
+        why = f"it cannot be written ({error.strerror or error}), and only what was written is read"
+        print(f"WARNING {directory} is left out: {why}", flush=True)
+        return False
 
 
 def _check_room(directory: Path, needed: int) -> None:

@@ -1,6 +1,7 @@
 """What is measured, decided before anything starts."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -57,6 +58,17 @@ def test_what_cannot_be_measured_is_refused(primus: Primus, words: tuple[str, ..
         (("benchmark/memory", "task.sizes=[1X]"), "task.sizes: '1X' is no size"),
         (("benchmark/memory", "backend=maxtext"), "task=benchmark/memory measures with PyTorch"),
         (("benchmark/attention", "task.sequence_lengths=0"), "task.sequence_lengths: 0 must be numbers of tokens"),
+        (("benchmark/gemm", "task.passes=[]"), "task.passes: is empty: there is nothing to measure  (command line"),
+        (("benchmark/gemm", "task.transposes=[]"), "task.transposes: is empty"),
+        (("benchmark/attention", "task.passes=[]"), "task.passes: is empty"),
+        (("benchmark/attention", "task.kernels=[]"), "task.kernels: is empty"),
+        (("benchmark/attention", "task.sequence_lengths=[]"), "task.sequence_lengths: is empty"),
+        (("benchmark/memory", "task.operations=[]"), "task.operations: is empty"),
+        (("benchmark/memory", "task.sizes=[]"), "task.sizes: is empty"),
+        (("benchmark/collectives", "task.groups=[]"), "task.groups: is empty"),
+        (("benchmark/io", "task.directories=[]"), "task.directories: is empty"),
+        (("benchmark/io", "data.files=nowhere/*.md"), "data.files: no file matches 'nowhere/*.md'"),
+        (("benchmark/io", "data=megatron", "data.paths=nowhere/tokens"), "data.paths: there is no nowhere/tokens.bin"),
         (("benchmark/train", "task.warmup=30"), "task.warmup: 30 of task.steps=30 leaves no step that counts"),
     ],
 )
@@ -64,6 +76,24 @@ def test_so_it_is_for_the_others(primus: Primus, words: tuple[str, ...], said: s
     ended = primus(f"task={words[0]}", *words[1:], "dry_run=true")
     assert ended.code == 2
     assert said in ended.err
+
+
+@pytest.mark.parametrize(
+    ("words", "folder"),
+    [
+        (("data.files=texts/**/*.md",), "texts"),
+        (("data=megatron", "data.paths=tokens/part"), "tokens"),
+    ],
+)
+def test_where_the_data_lie_is_measured_beside_where_checkpoints_go(
+    primus: Primus, work: Path, words: tuple[str, ...], folder: str
+) -> None:
+    for name in ("texts/a/b/one.md", "tokens/part.bin", "tokens/part.idx"):
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).write_text("a text")
+    said = primus("task=benchmark/io", *words, "dry_run=json")
+    content = json.loads(from_json(said.out).files[0].text)
+    assert (content["directories"], content["data"]) == ([str(work / "outputs")], [str(work / folder)])
 
 
 def test_a_training_benchmark_starts_the_backend_behind_it(primus: Primus) -> None:
