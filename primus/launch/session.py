@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from primus.launch import confidential, frozen, place, planning, show, streams
 from primus.launch.alike import Alike
-from primus.launch.config import carried, reading
+from primus.launch.config import base60, carried, reading
 from primus.launch.config.arguments import key_of
 from primus.launch.config.composing import Composed
 from primus.launch.config.origin import Origins
@@ -24,6 +24,8 @@ from primus.launch.problems import INTERRUPTED, OK, BadRequest
 from primus.launch.replaying.original import Original
 from primus.node.plan import Plan
 from primus.node.typed import plain
+
+base60.keep_text()  # at import: in the process of another launcher, Hydra composes before it calls anything of ours
 
 
 @dataclass(frozen=True)
