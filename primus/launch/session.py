@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from primus.launch.config.origin import Origins
 from primus.launch.config.request import Request
 from primus.launch.hooks import finding
 from primus.launch.members import member
-from primus.launch.problems import INTERRUPTED, OK, BadRequest
+from primus.launch.problems import INTERRUPTED, OK, BadRequest, Complaint
 from primus.launch.replaying.original import Original
 from primus.node.plan import Plan
 from primus.node.typed import plain
@@ -58,9 +59,13 @@ class Session:
         self._sweep_directory: Path | None = None  # one for all batches of a sweeper
         self._checked: Mapping[str, Any] = {}  # of the job before: what it has in common with this one
         self._alike = Alike()
+        self._process = os.getpid()
 
     def take(self, config: DictConfig | SweepBatch) -> Any:
-        """Run one config, or a batch. Never raises: Hydra would print a report of its own and end with 1."""
+        """Run one config, or a batch. Never raises: Hydra would print a report of its own and end with 1.
+
+        But in the process of another launcher, which has a copy of this: what is raised there is what the command gets.
+        """
         gc.freeze()
         gc.enable()  # see cli.main
         if self._error or self._exit_code == INTERRUPTED:  # a sweeper that goes on with its next batch
@@ -68,6 +73,8 @@ class Session:
         try:
             return self._sweep(config) if isinstance(config, SweepBatch) else self._single(config)
         except Exception as error:
+            if self._is_copy:
+                raise
             self._error = error
             return None
 
@@ -100,7 +107,7 @@ class Session:
         runtime = member("runtime", asked.request.runtime["name"])
         single: Callable[..., run.Ended] = getattr(task, "single", getattr(runtime, "single", run.single))
         ended = single(plan, asked.request, surroundings, secrets, self._original)
-        self._exit_code = max(self._exit_code, ended.exit_code)
+        self._keep(ended.exit_code, f"the job in {plan.directory}")
         return ended.loss
 
     def _sweep(self, batch: SweepBatch) -> Sequence[float | None]:
@@ -132,8 +139,20 @@ class Session:
         streams.outlive_readers()
         start = getattr(runtime, "sweep", sweep.run)
         ended = start(directory, plans, first, surroundings, secrets, batch.parallel, self._original)
-        self._exit_code = max(self._exit_code, ended.exit_code)
+        self._keep(ended.exit_code, "the sweep")
         return ended.losses
+
+    def _keep(self, exit_code: int, what: str) -> None:
+        """The worst exit code is that of the command. Raises Complaint with it in a copy, whose own nobody asks for."""
+        self._exit_code = max(self._exit_code, exit_code)
+        if exit_code and self._is_copy:
+            failed = Complaint(f"{what} ended with exit code {exit_code}")
+            failed.exit_code = exit_code
+            raise failed
+
+    @property
+    def _is_copy(self) -> bool:
+        return os.getpid() != self._process
 
     def _read(self, config: Composed, overrides: Sequence[str]) -> Asked:
         carried.check_config({k: v for k, v in config.data.items() if self._checked.get(k) is not v})
@@ -201,7 +220,7 @@ class Session:
     def _act(self, task: Any, asked: Asked) -> None:
         settings = reading.typed(task.Settings, asked.request.task, "task", asked.source)
         if not asked.request.dry_run:
-            self._exit_code = task.act(settings, asked.request)
+            self._keep(task.act(settings, asked.request), f"task={asked.request.task['name']}")
         elif asked.request.dry_run == "json":
             _print_json({"task": asked.request.task["name"], "action": task.describe(settings, asked.request)})
         else:
