@@ -1,4 +1,4 @@
-"""Launchers that are not Primus's own, as `hydra/launcher=submitit_slurm`: they hand each job of a sweep, with its config
+"""Launchers that are not Primus's own, as `hydra/launcher=submitit_slurm`: they hand each job of a sweep, its config
 and the task function, to another process in a file (submitit 1.5.4: a pickle under .submitit/)."""
 
 import contextlib
@@ -51,8 +51,8 @@ def _secrets(config: DictConfig) -> Iterator[str]:
 
 @contextlib.contextmanager
 def checked() -> Iterator[None]:
-    """Every sweep is checked as soon as its config is composed, whichever sweeper it has: that is when Hydra 1.3.8 makes
-    the sweeper. Its callbacks would come sooner, but it keeps what they raise to itself."""
+    """Every sweep is checked as soon as its config is composed, whichever sweeper it has: Hydra 1.3.8 makes that then.
+    Its callbacks would come sooner, but it keeps what they raise to itself."""
     before = Plugins.instantiate_sweeper
 
     def instantiate(self: Plugins, *, config: DictConfig, **rest: Any) -> Sweeper:

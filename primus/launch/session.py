@@ -94,7 +94,8 @@ class Session:
         surroundings = self._here(asked.request)
         plan = self._plan(asked, surroundings)
         if hasattr(task, "adapted"):
-            plan = task.adapted(plan, surroundings)
+            with reading.located(asked.source):
+                plan = task.adapted(plan, surroundings)
         if asked.request.dry_run:
             self._show(plan, asked.request)
             return None
@@ -106,7 +107,8 @@ class Session:
         secrets = confidential.secret_environment(asked.request.env.set)
         runtime = member("runtime", asked.request.runtime["name"])
         single: Callable[..., run.Ended] = getattr(task, "single", getattr(runtime, "single", run.single))
-        ended = single(plan, asked.request, surroundings, secrets, self._original)
+        with reading.located(asked.source):
+            ended = single(plan, asked.request, surroundings, secrets, self._original)
         self._keep(ended.exit_code, f"the job in {plan.directory}")
         return ended.loss
 
@@ -129,7 +131,8 @@ class Session:
         runtime = member("runtime", first.runtime["name"])
         if first.dry_run:
             files = getattr(runtime, "sweep_files", None)
-            own = files(directory, plans, first, surroundings, secrets) if files else ()
+            with reading.located(every[0].source):
+                own = files(directory, plans, first, surroundings, secrets) if files else ()
             self._show(plans, first)
             if first.dry_run != "json":
                 print("".join(f"\n{directory / file.path}:\n{file.text}" for file in own), end="")
@@ -138,7 +141,8 @@ class Session:
         _warn(plans)
         streams.outlive_readers()
         start = getattr(runtime, "sweep", sweep.run)
-        ended = start(directory, plans, first, surroundings, secrets, batch.parallel, self._original)
+        with reading.located(every[0].source):
+            ended = start(directory, plans, first, surroundings, secrets, batch.parallel, self._original)
         self._keep(ended.exit_code, "the sweep")
         return ended.losses
 
@@ -169,19 +173,20 @@ class Session:
         before = self._original.run if self._original else None
         if before and before.directory and self._resumes:
             run_id, inside, name = before.plan.run_id, before.directory.parent, before.plan.sweep
-        return planning.build(
-            asked.request,
-            asked.data,
-            asked.source,
-            surroundings,
-            run_id,
-            inside=inside,
-            sweep=name,
-            replay_of=before.run_id if before and not self._resumes else None,
-            together=index is not None,
-            beside=self._beside(asked),
-            alike=self._alike,
-        )
+        with reading.located(asked.source):
+            return planning.build(
+                asked.request,
+                asked.data,
+                asked.source,
+                surroundings,
+                run_id,
+                inside=inside,
+                sweep=name,
+                replay_of=before.run_id if before and not self._resumes else None,
+                together=index is not None,
+                beside=self._beside(asked),
+                alike=self._alike,
+            )
 
     def _beside(self, asked: Asked) -> finding.Found | None:
         """The hooks and patches of the run that this one repeats, unless the user chooses others; None: find them."""

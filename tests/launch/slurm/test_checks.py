@@ -33,9 +33,13 @@ def test_a_directory_is_on_the_innermost_mount(path: str, kind: str) -> None:
 def test_a_cluster_that_preempts_without_a_signal_before_is_known_by_its_configuration() -> None:
     preempts = "SlurmctldParameters     = {}\nPreemptMode             = REQUEUE\nPreemptType             = {}\n"
     by_partition = "preempt/partition_prio"
-    assert checks.asks_before_preemption(preempts.format("a,preempt_send_user_signal", by_partition))
-    assert not checks.asks_before_preemption(preempts.format("(null)", by_partition))
-    assert checks.asks_before_preemption(preempts.format("(null)", "preempt/none"))
+
+    def asks(*words: str) -> bool:
+        return checks.asks_before_preemption(checks.read_config(preempts.format(*words)))
+
+    assert asks("a,preempt_send_user_signal", by_partition)
+    assert not asks("(null)", by_partition)
+    assert asks("(null)", "preempt/none")
 
 
 def test_a_directory_that_only_this_machine_sees_is_refused() -> None:

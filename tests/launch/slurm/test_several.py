@@ -33,7 +33,7 @@ def test_they_run_one_after_another_each_with_its_own_log_and_result(
     assert results(directory) == {"0": "FINISHED", "1": "FAILED", "2": "FINISHED", "3": "FINISHED"}
     array = array_of(directory)
     assert slurm.wait(f"{array}_0", "FAILED")["ExitCode"] == "1:0"  # the command ends with the results, a little before
-    slurm.wait(f"{array}_3", "COMPLETED")
+    slurm.wait(f"{array}_1", "COMPLETED")
     logs = [(directory / str(index) / "logs" / "job.log").read_text() for index in range(4)]
     assert ["no luck" in log for log in logs] == [False, True, False, False]
     records = [json.loads((directory / str(index) / "record.json").read_text()) for index in range(4)]
