@@ -23,6 +23,7 @@ from primus.launch.hooks import finding
 from primus.launch.members import member
 from primus.launch.problems import INTERRUPTED, OK, BadRequest, Complaint
 from primus.launch.replaying.original import Original
+from primus.launch.slurm import parameters
 from primus.node.plan import Plan
 from primus.node.typed import plain
 
@@ -86,6 +87,8 @@ class Session:
 
     def _single(self, config: DictConfig) -> float | None:
         own = list(HydraConfig.get().overrides.task)  # a job's own, where Hydra's launchers sweep
+        if reading.chosen(config).get("hydra/launcher") == parameters.LAUNCHER:
+            parameters.take_over(config, HydraConfig.get().launcher)
         asked = self._read(Composed(reading.resolve(config), reading.chosen(config)), own)
         task = member("task", asked.request.task["name"])
         if hasattr(task, "act"):
