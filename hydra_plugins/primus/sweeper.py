@@ -40,7 +40,8 @@ class PrimusSweeper(BasicSweeper):
             batch = self.get_job_batch()
             if elsewhere.launcher(self.config):
                 self.validate_batch_is_legal(batch)
-            results = self.launcher.launch(batch, initial_job_idx=first)
+            with elsewhere.failing(self.config):
+                results = self.launcher.launch(batch, initial_job_idx=first)
             for result in results:
                 _ = result.return_value  # raises
             returned.append(results)

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from primus.launch.confidential import holds_secret, is_confidential
 from primus.launch.config.arguments import key_of
-from primus.launch.problems import BadRequest
+from primus.launch.problems import BadRequest, JobFailed
 
 _GROUP = "hydra/launcher"
 _HERE = ("primus", "primus_slurm", "basic")
@@ -47,6 +47,18 @@ def _secrets(config: DictConfig) -> Iterator[str]:
     for name in given:
         if not OmegaConf.is_interpolation(given, name) and is_confidential(str(name), str(given[name])):
             yield f"env.set.{name}"
+
+
+@contextlib.contextmanager
+def failing(config: DictConfig) -> Iterator[None]:
+    """Say in a sentence what such a launcher raises of its own: a job that was killed, no sbatch. Raises JobFailed."""
+    try:
+        yield
+    except RuntimeError as error:
+        choice = launcher(config)
+        if choice is None:
+            raise
+        raise JobFailed(f"{_GROUP}={choice}: {str(error).strip() or type(error).__name__}") from error
 
 
 @contextlib.contextmanager

@@ -24,6 +24,12 @@ class WrongValue(BadRequest):
         return ": ".join(self.args)
 
 
+class JobFailed(Complaint):
+    """A job that another launcher ran has failed; `exit_code` is that of the job where it is known."""
+
+    exit_code = JOB_FAILED
+
+
 class Unfit(Complaint):
     """The request is right, this environment cannot serve it: a backend or a device is missing (exit code 3)."""
 

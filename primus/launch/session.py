@@ -21,7 +21,7 @@ from primus.launch.config.origin import Origins
 from primus.launch.config.request import Request
 from primus.launch.hooks import finding
 from primus.launch.members import member
-from primus.launch.problems import INTERRUPTED, OK, BadRequest, Complaint
+from primus.launch.problems import INTERRUPTED, OK, BadRequest, JobFailed
 from primus.launch.replaying.original import Original
 from primus.launch.slurm import parameters
 from primus.node.plan import Plan
@@ -150,10 +150,10 @@ class Session:
         return ended.losses
 
     def _keep(self, exit_code: int, what: str) -> None:
-        """The worst exit code is that of the command. Raises Complaint with it in a copy, whose own nobody asks for."""
+        """The worst exit code is that of the command. Raises JobFailed with it in a copy, whose own nobody asks for."""
         self._exit_code = max(self._exit_code, exit_code)
         if exit_code and self._is_copy:
-            failed = Complaint(f"{what} ended with exit code {exit_code}")
+            failed = JobFailed(f"{what} ended with exit code {exit_code}")
             failed.exit_code = exit_code
             raise failed
 

@@ -1,5 +1,6 @@
 """Hydra's other launchers run Primus's jobs in processes of their own: how a job ended is how the command ends."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,20 @@ def test_a_choice_that_is_wrong_is_refused_before_any_job_starts(primus: Primus,
     said = primus(*LOCAL, "model=tiny,tinny")
     assert (said.code, "model=tinny: there is no model of that name" in said.err) == (2, True)
     assert everything(work) == []
+
+
+def test_what_such_a_launcher_cannot_do_is_said_without_a_traceback(
+    primus: Primus, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("srun", "sbatch"):
+        program = work / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text("#!/bin/sh\necho 'sbatch: error: no luck' >&2\nexit 1\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{work}/bin:{os.environ['PATH']}")
+    said = primus("-m", "hydra/launcher=submitit_slurm", "task.steps=1")
+    assert said.code == 1
+    assert said.err == "sbatch: error: no luck\nprimus: hydra/launcher=submitit_slurm: sbatch: error: no luck\n"
 
 
 @pytest.mark.parametrize("launcher", ["submitit_local", "submitit_slurm"])
