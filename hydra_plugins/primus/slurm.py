@@ -6,21 +6,9 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
-from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.hydra_submitit_launcher.config import SlurmQueueConf
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
-
-# hydra-submitit-launcher's name of a parameter -> Primus's, in `runtime`.
-_SETTINGS = {
-    **{name: name for name in ("nodes", "partition", "qos", "account", "constraint", "exclude", "gpus_per_node")},
-    "timeout_min": "time",
-    "cpus_per_task": "cpus",
-    "signal_delay_s": "signal",
-    "max_num_timeout": "max_restarts",
-    "array_parallelism": "array_parallelism",
-    "name": "job_name",
-}
 
 
 @dataclass
@@ -55,17 +43,9 @@ class PrimusSlurmLauncher(SlurmLauncher):  # type: ignore[misc]  # hydra-submiti
         from hydra_plugins.primus.launcher import returned
         from primus.launch.config import composing
         from primus.launch.session import SweepBatch
+        from primus.launch.slurm.parameters import take_over
 
         loader = self.hydra_context.config_loader
-        configs = composing.every(loader, self.config, job_overrides, _take_over)
+        configs = composing.every(loader, self.config, job_overrides, lambda job: take_over(job, job.hydra.launcher))
         losses = self.task_function(SweepBatch(configs, job_overrides, initial_job_idx, "auto"))
         return [returned(loss, overrides) for loss, overrides in zip(losses or [], job_overrides, strict=False)]
-
-
-def _take_over(config: DictConfig) -> None:
-    """What was given as `hydra.launcher.<name>` becomes the setting of `runtime`: everything after reads that alone."""
-    launcher = config.hydra.launcher
-    for name, setting in _SETTINGS.items():
-        given = not OmegaConf.is_interpolation(launcher, name)  # first: to look at one that is costs its resolution
-        if given and name in launcher and launcher[name] is not None:
-            config.runtime[setting] = launcher[name]

@@ -22,11 +22,13 @@ ConfigStore.instance().store(group="hydra/sweeper", name="primus", node=PrimusSw
 
 class PrimusSweeper(BasicSweeper):
     """BasicSweeper of Hydra 1.3.8 writes multirun.yaml (a dry run must not) and composes each job only to check it,
-    which Primus's launcher does anyway before it starts any: 40 % of the time to the first job of a sweep of 50.
+    which Primus's launchers do anyway before they start any: 40 % of the time to the first job of a sweep of 50.
     """
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Expand the grid and hand it to the launcher."""
+        """Expand the grid and hand it to the launcher; raises what a job raised in another process."""
+        from primus.launch import elsewhere
+
         assert self.config is not None
         assert self.launcher is not None
         assert self.hydra_context is not None
@@ -36,6 +38,12 @@ class PrimusSweeper(BasicSweeper):
         returned, first = [], 0
         while not self.is_done():
             batch = self.get_job_batch()
-            returned.append(self.launcher.launch(batch, initial_job_idx=first))
+            if elsewhere.launcher(self.config):
+                self.validate_batch_is_legal(batch)
+            with elsewhere.failing(self.config):
+                results = self.launcher.launch(batch, initial_job_idx=first)
+            for result in results:
+                _ = result.return_value  # raises
+            returned.append(results)
             first += len(batch)
         return returned

@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 import primus
+from primus.launch import elsewhere
 from primus.launch.config import catalog, completion, help
 from primus.launch.config.arguments import Arguments, tidy
 from primus.launch.problems import OK, BadRequest
@@ -43,7 +44,7 @@ def execute(argv: Sequence[str]) -> int:
     session = Session(directories, begun)
     config_name = original.register(begun, arguments) if begun else "config"
     own = original.own_overrides(begun, arguments)
-    with _hydra_surroundings(own.argv, directories), _mode_known(own):
+    with _hydra_surroundings(own.argv, directories), _mode_known(own), elsewhere.checked():
         main = _hydra_main(session, config_name)
         try:
             config = None if arguments.options else _composed_once(config_name, own)

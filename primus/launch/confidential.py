@@ -68,6 +68,11 @@ def redacted_override(override: str) -> str:
     return redact_url(override)
 
 
+def holds_secret(override: str) -> bool:
+    """Whether an override has something in it that may not be kept."""
+    return redacted_override(override).removeprefix("++") != override.removeprefix("++")
+
+
 def secret_environment(env_set: Mapping[str, str]) -> dict[str, str]:
     """Variables of `env.set` that go to the agent in its own environment, and nowhere else.
 

@@ -27,7 +27,8 @@ class Handle:
     `host`, `user` and `pid` are those of the launcher; `started` is when that process began, in clock ticks since the
     host's boot, so that another process with the same number is not taken for it. `job_id` is Slurm's, of a whole array
     too; `array_index` that of the run in it; `cluster` is the cluster's name. `submitted`: seconds since the epoch.
-    `inode` is that of the directory that it was written into: a copy that somebody hands on has another.
+    `inode` is that of the directory that it was written into: a copy that somebody hands on has another. `behind`:
+    other jobs come before it in its element (runtime.jobs_per_element); None where the element's number tells that.
     """
 
     runtime: str
@@ -40,6 +41,7 @@ class Handle:
     array_index: int | None = None
     cluster: str | None = None
     inode: int | None = None
+    behind: bool | None = None
 
     @property
     def job(self) -> str | None:
@@ -54,6 +56,8 @@ class Handle:
 
     def shares(self, directory: Path) -> bool:
         """Whether the job in this directory is not the first in its element of the array (runtime.jobs_per_element)."""
+        if self.behind is not None:
+            return self.behind
         return self.array_index is not None and directory.name != str(self.array_index)
 
     def alive(self) -> bool | None:

@@ -13,6 +13,23 @@ class BadRequest(Complaint):
     """What was asked for is wrong: a key, a value, a file (exit code 2)."""
 
 
+class WrongValue(BadRequest):
+    """The value of one key is wrong. Who knows where it came from says so beside it (`config.reading.located`)."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(key, message)
+        self.key = key
+
+    def __str__(self) -> str:
+        return ": ".join(self.args)
+
+
+class JobFailed(Complaint):
+    """A job that another launcher ran has failed; `exit_code` is that of the job where it is known."""
+
+    exit_code = JOB_FAILED
+
+
 class Unfit(Complaint):
     """The request is right, this environment cannot serve it: a backend or a device is missing (exit code 3)."""
 

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,17 +14,20 @@ from omegaconf import DictConfig
 
 from primus.launch import confidential, frozen, place, planning, show, streams
 from primus.launch.alike import Alike
-from primus.launch.config import carried, reading
+from primus.launch.config import base60, carried, reading
 from primus.launch.config.arguments import key_of
 from primus.launch.config.composing import Composed
 from primus.launch.config.origin import Origins
 from primus.launch.config.request import Request
 from primus.launch.hooks import finding
 from primus.launch.members import member
-from primus.launch.problems import INTERRUPTED, OK, BadRequest
+from primus.launch.problems import INTERRUPTED, OK, BadRequest, JobFailed
 from primus.launch.replaying.original import Original
+from primus.launch.slurm import parameters
 from primus.node.plan import Plan
 from primus.node.typed import plain
+
+base60.keep_text()  # at import: in the process of another launcher, Hydra composes before it calls anything of ours
 
 
 @dataclass(frozen=True)
@@ -56,9 +60,13 @@ class Session:
         self._sweep_directory: Path | None = None  # one for all batches of a sweeper
         self._checked: Mapping[str, Any] = {}  # of the job before: what it has in common with this one
         self._alike = Alike()
+        self._process = os.getpid()
 
     def take(self, config: DictConfig | SweepBatch) -> Any:
-        """Run one config, or a batch. Never raises: Hydra would print a report of its own and end with 1."""
+        """Run one config, or a batch. Never raises: Hydra would print a report of its own and end with 1.
+
+        But in the process of another launcher, which has a copy of this: what is raised there is what the command gets.
+        """
         gc.freeze()
         gc.enable()  # see cli.main
         if self._error or self._exit_code == INTERRUPTED:  # a sweeper that goes on with its next batch
@@ -66,6 +74,8 @@ class Session:
         try:
             return self._sweep(config) if isinstance(config, SweepBatch) else self._single(config)
         except Exception as error:
+            if self._is_copy:
+                raise
             self._error = error
             return None
 
@@ -77,6 +87,8 @@ class Session:
 
     def _single(self, config: DictConfig) -> float | None:
         own = list(HydraConfig.get().overrides.task)  # a job's own, where Hydra's launchers sweep
+        if reading.chosen(config).get("hydra/launcher") == parameters.LAUNCHER:
+            parameters.take_over(config, HydraConfig.get().launcher)
         asked = self._read(Composed(reading.resolve(config), reading.chosen(config)), own)
         task = member("task", asked.request.task["name"])
         if hasattr(task, "act"):
@@ -85,7 +97,8 @@ class Session:
         surroundings = self._here(asked.request)
         plan = self._plan(asked, surroundings)
         if hasattr(task, "adapted"):
-            plan = task.adapted(plan, surroundings)
+            with reading.located(asked.source):
+                plan = task.adapted(plan, surroundings)
         if asked.request.dry_run:
             self._show(plan, asked.request)
             return None
@@ -97,8 +110,9 @@ class Session:
         secrets = confidential.secret_environment(asked.request.env.set)
         runtime = member("runtime", asked.request.runtime["name"])
         single: Callable[..., run.Ended] = getattr(task, "single", getattr(runtime, "single", run.single))
-        ended = single(plan, asked.request, surroundings, secrets, self._original)
-        self._exit_code = max(self._exit_code, ended.exit_code)
+        with reading.located(asked.source):
+            ended = single(plan, asked.request, surroundings, secrets, self._original)
+        self._keep(ended.exit_code, f"the job in {plan.directory}")
         return ended.loss
 
     def _sweep(self, batch: SweepBatch) -> Sequence[float | None]:
@@ -120,7 +134,8 @@ class Session:
         runtime = member("runtime", first.runtime["name"])
         if first.dry_run:
             files = getattr(runtime, "sweep_files", None)
-            own = files(directory, plans, first, surroundings, secrets) if files else ()
+            with reading.located(every[0].source):
+                own = files(directory, plans, first, surroundings, secrets) if files else ()
             self._show(plans, first)
             if first.dry_run != "json":
                 print("".join(f"\n{directory / file.path}:\n{file.text}" for file in own), end="")
@@ -129,9 +144,22 @@ class Session:
         _warn(plans)
         streams.outlive_readers()
         start = getattr(runtime, "sweep", sweep.run)
-        ended = start(directory, plans, first, surroundings, secrets, batch.parallel, self._original)
-        self._exit_code = max(self._exit_code, ended.exit_code)
+        with reading.located(every[0].source):
+            ended = start(directory, plans, first, surroundings, secrets, batch.parallel, self._original)
+        self._keep(ended.exit_code, "the sweep")
         return ended.losses
+
+    def _keep(self, exit_code: int, what: str) -> None:
+        """The worst exit code is that of the command. Raises JobFailed with it in a copy, whose own nobody asks for."""
+        self._exit_code = max(self._exit_code, exit_code)
+        if exit_code and self._is_copy:
+            failed = JobFailed(f"{what} ended with exit code {exit_code}")
+            failed.exit_code = exit_code
+            raise failed
+
+    @property
+    def _is_copy(self) -> bool:
+        return os.getpid() != self._process
 
     def _read(self, config: Composed, overrides: Sequence[str]) -> Asked:
         carried.check_config({k: v for k, v in config.data.items() if self._checked.get(k) is not v})
@@ -149,19 +177,20 @@ class Session:
         before = self._original.run if self._original else None
         if before and before.directory and self._resumes:
             run_id, inside, name = before.plan.run_id, before.directory.parent, before.plan.sweep
-        return planning.build(
-            asked.request,
-            asked.data,
-            asked.source,
-            surroundings,
-            run_id,
-            inside=inside,
-            sweep=name,
-            replay_of=before.run_id if before and not self._resumes else None,
-            together=index is not None,
-            beside=self._beside(asked),
-            alike=self._alike,
-        )
+        with reading.located(asked.source):
+            return planning.build(
+                asked.request,
+                asked.data,
+                asked.source,
+                surroundings,
+                run_id,
+                inside=inside,
+                sweep=name,
+                replay_of=before.run_id if before and not self._resumes else None,
+                together=index is not None,
+                beside=self._beside(asked),
+                alike=self._alike,
+            )
 
     def _beside(self, asked: Asked) -> finding.Found | None:
         """The hooks and patches of the run that this one repeats, unless the user chooses others; None: find them."""
@@ -200,7 +229,7 @@ class Session:
     def _act(self, task: Any, asked: Asked) -> None:
         settings = reading.typed(task.Settings, asked.request.task, "task", asked.source)
         if not asked.request.dry_run:
-            self._exit_code = task.act(settings, asked.request)
+            self._keep(task.act(settings, asked.request), f"task={asked.request.task['name']}")
         elif asked.request.dry_run == "json":
             _print_json({"task": asked.request.task["name"], "action": task.describe(settings, asked.request)})
         else:

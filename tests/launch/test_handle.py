@@ -87,6 +87,14 @@ def test_a_job_of_a_sweep_has_the_handle_of_the_sweep(root: Path) -> None:
     assert (owner.job_id, owner.array_index, owner.job) == ("18", 1, "18_1")
 
 
+def test_a_job_shares_its_element_where_others_come_before_it(tmp_path: Path) -> None:
+    alone, second = handle.ours("slurm", "18", 7), replace(handle.ours("slurm", "18", 1), behind=True)
+    assert not alone.shares(tmp_path / "7")
+    assert not replace(second, behind=False).shares(tmp_path / "10")
+    assert second.shares(tmp_path / "11")
+    assert second.shares(tmp_path / "1")
+
+
 def test_a_process_is_not_taken_for_another_with_its_number() -> None:
     ours = handle.ours("direct")
     assert ours.alive()

@@ -14,6 +14,7 @@ import yaml
 from primus.launch.cli.flags import Flag, Given
 from primus.launch.cli.grammar import Line
 from primus.launch.cli.launchers import CONTAINER, DEBUG, DIRECT, DRY_RUN, ENV, PATCH, SLURM
+from primus.launch.config import base60
 from primus.launch.problems import BadRequest
 
 NAME = ".primus.yaml"
@@ -51,6 +52,7 @@ class _Left:
 def read(home: Path, line: Line) -> Defaults:
     """What the file says for a command line, by the parts that it has. Raises BadRequest for one that is none."""
     path = home / NAME
+    base60.keep_text()
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

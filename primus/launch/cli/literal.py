@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from primus.launch.config.arguments import PLAIN_TEXT, VERBATIM_PREFIX, quoted
+from primus.launch.config.arguments import VERBATIM_PREFIX, is_text, quoted
 
 # Words that Hydra 1.3's grammar reads as themselves (OverrideLexer.g4), less those that it reads as another type.
 _WORD = re.compile(r"[\w/.@][\w/.\-+@%:]*", re.ASCII)
@@ -20,7 +20,7 @@ def override(key: str, value: Any) -> str:
     if (
         isinstance(value, str)
         and not isinstance(value, Raw)
-        and (key.startswith(VERBATIM_PREFIX) or (key in PLAIN_TEXT and value[:1] not in "'\"["))
+        and (key.startswith(VERBATIM_PREFIX) or is_text(key, value))
     ):
         return f"{key}={value}"  # `primus.launch.config.arguments` quotes these
     return f"{key}={literal(value)}"

@@ -29,10 +29,17 @@ _FRAMEWORKS_OWN = "backend.args."
 # Mappings whose keys the user makes up.
 _OPEN = ("env.set", "runtime.options")
 # Text, unless it starts like a list or a quoted string: a comma in it is no sweep, a number in it no number.
-PLAIN_TEXT = {
-    *("console.ranks", "run", "task.command"),
-    *(f"runtime.{key}" for key in ("time", "nodelist", "exclude", "constraint", "dependency", "gpus_per_node", "mem")),
-}
+_PLAIN_TEXT = {"console.ranks", "run", "task.command"}
+# What sbatch takes; commas in it are Slurm's own. A sweep over it there is none: one array, one set of options.
+_SLURMS = tuple(
+    f"runtime.{key}"
+    for key in (
+        *("time", "nodelist", "exclude", "constraint", "dependency", "gpus_per_node", "mem"),
+        *("partition", "qos", "account", "reservation"),
+    )
+)
+_SLURMS_OPTIONS = "runtime.options."
+_NO_TEXT = ("null", "true", "false")
 
 
 @dataclass(frozen=True)
@@ -130,13 +137,21 @@ def _verbatim(word: str, multirun: bool) -> str:
     key, equals, value = word.partition("=")
     if not equals:
         return word
-    if key in PLAIN_TEXT and value[:1] not in ("'", '"', "["):
-        return f"{key}={quoted(value)}"
+    if is_text(key.lstrip("+"), value):
+        word = f"{key}={quoted(value)}"
     if _is_verbatim(key) and not multirun:
         return f"++{key.lstrip('+')}={quoted(value)}"  # `++`: a new name and an existing one alike
     if key in _OPEN or key.startswith((VERBATIM_PREFIX, _FRAMEWORKS_OWN, *(f"{name}." for name in _OPEN))):
         return f"++{word}"
     return word
+
+
+def is_text(key: str, value: str) -> bool:
+    """Whether a value is text as it stands. What sbatch takes may be a reference or, as `exclusive=true`, none."""
+    if key in _PLAIN_TEXT:
+        return value[:1] not in ("'", '"', "[")
+    slurms = key in _SLURMS or key.startswith(_SLURMS_OPTIONS)
+    return slurms and value[:1] not in ("'", '"', "[", "{") and value.lower() not in _NO_TEXT and "${" not in value
 
 
 def _is_verbatim(key: str) -> bool:

@@ -1,5 +1,6 @@
 """From Hydra's composed config to a `Request`, with every error named, located and answered with the closest match."""
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -11,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from primus.launch.config.origin import Origins
 from primus.launch.config.request import Request
-from primus.launch.problems import BadRequest
+from primus.launch.problems import BadRequest, WrongValue
 from primus.node.typed import DataError, Problem, read
 
 T = TypeVar("T")
@@ -96,3 +97,13 @@ def complaint(error: DataError, source: Origins) -> BadRequest:
         origin = source.of(problem.key)
         lines.append(f"{problem.key}: {problem.message}" + (f"  ({origin})" if origin else ""))
     return BadRequest("\n".join(lines))
+
+
+@contextlib.contextmanager
+def located(source: Origins) -> Iterator[None]:
+    """Where a value is found to be wrong later on, add where it came from. Raises BadRequest."""
+    try:
+        yield
+    except WrongValue as error:
+        origin = source.of(error.key)
+        raise BadRequest(f"{error}  ({origin})" if origin else str(error)) from None

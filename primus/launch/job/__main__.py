@@ -1,7 +1,7 @@
 """`python -I -S <primus>/launch/job/__main__.py --directory RUN [--array]`: run the job whose run directory this is.
 
 With `--array` RUN is a sweep, and the job's own directory is its folder of the number SLURM_ARRAY_TASK_ID; with
-`--jobs 0-49 --each 7` beside it that is the first of seven of those jobs, which run one after another.
+`--jobs 0-49 --each 7` beside it the number 2 is that of jobs 14 to 20, which run one after another.
 `--survivor N` in place of that: node N has lost the first node, and ends the job in its place.
 """
 

@@ -258,12 +258,11 @@ class FirstProcess:
         return "stopped on request" if report.asked_to_stop and report.status == "FINISHED" else None
 
     def _keep_handle(self) -> None:
-        """All of it, where the launcher was killed too soon to write it."""
+        """What the launcher could not know; where it was killed too soon, which job this is."""
         job_id, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
-        known = handle.of(self._directory)
-        if known is None:
-            known = handle.ours("slurm", job_id or self._job_id, int(index) if index else None)
-        handle.write(self._directory, replace(known, cluster=known.cluster or os.environ.get("SLURM_CLUSTER_NAME")))
+        known = handle.of(self._directory) or handle.ours("slurm")
+        here = replace(known, job_id=job_id or self._job_id, array_index=int(index) if index else None)
+        handle.write(self._directory, replace(here, cluster=known.cluster or os.environ.get("SLURM_CLUSTER_NAME")))
 
     def _say(self, level: str, text: str) -> None:
         rundirectory.log(self._directory, level, text)

@@ -3,15 +3,15 @@
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
 from primus.launch import state
 from primus.launch.handle import Handle
 from primus.launch.problems import BadRequest
-from primus.launch.slurm import controller
-from primus.launch.slurm.options import Settings, check, partitions
+from primus.launch.slurm import array, controller, partitions
+from primus.launch.slurm.options import Settings
 
 _LOCAL = ("tmpfs", "ramfs", "devtmpfs")
 """Types of file systems that no other host can see."""
@@ -23,30 +23,41 @@ _NETWORK = (
 _OF_ONE_HOST = ("fuse.fuse-overlayfs", "fuse.squashfuse*", "fuse.encfs", "fuse.gocryptfs")
 
 
-def cluster(settings: Settings, environ: Mapping[str, str]) -> None:
-    """Raise Unfit where no cluster answers, BadRequest where no partition gives what is asked for."""
+def cluster(settings: Settings, environ: Mapping[str, str], indices: Sequence[int] = ()) -> None:
+    """Raise Unfit where no cluster answers, BadRequest where no partition gives what is asked for, or no array is long
+    enough for the jobs of a sweep that have these `indices`."""
     controller.check_reachable(environ)
-    answer = controller.call(["scontrol", "--oneliner", "show", "partition"], 15.0, environ)
+    answer = controller.call(["scontrol", "--all", "--oneliner", "show", "partition"], 15.0, environ)
     if answer.code == 0:
-        check(settings, partitions(answer.out))
-    if settings.requeue:
-        answer = controller.call(["scontrol", "show", "config"], 15.0, environ)
-        if answer.code == 0 and not asks_before_preemption(answer.out):
-            print(
-                "primus: runtime.requeue: this cluster preempts jobs without asking them to save first (its "
-                "SlurmctldParameters have no preempt_send_user_signal): a run that it preempts goes on from its last "
-                "checkpoint (task.checkpoint.interval)",
-                file=sys.stderr,
-            )
+        for warning in partitions.check(settings, partitions.read(answer.out), environ):
+            print(f"primus: {warning}", file=sys.stderr)
+    if not settings.requeue and not indices:
+        return
+    answer = controller.call(["scontrol", "show", "config"], 15.0, environ)
+    if answer.code != 0:
+        return
+    config = read_config(answer.out)
+    array.check_size(indices, settings.jobs_per_element, config.get("MaxArraySize", ""))
+    if settings.requeue and not asks_before_preemption(config):
+        print(
+            "primus: runtime.requeue: this cluster preempts jobs without asking them to save first (its "
+            "SlurmctldParameters have no preempt_send_user_signal): a run that it preempts goes on from its last "
+            "checkpoint (task.checkpoint.interval)",
+            file=sys.stderr,
+        )
 
 
-def asks_before_preemption(config: str) -> bool:
-    """Whether a job gets its signal (`sbatch --signal`) before it is preempted, or is never preempted, by what
-    `scontrol show config` prints. Else the first that comes is a SIGTERM to every process of every step."""
-    fields = {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in config.splitlines())}
-    if fields.get("PreemptType", "preempt/none") in ("preempt/none", "(null)", ""):
+def read_config(text: str) -> dict[str, str]:
+    """slurm.conf as `scontrol show config` prints it."""
+    return {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in text.splitlines())}
+
+
+def asks_before_preemption(config: Mapping[str, str]) -> bool:
+    """Whether a job gets its signal (`sbatch --signal`) before it is preempted, or is never preempted, on a cluster of
+    this configuration. Else the first that comes is a SIGTERM to every process of every step."""
+    if config.get("PreemptType", "preempt/none") in ("preempt/none", "(null)", ""):
         return True
-    return "preempt_send_user_signal" in fields.get("SlurmctldParameters", "").split(",")
+    return "preempt_send_user_signal" in config.get("SlurmctldParameters", "").split(",")
 
 
 def elsewhere(earlier: Mapping[Path, Handle], key: str) -> bool:

@@ -24,7 +24,11 @@ _FIELDS = ("JobID", "ArrayJobID", "ArrayTaskID", "State", "exit_code", "RestartC
 _WIDTHS = (":24|", ":24|", ":24|", ":32|", ":16|", ":16|", ":4096|", ":512|")
 
 _WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD")
-_RUNNING = ("RUNNING", "CONFIGURING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING")
+_OVER = (
+    *("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "DEADLINE"),
+    *("BOOT_FAIL", "REVOKED", "LAUNCH_FAILED", "RECONFIG_FAIL"),
+)
+"""Of any other word, which a younger Slurm may have, the job is taken to live: what is over is closed for good."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class State:
     @property
     def over(self) -> bool:
         """Whether it will not run any more. COMPLETING counts as running: its processes may be there yet."""
-        return self.name not in _WAITING and self.name not in _RUNNING
+        return self.name in _OVER
 
 
 @dataclass(frozen=True)
@@ -193,7 +197,15 @@ def release(job_ids: Iterable[str], environ: Mapping[str, str] | None = None) ->
 def call(
     argv: Sequence[str], seconds: float, environ: Mapping[str, str] | None = None, text: str | None = None
 ) -> Answer:
-    """Run one of Slurm's commands for `seconds` at most, `text` on its standard input."""
+    """Run one of Slurm's commands for `seconds` at most, `text` on its standard input.
+
+    Of the user's defaults for it (SQUEUE_PARTITION, SCANCEL_STATE, ...) it sees nothing: they would hide jobs from it.
+    Those of sbatch are the job's, whose script says which count (`script.environment`).
+    """
+    defaults = f"{argv[0].upper()}_"
+    environ = os.environ if environ is None else environ
+    if argv[0] != "sbatch":
+        environ = {name: value for name, value in environ.items() if not name.startswith(defaults)}
     try:
         stdin = process.PIPE if text is not None else process.DEVNULL
         started = process.start(argv, env=environ, stdin=stdin, stdout=process.PIPE, stderr=process.PIPE)

@@ -1,12 +1,13 @@
 """What sbatch is told: typed settings, and any other option by its long name."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from primus.launch.problems import BadRequest
+from primus.launch.problems import WrongValue
 from primus.node.digits import whole
-from primus.node.typed import bounded, closest
+from primus.node.typed import bounded
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ TYPED = {
 }
 """Settings that are an option of sbatch by themselves -> the option; Primus starts one task on each node."""
 
-_OWN = {
+OWN = {
     "nodes": "runtime.nodes",
     "array": "a sweep (-m) and runtime.array_parallelism",
     "signal": "runtime.signal",
@@ -92,12 +93,17 @@ _OWN = {
 
 _ALWAYS = {"kill-on-invalid-dep": "yes"}
 
+NO_LIMIT = ("UNLIMITED", "INFINITE", "-1", "0")
+"""Time limits that are none, as Slurm reads them."""
+
 
 def directives(settings: Settings, run_id: str) -> list[tuple[str, str | None]]:
     """sbatch's long options with their values (None: it has none), in the order of the script.
 
-    Raises BadRequest for what is no option of that form, or is Primus's own to set.
+    Raises WrongValue for what is no option of that form, or is Primus's own to set, and for a time limit that is none.
     """
+    if settings.time is not None:
+        check_time("runtime.time", settings.time, settings.signal)
     found: list[tuple[str, str | None]] = [
         ("job-name", settings.job_name or f"primus-{run_id}"),
         ("nodes", str(settings.nodes)),
@@ -121,15 +127,13 @@ def _passed_through(options: Mapping[str, bool | int | float | str]) -> list[tup
     for name, value in options.items():
         key = f"runtime.options.{name}"
         if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
-            raise BadRequest(
-                f"{key}: {name!r} is no long option of sbatch: its name without dashes before it, mail-type"
-            )
-        if name in _OWN:
-            instead = _OWN[name]
-            raise BadRequest(f"{key}: Primus sets --{name} itself" + (f"; use {instead}" if instead else ""))
+            raise WrongValue(key, f"{name!r} is no long option of sbatch: its name without dashes before it, mail-type")
+        if name in OWN:
+            instead = OWN[name]
+            raise WrongValue(key, f"Primus sets --{name} itself" + (f"; use {instead}" if instead else ""))
         typed = next((ours for ours, option in TYPED.items() if option == name), None)
         if typed:
-            raise BadRequest(f"{key}: that is runtime.{typed}")
+            raise WrongValue(key, f"that is runtime.{typed}")
         if value is not False:
             passed.append((name, None if value is True else str(value)))
     return passed
@@ -137,39 +141,24 @@ def _passed_through(options: Mapping[str, bool | int | float | str]) -> list[tup
 
 def _check_text(option: str, value: str | None) -> None:
     if value is not None and (not value or not value.isprintable()):
-        setting = next((key for key, known in TYPED.items() if known == option), f"options.{option}")
-        raise BadRequest(f"runtime.{setting}: {value!r} cannot stand in a batch script: one line of visible text")
+        settings = {"job-name": "job_name", **{known: key for key, known in TYPED.items()}}
+        key = f"runtime.{settings.get(option, f'options.{option}')}"
+        raise WrongValue(key, f"{value!r} cannot stand in a batch script: one line of visible text")
 
 
-@dataclass(frozen=True)
-class Partition:
-    """A partition as the controller describes it; None: no limit. `minutes` is its longest time limit."""
-
-    name: str
-    default: bool
-    up: bool
-    nodes: int
-    minutes: float | None
-
-
-def partitions(text: str) -> list[Partition]:
-    """From what `scontrol --oneliner show partition` prints."""
-    found = []
-    for line in text.splitlines():
-        fields = dict(word.split("=", 1) for word in line.split() if "=" in word)
-        if "PartitionName" in fields:
-            all_nodes, most = fields.get("TotalNodes", "0"), fields.get("MaxNodes", "")
-            count = int(all_nodes) if whole(all_nodes) else 0
-            found.append(
-                Partition(
-                    fields["PartitionName"],
-                    fields.get("Default") == "YES",
-                    fields.get("State", "UP") == "UP",
-                    min(count, int(most)) if whole(most) else count,
-                    minutes(fields.get("MaxTime", "")),
-                )
-            )
-    return found
+def check_time(key: str, text: str, signal: int) -> None:
+    """Raise WrongValue for what is no time limit, and for one that is over when its ranks are asked to save and end."""
+    limit = 0 if text.upper() in NO_LIMIT else minutes(text)
+    if limit is None:
+        raise WrongValue(key, f"{text!r} is no time limit: minutes, 4:00:00, 2-00:00:00")
+    whole_minutes = math.ceil(limit)  # as Slurm takes it
+    if 0 < whole_minutes * 60 <= signal:
+        told = f"{whole_minutes} minute{'s' if whole_minutes > 1 else ''}"
+        raise WrongValue(
+            key,
+            f"{told} is no longer than runtime.signal={signal} s, by which ranks are asked to save and end before the "
+            "limit: they would end at once. Give it more time, or a shorter runtime.signal (0: they are not asked)",
+        )
 
 
 def minutes(text: str) -> float | None:
@@ -185,36 +174,3 @@ def minutes(text: str) -> float | None:
     if len(numbers) == 3:
         return numbers[0] * 60 + numbers[1] + numbers[2] / 60
     return numbers[0] + (numbers[1] / 60 if len(numbers) == 2 else 0)
-
-
-def check(settings: Settings, known: list[Partition]) -> None:
-    """Raise BadRequest for a partition that is not there, and for more nodes or time than any of those named gives."""
-    names = settings.partition.split(",") if settings.partition else [p.name for p in known if p.default]
-    for name in names:
-        if not any(partition.name == name for partition in known):
-            choices = sorted(partition.name for partition in known)
-            raise BadRequest(f"runtime.partition: {name!r} is not among {', '.join(choices)}.{closest(name, choices)}")
-    chosen = [partition for partition in known if partition.name in names]
-    wanted = minutes(settings.time) if settings.time is not None else None
-    if settings.time is not None and wanted is None and settings.time not in ("UNLIMITED", "INFINITE"):
-        raise BadRequest(f"runtime.time: {settings.time!r} is no time limit: minutes, 4:00:00, 2-00:00:00")
-    troubles = [trouble for partition in chosen if (trouble := _trouble(partition, settings.nodes, wanted))]
-    if chosen and len(troubles) == len(chosen):
-        others = [p.name for p in known if not _trouble(p, settings.nodes, wanted)]
-        fits = f" It would fit {', '.join(others)}." if others else ""
-        raise BadRequest(troubles[0] + "." + fits)
-
-
-def _trouble(partition: Partition, nodes: int, wanted: float | None) -> str | None:
-    if not partition.up:
-        return f"runtime.partition: {partition.name} takes no jobs now"
-    if nodes > partition.nodes:
-        return (
-            f"runtime.nodes: {nodes} is more than the {partition.nodes} that a job in partition {partition.name} gets"
-        )
-    if wanted is not None and partition.minutes is not None and wanted > partition.minutes:
-        return (
-            f"runtime.time: {wanted:g} minutes is more than the {partition.minutes:g} "
-            f"that a job in partition {partition.name} gets"
-        )
-    return None

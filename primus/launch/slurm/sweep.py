@@ -4,6 +4,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from primus.launch import closing, handle, planning, readiness, rundirectory, snapshot, state
@@ -73,7 +74,8 @@ def _check(
     for plan in plans:
         readiness.check(plan, place)
     checks.output(where)
-    checks.cluster(settings, place.environ)
+    waiting = [int(plan.run_id) for plan in plans if not journal.finished(Path(plan.directory))]
+    checks.cluster(settings, place.environ, waiting)
     if request.tracking.enabled:
         checks.store(tracking_uri(request), where)
     _check_over(where, "sweep.resume" if request.sweep.resume else "runtime.detach")
@@ -112,6 +114,7 @@ def _submit(
     An interrupt that comes before sbatch is called leaves nothing queued.
     """
     new = not where.exists()
+    indices, each = [int(plan.run_id) for plan in plans], settings.jobs_per_element
     try:
         entry.write(where)
         snapshot.take(plans[0].code, where)
@@ -127,6 +130,8 @@ def _submit(
             storing.link(kept, where)
         file = slurm.array_file(where, plans, settings, place)
         rundir.write_text(where / file.path, file.text)
+        if each > 1:
+            array.link_logs(where, indices, each)
         environ = script.environment({**os.environ, **secrets}, file.text)
         interrupts.check()
         cluster = controller.cluster(environ)
@@ -135,10 +140,12 @@ def _submit(
         if new:
             shutil.rmtree(where, ignore_errors=True)
         raise
+    # First those of the jobs: one that had but that of the sweep would be taken for the element of its own number.
+    firsts = set(array.firsts(indices, each))
+    for index, element in array.places(indices, each).items() if each > 1 else ():
+        own = handle.ours("slurm", job_id, element, cluster)
+        handle.write(where / str(index), replace(own, behind=index not in firsts))
     handle.write(where, handle.ours("slurm", job_id, cluster=cluster))
-    if settings.jobs_per_element > 1:  # else the number of a job is that of its element
-        for index, element in array.places([int(plan.run_id) for plan in plans], settings.jobs_per_element).items():
-            handle.write(where / str(index), handle.ours("slurm", job_id, element, cluster))
     output.link(settings, place.directory, job_id, [(Path(p.directory), p.run_id) for p in plans], where.name)
     return job_id
 

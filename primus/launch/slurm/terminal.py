@@ -12,7 +12,7 @@ from primus.node.plan import Plan
 
 PTY = "--pty"
 
-_OF_BATCH_ALONE = ("kill-on-invalid-dep", "requeue", "no-requeue", "signal")
+_OF_BATCH_ALONE = ("kill-on-invalid-dep", "requeue", "no-requeue")
 
 
 def argv(settings: Settings, plan: Plan, place: Place, program: Sequence[str]) -> tuple[str, ...]:
@@ -20,7 +20,8 @@ def argv(settings: Settings, plan: Plan, place: Place, program: Sequence[str]) -
 
     Raises BadRequest for options as `directives` does.
     """
-    given = [(n, v) for n, v in directives(replace(settings, nodes=1), plan.run_id) if n not in _OF_BATCH_ALONE]
+    of_batch = directives(replace(settings, nodes=1, signal=0), plan.run_id)
+    given = [(name, value) for name, value in of_batch if name not in _OF_BATCH_ALONE]
     given += [("ntasks", "1"), ("chdir", str(place.directory)), ("export", "ALL"), ("mpi", "none")]
     options = [f"--{name}" if value is None else f"--{name}={value}" for name, value in given]
     words = tuple(program)

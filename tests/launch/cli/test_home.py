@@ -69,6 +69,11 @@ def test_a_container_in_slurm_has_those_of_all_three(told: Told) -> None:
     assert not [word for word in told("slurm srun -- preflight").words if word.startswith("container")]
 
 
+def test_a_time_needs_no_quotes(told: Told, tmp_path: Path) -> None:
+    (tmp_path / ".primus.yaml").write_text("slurm: {time: 4:00:00}\n")
+    assert "runtime.time=4:00:00" in told("slurm srun -- preflight").words
+
+
 def test_what_is_typed_wins_and_what_may_be_given_several_times_adds_up(told: Told, tmp_path: Path) -> None:
     line = "slurm srun -N 4 --time 30 -- container --mount /more:/more --no-numa -- preflight ranks_per_node=2"
     words = told(line).words

@@ -84,6 +84,25 @@ def test_ranks_with_commas_are_a_list_and_never_a_sweep(typed: str, options: tup
     assert tidy([*options, typed]).overrides == ("console.ranks='0,3'",)
 
 
+@pytest.mark.parametrize("options", [(), ("-m",)])
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("runtime.partition=gpu,debug", "runtime.partition='gpu,debug'"),
+        ("runtime.qos=007", "runtime.qos='007'"),
+        ("runtime.options.mail-type=END,FAIL", "++runtime.options.mail-type='END,FAIL'"),
+        ("+runtime.options.mail-type=END,FAIL", "+runtime.options.mail-type='END,FAIL'"),
+        ("runtime.options.exclusive=true", "++runtime.options.exclusive=true"),
+        ("runtime.options={hold: true}", "++runtime.options={hold: true}"),
+        ("runtime.partition=null", "runtime.partition=null"),
+        ("runtime.account=${oc.env:ACCOUNT}", "runtime.account=${oc.env:ACCOUNT}"),
+        ("runtime.nodelist='c[1-2],d'", "runtime.nodelist='c[1-2],d'"),
+    ],
+)
+def test_what_sbatch_takes_is_text_and_its_commas_are_no_sweep(typed: str, read: str, options: tuple[str, ...]) -> None:
+    assert tidy([*options, typed]).overrides == (read,)
+
+
 def test_in_a_sweep_a_variable_can_have_several_values() -> None:
     assert tidy(["-m", "env.set.A=1,2"]).overrides == ("++env.set.A=1,2",)
 

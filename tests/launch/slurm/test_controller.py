@@ -93,6 +93,26 @@ def test_a_command_that_does_not_answer_is_given_up() -> None:
     assert answer.said == "looking; no answer within 0.2 s"
 
 
+def test_the_users_defaults_for_a_command_of_slurm_hide_nothing_from_us(tmp_path: Path) -> None:
+    for name in ("squeue", "sbatch"):
+        (tmp_path / name).write_text("#!/bin/sh\nenv\n")
+        (tmp_path / name).chmod(0o755)
+    environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SQUEUE_PARTITION": "x", "SBATCH_ACCOUNT": "mine"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", environ["PATH"])
+        asked = controller.call(["squeue"], 5.0, environ).out
+        assert ("SQUEUE_PARTITION" in asked, "SBATCH_ACCOUNT" in asked) == (False, True)
+        assert "SBATCH_ACCOUNT=mine" in controller.call(["sbatch"], 5.0, environ).out
+        patch.setenv("SQUEUE_STATES", "PD")
+        assert "SQUEUE_STATES" not in controller.call(["squeue"], 5.0).out
+
+
+def test_a_word_for_a_state_that_we_do_not_know_is_no_end() -> None:
+    assert not State("EXPEDITING").over
+    assert not State("EXPEDITING").pending
+    assert all(State(word).over for word in ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED"))
+
+
 def test_the_controller_is_asked_at_a_pace() -> None:
     pace = Pace(1000.0)
     assert pace.due()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from primus.launch.problems import BadRequest
-from primus.launch.slurm.options import Partition, Settings, check, directives, minutes, partitions
+from primus.launch.slurm.options import Settings, directives, minutes
 
 
 def given(**settings: Any) -> dict[str, str | None]:
@@ -73,9 +73,29 @@ def test_an_option_of_another_form_or_of_primus_itself_is_refused(options: dict[
     assert said in str(refused.value)
 
 
-def test_a_setting_with_a_line_break_is_refused_by_its_own_name() -> None:
-    with pytest.raises(BadRequest, match=r"runtime\.constraint"):
-        given(constraint="a\nb")
+@pytest.mark.parametrize("key", ["constraint", "job_name", "gpus_per_node"])
+def test_a_setting_with_a_line_break_is_refused_by_its_own_name(key: str) -> None:
+    with pytest.raises(BadRequest, match=rf"^runtime\.{key}: "):
+        given(**{key: "a\tb"})
+
+
+@pytest.mark.parametrize(
+    ("time", "signal"), [("3", 120), ("2", 119), ("0:30", 0), ("UNLIMITED", 120), ("infinite", 120), ("0", 120)]
+)
+def test_a_time_limit_is_longer_than_the_time_for_saving_or_none(time: str, signal: int) -> None:
+    assert given(time=time, signal=signal)["time"] == time
+
+
+@pytest.mark.parametrize(("time", "told"), [("1", "1 minute"), ("2", "2 minutes"), ("0:30", "1 minute")])
+def test_one_that_is_not_would_end_a_job_at_once(time: str, told: str) -> None:
+    with pytest.raises(BadRequest, match=rf"^runtime\.time: {told} is no longer than runtime\.signal=120 s"):
+        given(time=time)
+
+
+@pytest.mark.parametrize("time", ["abc", "4h", "1:2:3:4", ""])
+def test_what_is_no_time_limit_is_refused_without_asking_a_cluster(time: str) -> None:
+    with pytest.raises(BadRequest, match=r"^runtime\.time: .* is no time limit"):
+        given(time=time)
 
 
 @pytest.mark.parametrize(
@@ -89,48 +109,3 @@ def test_a_time_limit_is_read_as_slurm_reads_it(text: str, expected: float) -> N
 @pytest.mark.parametrize("text", ["UNLIMITED", "", "1:2:3:4", "x-1", "4h"])
 def test_what_is_no_time_limit_is_none(text: str) -> None:
     assert minutes(text) is None
-
-
-SHOWN = """\
-PartitionName=debug Default=YES MaxNodes=UNLIMITED MaxTime=UNLIMITED State=UP TotalCPUs=8 TotalNodes=8
-PartitionName=short Default=NO MaxNodes=1 MaxTime=00:30:00 State=UP TotalCPUs=8 TotalNodes=8
-PartitionName=old Default=NO MaxNodes=UNLIMITED MaxTime=2-00:00:00 State=DOWN TotalCPUs=8 TotalNodes=8
-"""
-
-
-def test_partitions_are_read_from_what_scontrol_shows() -> None:
-    assert partitions(SHOWN) == [
-        Partition("debug", True, True, 8, None),
-        Partition("short", False, True, 1, 30),
-        Partition("old", False, False, 8, 2880),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"partition": "shrt"}, "'shrt' is not among debug, old, short. Did you mean 'short'?"),
-        ({"partition": "short", "nodes": 2}, "runtime.nodes: 2 is more than the 1 that a job in partition short gets."),
-        ({"partition": "short", "time": "1:00:00"}, "runtime.time: 60 minutes is more than the 30"),
-        ({"nodes": 9}, "runtime.nodes: 9 is more than the 8 that a job in partition debug gets."),
-        ({"partition": "old"}, "old takes no jobs now"),
-        ({"time": "4h"}, "'4h' is no time limit"),
-    ],
-)
-def test_what_no_partition_gives_is_said_with_the_key(settings: dict[str, Any], said: str) -> None:
-    with pytest.raises(BadRequest) as refused:
-        check(Settings(**{"name": "slurm", "nodes": 1, **settings}), partitions(SHOWN))
-    assert said in str(refused.value)
-
-
-def test_of_several_partitions_one_is_enough() -> None:
-    check(Settings(name="slurm", nodes=4, partition="short,debug"), partitions(SHOWN))
-
-
-def test_a_partition_that_would_do_is_named() -> None:
-    with pytest.raises(BadRequest, match=r"It would fit debug\."):
-        check(Settings(name="slurm", nodes=4, partition="short"), partitions(SHOWN))
-
-
-def test_an_unlimited_time_is_no_mistake() -> None:
-    check(Settings(name="slurm", nodes=1, time="UNLIMITED"), partitions(SHOWN))

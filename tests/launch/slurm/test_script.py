@@ -88,3 +88,16 @@ def test_sbatch_sees_nothing_of_another_allocation_nor_of_variables_that_would_w
         "SLURM_CONF": "/etc/slurm.conf",
         "SBATCH_ACCOUNT": "mine",
     }
+
+
+def test_nor_of_what_primus_sets_or_leaves_out_on_purpose() -> None:
+    names = "REQUEUE NO_REQUEUE WAIT ERROR INPUT SIGNAL ARRAY_INX NO_KILL CLUSTERS OPEN_MODE EXPORT JOB_NAME DEBUG"
+    environ = {f"SBATCH_{name}": "1" for name in names.split()}
+    assert script.environment({**environ, "SBATCH_ACCOUNT": "mine"}, built()) == {"SBATCH_ACCOUNT": "mine"}
+
+
+def test_nor_of_another_kind_of_memory_than_the_script_asks_for() -> None:
+    environ = {"SBATCH_MEM_PER_CPU": "1G", "SBATCH_MEM_PER_GPU": "1G", "SBATCH_MEM_PER_NODE": "1G"}
+    assert script.environment(environ, built(mem="64G")) == {}
+    assert script.environment(environ, built(options={"mem-per-cpu": "2G"})) == {}
+    assert script.environment(environ, built()) == environ

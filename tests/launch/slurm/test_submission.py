@@ -33,6 +33,21 @@ def test_a_job_is_submitted_followed_and_ends_as_a_direct_one_does(
     assert (run / "job.sbatch").read_text().startswith("#!/bin/bash\n#SBATCH --job-name=primus-")
 
 
+def test_the_users_defaults_for_slurms_commands_change_nothing_that_primus_says(
+    primus: Primus, rank: Rank, slurm: Slurm, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "SBATCH_REQUEUE": "1", "SBATCH_ERROR": f"{work}/errors", "SBATCH_ARRAY_INX": "0-1", "SBATCH_WAIT": "1",
+        "SBATCH_CLUSTERS": "nowhere", "SQUEUE_PARTITION": "short", "SQUEUE_STATES": "PENDING",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    said = primus(SLURM, *rank("import sys; print('to the log', file=sys.stderr)"), OFF)
+    assert said.code == 0, said.err
+    told = slurm.job(job_of(work))
+    assert (told["Requeue"], "ArrayTaskId" in told) == ("0", False)
+    assert not (work / "errors").exists()
+
+
 def test_ranks_of_two_nodes_meet_over_real_addresses(primus: Primus, rank: Rank, slurm: Slurm) -> None:
     text = "import os; e = os.environ; print(os.uname().nodename, e['RANK'], e['WORLD_SIZE'], e['MASTER_ADDR'])"
     said = primus(SLURM, "runtime.nodes=2", *rank(text), OFF, "console.ranks=all")
