@@ -18,7 +18,7 @@ def read(directory: Path) -> dict[str, list[Row]]:
     """The rows of a run by kind, in the order in which they were written; broken lines are passed over."""
     found: dict[str, list[Row]] = {}
     position = tail.Position()
-    while lines := tail.read(directory / rundir.RESULTS, position):
+    while lines := tail.read(directory / rundir.RESULTS, position, over=True):
         for line in lines:
             if line.value and isinstance(line.value.get("kind"), str):
                 found.setdefault(line.value["kind"], []).append(line.value)
