@@ -1,7 +1,7 @@
 """How far ranks have come, by their metrics."""
 
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import pytest
 
@@ -12,7 +12,7 @@ from primus.node import progress, rundir
     ("step", "meant"),
     [(7, 7), (7.0, 7), (-0.0, 0), (7.5, None), (True, None), ("7", None), (None, None), (float("inf"), None)],
 )
-def test_a_step_is_a_whole_number_however_it_was_written(step: Any, meant: Optional[int]) -> None:
+def test_a_step_is_a_whole_number_however_it_was_written(step: Any, meant: int | None) -> None:
     assert progress.step_of({"step": step}) == meant
 
 

@@ -106,7 +106,9 @@ def _read(
 
 def _reports_loss(new: Mapping[int, Sequence[tail.Line]]) -> int | None:
     """The first rank with a loss in its new lines."""
-    return min((rank for rank, lines in new.items() if any("loss" in (line.value or {}) for line in lines)), default=None)
+    return min(
+        (rank for rank, lines in new.items() if any("loss" in (line.value or {}) for line in lines)), default=None
+    )
 
 
 def _at_the_end(ranks: Mapping[int, Path], otherwise: int) -> int:

@@ -22,7 +22,11 @@ VARIABLES = {f"A{n}": "x" * (99_990 + n) for n in range(40)}
             "env.set.A38 (100041 bytes), env.set.A37 (100040 bytes)",
         ),
         (["python3", *["x" * 100_000] * 30], {}, "task.command: they have 3000286 bytes in all"),
-        ([*["x" * 100_000] * 10], dict([*VARIABLES.items()][:10]), "env.set.A9 (100011 bytes), env.set.A8 (100010 bytes), word 0 of task.command (100009 bytes)"),
+        (
+            [*["x" * 100_000] * 10],
+            dict([*VARIABLES.items()][:10]),
+            "env.set.A9 (100011 bytes), env.set.A8 (100010 bytes), word 0 of task.command (100009 bytes)",
+        ),
     ],
 )
 def test_a_command_and_variables_that_are_too_long_together_are_refused_by_the_largest(

@@ -50,9 +50,7 @@ def test_a_last_line_that_lacks_its_newline_alone_is_whole_once_nothing_writes_a
     assert [found["step"] for found in tail.last_objects(path)] == [1, 2]
 
 
-@pytest.mark.parametrize(
-    ("written", "step"), [("100", 100), ("100.0", 100), ("1e3", 1000), ("0.5", 0.5), ("-0.0", 0)]
-)
+@pytest.mark.parametrize(("written", "step"), [("100", 100), ("100.0", 100), ("1e3", 1000), ("0.5", 0.5), ("-0.0", 0)])
 def test_a_step_that_was_written_as_a_float_is_a_whole_number(written: str, step: float, tmp_path: Path) -> None:
     path = tmp_path / "rank-0.jsonl"
     path.write_text(f'{{"time": 1, "step": {written}}}\n')
