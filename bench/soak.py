@@ -2,7 +2,8 @@
 
     python bench/soak.py [--jobs 200] [--ranks 8] [--lines 10000] [--json FILE]
 
-Ends with 1 when a point of a metric is missing or there twice, or the database is not sound. README.md says more.
+Ends with 1 when a point of a metric is missing or there twice, the database is not sound, or the memory of a process
+grew. README.md says more.
 """
 
 import argparse
@@ -40,6 +41,8 @@ while os.path.getsize("looks") < looks + 2:
 LINES_OF_A_JOB = 20
 _LOOK = 0.2
 """Seconds between two looks at the memory of all processes."""
+_FEW = 20
+"""Looks of which nothing can be said."""
 _KINDS = {"recorder": b"primus.launch.record", "agent": b"primus/node"}
 """What tells the processes of Primus apart, in their command line; the launcher is the command itself."""
 
@@ -49,14 +52,21 @@ Point = tuple[str, int, int, float]
 
 @dataclass(frozen=True)
 class Memory:
-    """Resident memory of the largest process of a kind, MB: while it was looked at first and last, and at most.
+    """Resident memory of the largest process of a kind, MB: early, late, and at most.
 
-    `early` and `late` are medians of the second and the last fifth of the looks: a process that leaks grows between.
+    `early` and `late` are medians of the second and the last fifth of its `looks` from the first recorded run on: what
+    is to be imported has been by then, and a process that leaks grows between.
     """
 
     early: float
     late: float
     most: float
+    looks: int
+
+    @property
+    def flat(self) -> bool:
+        """Whether it did not grow by more than caches and chance explain; of few looks that is not known."""
+        return self.looks < _FEW or self.late <= 1.25 * self.early + 20
 
 
 @dataclass(frozen=True)
@@ -73,43 +83,50 @@ class Figures:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing is lost, and nothing there that nobody wrote."""
-        return not self.missing and not self.extra and self.integrity == "ok"
+        """Whether nothing is lost, nothing there that nobody wrote, and no process grew."""
+        whole = not self.missing and not self.extra and self.integrity == "ok"
+        return whole and all(memory.flat for memory in self.memory.values())
 
 
 class Watcher(threading.Thread):
     """Looks at the memory of a command and of all that it started, until it is told to stop.
 
-    A byte goes into `count` after each look, which tells workers that they were seen.
+    A byte goes into `count` after each look, which tells workers that they were seen. Looks are `steady` once the
+    recorder has put files into the folder `recorded`.
     """
 
-    def __init__(self, pid: int, count: Path) -> None:
+    def __init__(self, pid: int, count: Path, recorded: Path) -> None:
         super().__init__(daemon=True)
-        self._pid, self._count, self._over = pid, count, threading.Event()
+        self._pid, self._count, self._recorded, self._over = pid, count, recorded, threading.Event()
         self.seen: dict[str, list[float]] = {}
+        self.steady: dict[str, list[float]] = {}
 
     def run(self) -> None:
         while not self._over.wait(_LOOK):
             found: dict[str, float] = {}
+            kept = (self.seen, self.steady) if self._recorded.exists() else (self.seen,)
             for pid in [self._pid, *_descendants(self._pid)]:
                 kind = "launcher" if pid == self._pid else _kind(pid)
                 if kind:
                     found[kind] = max(found.get(kind, 0.0), _resident(pid))
             for kind, megabytes in found.items():
-                self.seen.setdefault(kind, []).append(megabytes)
+                for looks in kept:
+                    looks.setdefault(kind, []).append(megabytes)
             with self._count.open("ab") as file:
                 file.write(b".")
 
     def end(self) -> dict[str, Memory]:
         self._over.set()
         self.join()
-        return {kind: _memory(looks) for kind, looks in sorted(self.seen.items())}
+        return {kind: memory(looks, self.steady.get(kind, [])) for kind, looks in sorted(self.seen.items())}
 
 
-def _memory(looks: Sequence[float]) -> Memory:
+def memory(seen: Sequence[float], steady: Sequence[float]) -> Memory:
+    """What all looks at a kind of process say, of which those that are `steady` come last."""
+    looks = steady or seen
     fifth = max(1, len(looks) // 5)
     early = looks[fifth : 2 * fifth] or looks
-    return Memory(statistics.median(early), statistics.median(looks[-fifth:]), max(looks))
+    return Memory(statistics.median(early), statistics.median(looks[-fifth:]), max(seen), len(steady))
 
 
 def _descendants(pid: int) -> list[int]:
@@ -151,16 +168,16 @@ def measure(name: str, words: Sequence[str]) -> Figures:
                 stdout=said,
                 stderr=said,
             )
-            watcher = Watcher(process.pid, looks)
+            watcher = Watcher(process.pid, looks, Path(directory, "outputs/mlartifacts"))
             watcher.start()
             status = process.wait()
-        seconds, memory = time.perf_counter() - began, watcher.end()
+        seconds, found = time.perf_counter() - began, watcher.end()
         if status:
             sys.exit(f"{name} ended with {status}:\n{Path(directory, 'said').read_text(errors='replace')[-4000:]}")
         root = Path(directory, "outputs")
         written, recorded, integrity = _written(root), *_recorded(root / "mlflow.db")
     missing, extra = (written - recorded).total(), (recorded - written).total()
-    return Figures(name, seconds, written.total(), missing, extra, integrity, memory)
+    return Figures(name, seconds, written.total(), missing, extra, integrity, found)
 
 
 def _written(root: Path) -> Counter[tuple[str, Point]]:
@@ -193,14 +210,17 @@ def show(every: Sequence[Figures]) -> None:
     """Print the figures."""
     table = Table("what", "seconds", "points", "missing", "extra", "database", "memory, MB: early, late, most")
     for figures in every:
-        memory = "\n".join(f"{k}: {m.early:.0f}, {m.late:.0f}, {m.most:.0f}" for k, m in figures.memory.items())
+        grown = "\n".join(
+            f"{kind}: {one.early:.0f}, {one.late:.0f}, {one.most:.0f}{'' if one.flat else ': it grew'}"
+            for kind, one in figures.memory.items()
+        )
         counts = (f"{n:,}" for n in (figures.written, figures.missing, figures.extra))
-        table.add_row(figures.name, f"{figures.seconds:.1f}", *counts, figures.integrity, memory)
+        table.add_row(figures.name, f"{figures.seconds:.1f}", *counts, figures.integrity, grown)
     Console(width=120).print(table)
 
 
 def main() -> int:
-    """Run both, print their figures; 1 where something is lost."""
+    """Run both, print their figures; 1 where they are not sound."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=200, help="of the sweep")
     parser.add_argument("--ranks", type=int, default=8, help="of the job that writes much")

@@ -44,6 +44,16 @@ def maxtext_python() -> str:
 
 
 @pytest.fixture(scope="session")
+def new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with MLflow's tables and no runs: making one takes over a second."""
+    from primus.launch.record.store import Store
+
+    root = tmp_path_factory.mktemp("database")
+    Store(f"sqlite:///{root}/mlflow.db", root).find("Default", "primus.run_id", "none")
+    return root / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
 def slurm_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
     """A real Slurm of two nodes, for all tests that do not break it."""
     with cluster(tmp_path_factory.mktemp("slurm")) as found:

@@ -73,6 +73,7 @@ def build(
     checks = preflight.before_job(work.backend, request, source, place) if request.preflight and work.command else ()
     directory = (inside or experiment_directory(request, place)) / run_id
     carried.check_command(work.command)
+    carried.check_together(work.command, request.env.set)
     carried.check_path(directory, "output.root")
     carried.check_path(Path(place.code.directory), "the source tree")
     carried.check_store(directory, request.tracking.enabled, request.tracking.uri, place.environ)

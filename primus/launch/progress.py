@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from primus.node.progress import step_of
+
 _PLAIN_INTERVAL = 10.0
 """Seconds between two plain progress lines."""
 
@@ -36,12 +38,13 @@ def way(values: dict[str, Any], steps: int | None) -> Way | None:
     """By the newest metrics: `bytes` of `bytes_total`, `step` of `of`, else the step of `steps`; None where they do not
     say it.
     """
-    done, whole, step, of = (values.get(name) for name in ("bytes", "bytes_total", "step", "of"))
+    done, whole, of = (values.get(name) for name in ("bytes", "bytes_total", "of"))
+    step = step_of(values)
     if done is not None and whole:
         return Way(done, whole, f"{done / 1e6:,.1f}/{whole / 1e6:,.1f} MB")
-    if isinstance(step, int) and isinstance(of, int) and of > 0:
+    if step is not None and isinstance(of, int) and of > 0:
         return Way(step, of, f"{step}/{of}")
-    if steps and isinstance(step, int):
+    if steps and step is not None:
         return Way(step, steps, f"step {step}/{steps}")
     return None
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Callable, List, Optional, Sequence
 
-from primus.node import rundir, stacks, straggler
+from primus.node import progress, rundir, stacks, straggler
 from primus.node.dump import Subject, Taking
 from primus.node.loop import Loop
 from primus.node.outcome import RankEnd
@@ -77,8 +77,7 @@ class Look:
         path = self._directory / rundir.rank_metrics(rank)
         with suppress(OSError, ValueError, IndexError, AttributeError), path.open("rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
-            step = json.loads(file.read().splitlines()[-1]).get("step")
-            return step if isinstance(step, int) else None
+            return progress.step_of(json.loads(file.read().splitlines()[-1]))
         return None
 
 

@@ -5,7 +5,7 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Mapping, Optional
+from typing import Any, Mapping, Optional
 
 from primus.node import rundir
 from primus.node.plan import Plan
@@ -25,6 +25,14 @@ def mend(directory: Path, rank: int) -> int:
                 file.write(b"\n")
         return file.seek(0, os.SEEK_END)
     return 0
+
+
+def step_of(line: Mapping[str, Any]) -> Optional[int]:
+    """The step of a line of metrics, also one that was written as a float, such as 100.0; None where it tells none."""
+    step = line.get("step")
+    if isinstance(step, float) and step.is_integer():
+        return int(step)
+    return step if isinstance(step, int) and not isinstance(step, bool) else None
 
 
 def last_step(directory: Path, sizes: Mapping[int, int]) -> Optional[int]:
@@ -61,7 +69,7 @@ def _last_step(path: Path, since: int) -> Optional[int]:
         return None
     for line in reversed(lines):
         with suppress(ValueError, AttributeError):  # cut off, or no object
-            step = json.loads(line).get("step")
-            if isinstance(step, int):
+            step = step_of(json.loads(line))
+            if step is not None:
                 return step
     return None

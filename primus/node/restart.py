@@ -62,7 +62,7 @@ class Policy:
             return Verdict(words=f"it failed {before} twice in a row, so it is not started again")
         if self.starts > self._most:
             return Verdict(words=f"restart.max={self._most} allows no further start")
-        seconds = min(self._backoff * 2.0 ** (self.starts - 1), _LONGEST)
+        seconds = min(self._backoff * 2.0 ** min(self.starts - 1, 60), _LONGEST)
         self.starts += 1
         return Verdict(self.starts, seconds, f"{first.message} {self._failed_at or ''}".rstrip())
 

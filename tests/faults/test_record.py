@@ -39,14 +39,6 @@ names = (f"run-{n}" for n in count())
 
 
 @pytest.fixture(scope="module")
-def new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with MLflow's tables and no runs: making one takes over a second."""
-    root = tmp_path_factory.mktemp("database")
-    Store(f"sqlite:///{root}/mlflow.db", root).find("Default", "primus.run_id", "none")
-    return root / "mlflow.db"
-
-
-@pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, new_database: Path) -> Iterator[tuple[Server, Path]]:
     """A real server, and its database."""
     directory = tmp_path_factory.mktemp("server")

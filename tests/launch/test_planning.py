@@ -10,7 +10,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from primus.launch import gpus, planning, show
-from primus.launch.config import catalog, reading
+from primus.launch.config import carried, catalog, reading
 from primus.launch.config.arguments import tidy
 from primus.launch.config.origin import Origins
 from primus.launch.place import Place
@@ -124,6 +124,12 @@ def test_the_config_in_the_plan_is_the_whole_resolved_config() -> None:
 def test_overrides_are_kept_as_they_can_be_typed_again() -> None:
     made = plan(*COMMAND, "env.set.A=a b", "console.ranks=0,3")
     assert made.overrides[2:] == ("env.set.A='a b'", "console.ranks='0,3'")
+
+
+def test_what_the_kernel_does_not_take_at_once_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(carried, "_TOGETHER", carried._OF_OTHERS + 100)
+    assert plan(*COMMAND, "env.set.A=a").job.command[-1] == "print(1)"
+    assert "task.command and env.set: they have 137 bytes" in refusal(*COMMAND, f"env.set.A={'a' * 83}")
 
 
 # The environment.

@@ -20,7 +20,7 @@ def test_what_is_known_is_told() -> None:
 
 def test_the_first_and_the_last_step_are_shown_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     plain = Plain(3)
-    for step in (1, 2, 3):
+    for step in (1, 2, 3.0):
         plain.metrics({"step": step, "loss": 1.0})
     assert capsys.readouterr().out == "step 1/3  loss 1.0000\nstep 3/3  loss 1.0000\n"
 

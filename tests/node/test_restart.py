@@ -31,6 +31,11 @@ def test_the_wait_doubles_up_to_five_minutes() -> None:
     assert [policy.decide([failed(n)]).seconds for n in range(8)] == [10, 20, 40, 80, 160, 300, 300, 300]
 
 
+def test_a_job_that_may_start_thousands_of_times_is_no_overflow() -> None:
+    policy = Policy(5000, 10.0, trains=True)
+    assert {policy.decide([failed(n)]).seconds for n in range(2000)} == {10, 20, 40, 80, 160, 300}
+
+
 def test_a_failure_at_the_same_step_twice_in_a_row_is_the_last() -> None:
     policy = Policy(9, 0.0, trains=True)
     assert policy.decide([failed(12)]).start == 2

@@ -9,6 +9,11 @@ from primus.launch.problems import BadRequest
 _LONGEST = 32 * 4096 - 1
 """Bytes of one word of a command line, or of one variable with its name: MAX_ARG_STRLEN of linux/binfmts.h with the
 smallest page, less the zero byte at the end."""
+_TOGETHER = 8 << 20 >> 2
+"""Bytes of a command line and its environment, with a zero byte and a pointer for each: execve(2) takes a quarter of
+the limit of the stack, which is 8 MiB as a rule."""
+_OF_OTHERS = 256 << 10
+"""Bytes of them that are left to the variables of the shell, of profiles, of the backend and of Primus."""
 _NOT_IN_SQLITE = "?#%"
 
 
@@ -36,6 +41,25 @@ def check_command(words: Sequence[str]) -> None:
                 f"task.command: its word {number} has {len(word.encode())} bytes, and the kernel takes at most "
                 f"{_LONGEST} in one: put it into a file"
             )
+
+
+def check_together(words: Sequence[str], variables: Mapping[str, str]) -> None:
+    """Raise BadRequest for a command of the ranks and variables of `env.set` that the kernel does not take at once."""
+    sizes = {f"word {number} of task.command": _size(word) for number, word in enumerate(words)}
+    sizes |= {f"env.set.{name}": _size(f"{name}={value}") for name, value in variables.items()}
+    most = _TOGETHER - _OF_OTHERS
+    if sum(sizes.values()) > most:
+        key = "task.command and env.set" if words and variables else "task.command"
+        largest = sorted(sizes, key=lambda name: -sizes[name])[:3]
+        raise BadRequest(
+            f"{key}: they have {sum(sizes.values())} bytes in all, and beside the environment of the shell the kernel "
+            f"takes at most {most} at once: put the largest into files: "
+            + ", ".join(f"{name} ({sizes[name]} bytes)" for name in largest)
+        )
+
+
+def _size(text: str) -> int:
+    return len(text.encode(errors="replace")) + 9
 
 
 def check_path(path: Path, key: str) -> None:

@@ -1,6 +1,6 @@
 """Metrics that are new in a run directory, in batches that the store takes at once."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,15 +35,29 @@ class _Item:
     numbers: Mapping[str, float]
 
 
-def new(directory: Path, record: Record, nodes: int, columns: Columns = NO_COLUMNS) -> Iterator[Batch]:
+def _never() -> bool:
+    return False
+
+
+def new(
+    directory: Path,
+    record: Record,
+    nodes: int,
+    columns: Columns = NO_COLUMNS,
+    over: bool = False,
+    waits: Callable[[], bool] = _never,
+) -> Iterator[Batch]:
     """Batches of what the metric files of a run on `nodes` nodes hold beyond the record, until they hold no more.
 
     The metrics of the rank that reports the loss get plain names, those of the others `rank<r>/<name>`, those of hosts
     `system/<name>`, or `system/node<n>/<name>` where there are several, but for `restarts`, which is the job's;
     results, whose `columns` the task knows, are `<kind>/<label>/<column>`.
+
+    `over`: nothing writes any more. `waits` is asked while a rank reports a loss and one below it has written nothing
+    yet, whose loss it may be that gets the plain name: where it says so, the lines of the former are left for later.
     """
     while True:
-        record, items = _read(directory, record, nodes, columns)
+        record, items = _read(directory, record, nodes, columns, over, waits)
         if not items:
             return
         for batch in _batches(record, items):
@@ -62,13 +76,19 @@ def left_out(directory: Path, record: Record) -> list[str]:
     return said
 
 
-def _read(directory: Path, record: Record, nodes: int, columns: Columns) -> tuple[Record, list[_Item]]:
+def _read(
+    directory: Path, record: Record, nodes: int, columns: Columns, over: bool, waits: Callable[[], bool]
+) -> tuple[Record, list[_Item]]:
     ranks, hosts = files.rank_files(directory), files.host_files(directory)
     most = max(1 << 12, min(tail.PIECE, _AT_ONCE // (len(ranks) + len(hosts) + 1)))
-    new = {rank: tail.read(path, record.position(f"metrics/{path.name}"), most) for rank, path in ranks.items()}
-    objects = {rank: [line.value for line in lines if line.value] for rank, lines in new.items()}
-    if record.loss_rank is None and any("loss" in value for values in objects.values() for value in values):
-        record = replace(record, loss_rank=files.main_rank(objects))
+    new = {rank: tail.read(path, record.position(f"metrics/{path.name}"), most, over) for rank, path in ranks.items()}
+    first = _reports_loss(new) if record.loss_rank is None else None
+    if first is not None and over:
+        record = replace(record, loss_rank=_at_the_end(ranks, first))
+    elif first is not None and _silent(new, record, first) and waits():
+        new[first] = []
+    elif first is not None:
+        record = replace(record, loss_rank=first)
     main = record.loss_rank or 0
     items = [
         _item(f"metrics/{ranks[rank].name}", line, "" if rank == main else f"rank{rank}/")
@@ -82,6 +102,24 @@ def _read(directory: Path, record: Record, nodes: int, columns: Columns) -> tupl
     for line in tail.read(directory / rundir.RESULTS, record.position(rundir.RESULTS), most):
         items += [_Item(rundir.RESULTS, line, _result(line.value or {}, columns))]
     return record, items
+
+
+def _reports_loss(new: Mapping[int, Sequence[tail.Line]]) -> int | None:
+    """The first rank with a loss in its new lines."""
+    return min(
+        (rank for rank, lines in new.items() if any("loss" in (line.value or {}) for line in lines)), default=None
+    )
+
+
+def _at_the_end(ranks: Mapping[int, Path], otherwise: int) -> int:
+    """The rank whose loss result.json and the report have, if any: they read the ends of the files."""
+    ends = {rank: tail.last_objects(path) for rank, path in ranks.items()}
+    return files.main_rank(ends) if any("loss" in value for values in ends.values() for value in values) else otherwise
+
+
+def _silent(new: Mapping[int, Sequence[tail.Line]], record: Record, rank: int) -> bool:
+    """Whether a rank below this one has written nothing so far."""
+    return any(not new.get(r) and not record.position(rundir.rank_metrics(r)).lines for r in range(rank))
 
 
 def _item(name: str, line: tail.Line, prefix: str) -> _Item:

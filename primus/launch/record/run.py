@@ -1,5 +1,6 @@
 """The record of one run directory, brought up to date step by step. Every step can be repeated."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,9 @@ from primus.node.plan import from_json
 _LOG_END = 1 << 18
 """Bytes at the end of a failed rank's log in which its traceback is looked for."""
 
+_PATIENCE = 60.0
+"""Seconds that the losses of a rank wait, while the job runs, for a line of the ranks below it."""
+
 _PACKAGES = "packages.txt"
 
 
@@ -30,6 +34,7 @@ class RunRecord(Recording):
         self._started = (directory / rundir.PLAN).stat().st_mtime
         self._report: dict[str, Any] = {}
         self._revision: dict[str, Any] = {}
+        self._since: float | None = None
         super().__init__(directory, store)
         self._goes_on = self.record.run_id is not None and not self.ended()  # resumed, or another recorder's
 
@@ -52,7 +57,7 @@ class RunRecord(Recording):
         if self._goes_on:
             self.store.reopen(str(self.record.run_id))
             self._goes_on = False
-        self._log(self._tags(result, traceback))
+        self._log(self._tags(result, traceback), bool(result))
         self.upload(files.early_artifacts(self.directory))
         if result:
             self._finish(result)
@@ -61,7 +66,7 @@ class RunRecord(Recording):
     def points(self) -> Iterator[Metric]:
         """Every point of the metric files, by its name in MLflow; what has been recorded of them too."""
         known = Record(loss_rank=self.record.loss_rank)
-        for batch in metrics.new(self.directory, known, self._plan.job.nodes, self._columns()):
+        for batch in metrics.new(self.directory, known, self._plan.job.nodes, self._columns(), self.ended()):
             yield from batch.metrics
 
     def _name(self) -> str:
@@ -84,11 +89,12 @@ class RunRecord(Recording):
             tags[content.PARENT] = parent["run_id"]
         return {name: content.cut(value, content.TAG_LENGTH) for name, value in tags.items()}
 
-    def _log(self, tags: dict[str, str]) -> None:
+    def _log(self, tags: dict[str, str], over: bool) -> None:
         """Log what is new, in as few calls as can be: a sweep of short jobs waits for them."""
         run_id, unsent = str(self.record.run_id), self.new(tags)
         parameters = {} if self.record.described else content.parameters(self._plan.config)
-        for batch in metrics.new(self.directory, self.record, self._plan.job.nodes, self._columns()):
+        nodes, columns = self._plan.job.nodes, self._columns()
+        for batch in metrics.new(self.directory, self.record, nodes, columns, over, self._waits):
             if batch.metrics or parameters or unsent:
                 self.store.log(run_id, batch.metrics, parameters, unsent)
             self.sent(unsent)
@@ -98,6 +104,13 @@ class RunRecord(Recording):
             self.store.log(run_id, (), parameters, unsent)
             self.sent(unsent)
             self.save(replace(self.record, described=True))
+
+    def _waits(self) -> bool:
+        """Whether the ranks below the one that reports a loss may yet report theirs. Of Primus's own one rank does."""
+        if self._plan.task != "command":
+            return False
+        self._since = self._since or time.monotonic()
+        return time.monotonic() - self._since < _PATIENCE
 
     def _columns(self) -> Columns:
         """Of the results; a run without any needs no task, whose module takes time to import."""

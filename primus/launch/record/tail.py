@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from primus.node.progress import step_of
+
 PIECE = 1 << 20
 """Bytes read at a time: bounds the memory of a recorder that comes late to a long run."""
 
@@ -33,10 +35,11 @@ class Line:
     after: Position
 
 
-def read(path: Path, start: Position, most: int = PIECE) -> list[Line]:
+def read(path: Path, start: Position, most: int = PIECE, over: bool = False) -> list[Line]:
     """The whole lines from `start` on, up to about `most` bytes; none when there is nothing new or no such file.
 
-    A last line without its newline is left for the next time. A file that was truncated or written anew since is read
+    A last line without its newline is left for the next time; with `over`, when nothing writes any more, it is read
+    where it lacks nothing else. A file that was truncated or written anew since is read
     from its beginning: what is recorded twice is one point in MLflow, what is passed over would be lost.
     """
     known = min(start.bytes, _MARK)
@@ -49,7 +52,10 @@ def read(path: Path, start: Position, most: int = PIECE) -> list[Line]:
     except FileNotFoundError:
         return []
     if len(before) < known or (start.mark is not None and zlib.crc32(before) != start.mark):
-        return read(path, Position(), most)
+        return read(path, Position(), most, over)
+    if over and b"\n" not in data and (value := _object(data)) is not None:
+        mark = zlib.crc32((before + data)[-_MARK:])
+        return [Line(value, Position(start.bytes + len(data), start.lines + 1, mark))]
     lines, at, whole = [], known, before + data[: data.rfind(b"\n") + 1]
     for number, text in enumerate(whole[known:].split(b"\n")[:-1], start.lines + 1):
         at += len(text) + 1
@@ -67,7 +73,7 @@ def rest(path: Path, start: Position) -> int:
 
 
 def last_objects(path: Path, most: int = 1 << 16) -> list[dict[str, Any]]:
-    """The whole, sound lines among the last `most` bytes of a file."""
+    """The sound lines among the last `most` bytes of a file: a last one that lacks nothing but its newline too."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)
@@ -75,7 +81,7 @@ def last_objects(path: Path, most: int = 1 << 16) -> list[dict[str, Any]]:
             data = file.read()
     except FileNotFoundError:
         return []
-    lines = data[: data.rfind(b"\n") + 1].split(b"\n")
+    lines = data.split(b"\n")
     if size > most:
         lines = lines[1:]
     return [value for value in map(_object, lines) if value is not None]
@@ -100,6 +106,8 @@ def _object(text: bytes) -> dict[str, Any] | None:
         return None
     if not isinstance(value, dict) or not _in(value.get("time"), 1e11) or not _in(value.get("step", 0), 2**62):
         return None
+    if (step := step_of(value)) is not None:
+        value["step"] = step
     return value
 
 

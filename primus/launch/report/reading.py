@@ -111,6 +111,6 @@ def _rank_metrics(directory: Path) -> dict[str, Curve]:
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
     """The sound lines of a metrics file, piece by piece: a long run has millions."""
     position = tail.Position()
-    while lines := tail.read(path, position):
+    while lines := tail.read(path, position, over=True):
         yield from (line.value for line in lines if line.value)
         position = lines[-1].after

@@ -19,7 +19,7 @@ def read(directory: Path) -> dict[str, list[Row]]:
     """The rows of a run by kind, in the order in which they were written; broken lines are passed over."""
     found: dict[str, list[Row]] = {}
     path, position = own(directory, rundir.RESULTS), tail.Position()
-    while path and (lines := tail.read(path, position)):
+    while path and (lines := tail.read(path, position, over=True)):
         for line in lines:
             if line.value and isinstance(line.value.get("kind"), str):
                 found.setdefault(line.value["kind"], []).append(line.value)

@@ -19,6 +19,9 @@ from primus.node import console, rundir
 _TICK = 0.1
 """Seconds between two looks at the logs."""
 
+_PIECE = 1 << 20
+"""Bytes that are read of a log at a time."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -64,6 +67,7 @@ def _follow(directory: Path, shown: "Logs") -> None:
                 before = found.reason
                 print(f"primus: the run is pending{f': {before}' if before else ''}", file=sys.stderr)
         over = over or state.ended(directory)
+    shown.more(over=True)
 
 
 class Logs:
@@ -80,14 +84,17 @@ class Logs:
         with contextlib.ExitStack() as stack:
             files = [stack.enter_context(path.open("rb")) for path in self._files()]
             for line in heapq.merge(*files, key=lambda line: line.split(b" ", 1)[0]):
-                sys.stdout.buffer.write(line)
+                sys.stdout.buffer.write(line.removesuffix(b"\n") + b"\n")
         sys.stdout.flush()
 
-    def more(self) -> bool:
-        """Print the whole lines that have come since the last call; False where there are none."""
+    def more(self, over: bool = False) -> bool:
+        """Print the whole lines that have come since the last call; False where there are none.
+
+        `over`: nothing more comes, so a last line without its newline is printed too.
+        """
         came = False
         for path in self._files():
-            for data in self._new(path):
+            for data in self._new(path, over):
                 came = True
                 sys.stdout.buffer.write(data)
         sys.stdout.flush()
@@ -103,16 +110,18 @@ class Logs:
         job = own(self._directory, rundir.JOB_LOG)  # of a job whose ranks never started it is all that there is
         return ranks or ([job] if job else [])
 
-    def _new(self, path: Path) -> Iterator[bytes]:
+    def _new(self, path: Path, over: bool) -> Iterator[bytes]:
         with path.open("rb") as file:
             file.seek(self._offsets.get(path, 0))
-            while piece := file.read(1 << 20):
-                whole, newline, _ = piece.rpartition(b"\n")
-                if not newline:
+            while piece := file.read(_PIECE):
+                if b"\n" not in piece:
+                    piece += file.readline()  # a line may be of any length
+                end = piece.rfind(b"\n") + 1 or (len(piece) if over else 0)
+                if not end:
                     return
-                self._offsets[path] = self._offsets.get(path, 0) + len(whole) + 1
+                self._offsets[path] = self._offsets.get(path, 0) + end
                 file.seek(self._offsets[path])
-                yield whole + b"\n"
+                yield piece[:end].removesuffix(b"\n") + b"\n"
 
 
 def _check(directory: Path, rank: int | None) -> None:

@@ -34,14 +34,6 @@ def no_mlflow_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-@pytest.fixture(scope="session")
-def new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with MLflow's tables and no runs: making one takes over a second."""
-    root = tmp_path_factory.mktemp("database")
-    Store(f"sqlite:///{root}/mlflow.db", root).find("Default", "primus.run_id", "none")
-    return root / "mlflow.db"
-
-
 @pytest.fixture
 def root(tmp_path: Path, new_database: Path) -> Path:
     """An output root with MLflow's database in it."""

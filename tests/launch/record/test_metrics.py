@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from primus.launch.record import metrics
 from primus.launch.record.state import Record
@@ -13,8 +14,8 @@ from primus.node import rundir
 from .run_directories import START, append, write_host_metrics, write_metrics
 
 
-def new(directory: Path, record: Record | None = None, nodes: int = 1) -> list[metrics.Batch]:
-    return list(metrics.new(directory, record or Record(), nodes))
+def new(directory: Path, record: Record | None = None, nodes: int = 1, **more: Any) -> list[metrics.Batch]:
+    return list(metrics.new(directory, record or Record(), nodes, **more))
 
 
 def names(batches: list[metrics.Batch]) -> set[str]:
@@ -41,6 +42,46 @@ def test_the_rank_that_reports_the_loss_has_plain_names_and_keeps_them(tmp_path:
     assert names(batches) == {"loss", "lr", "rank0/memory_peak"}
     write_metrics(tmp_path, range(1, 2), rank=0)
     assert names(new(tmp_path, batches[-1].after)) == {"rank0/loss", "rank0/lr"}
+
+
+def test_losses_wait_for_the_first_line_of_the_ranks_below(tmp_path: Path) -> None:
+    write_metrics(tmp_path, range(2), rank=1)
+    write_metrics(tmp_path, range(2), rank=2)
+    first = new(tmp_path, waits=lambda: True)
+    assert names(first) == {"rank2/loss", "rank2/lr"}
+    write_metrics(tmp_path, range(2), rank=0)
+    then = new(tmp_path, first[-1].after, waits=lambda: True)
+    assert names(then) == {"loss", "lr", "rank1/loss", "rank1/lr"}
+    assert sum(len(batch.metrics) for batch in (*first, *then)) == 3 * 2 * 2
+
+
+def test_ranks_below_that_write_no_losses_are_waited_for_no_longer(tmp_path: Path) -> None:
+    write_metrics(tmp_path, range(2), rank=1)
+    assert new(tmp_path, waits=lambda: True) == []
+    append(tmp_path / rundir.rank_metrics(0), json.dumps({"time": START, "step": 0, "memory_peak": 5}) + "\n")
+    assert names(new(tmp_path, waits=lambda: True)) == {"loss", "lr", "rank0/memory_peak"}
+
+
+def test_ranks_below_that_write_nothing_are_not_waited_for_without_end(tmp_path: Path) -> None:
+    write_metrics(tmp_path, range(2), rank=1)
+    assert new(tmp_path, waits=lambda: True) == []
+    assert names(new(tmp_path, waits=lambda: False)) == names(new(tmp_path, over=True)) == {"loss", "lr"}
+
+
+def test_of_a_run_that_is_over_it_is_the_rank_whose_loss_the_result_has(tmp_path: Path) -> None:
+    write_metrics(tmp_path, range(300), rank=1)
+    lines = "".join(json.dumps({"time": START, "step": n, "note": "x" * 500}) + "\n" for n in range(3000))
+    append(tmp_path / rundir.rank_metrics(0), lines)
+    write_metrics(tmp_path, range(1), rank=0)
+    batches = new(tmp_path, over=True)
+    assert names(batches) == {"loss", "lr", "rank1/loss", "rank1/lr"}
+    assert batches[-1].after.loss_rank == 0
+
+
+def test_a_step_that_was_written_as_a_float_is_that_step(tmp_path: Path) -> None:
+    append(tmp_path / rundir.rank_metrics(0), json.dumps({"time": START, "step": 100.0, "loss": 2.0}) + "\n")
+    (batch,) = new(tmp_path)
+    assert [(m.name, m.step) for m in batch.metrics] == [("loss", 100)]
 
 
 def test_the_load_of_hosts_is_told_apart_where_there_are_several(tmp_path: Path) -> None:
@@ -73,6 +114,14 @@ def test_what_could_not_be_recorded_is_said(tmp_path: Path) -> None:
         "metrics/rank-0.jsonl: its last line was cut off",
     ]
     assert metrics.left_out(tmp_path, replace(after, offsets={**after.offsets, "metrics/rank-0.jsonl": 10**6}))
+
+
+def test_a_whole_last_line_without_its_newline_is_recorded_once_the_run_is_over(tmp_path: Path) -> None:
+    append(tmp_path / rundir.rank_metrics(0), json.dumps({"time": START, "step": 9, "loss": 0.5}))
+    assert new(tmp_path) == []
+    (batch,) = new(tmp_path, over=True)
+    assert [(m.name, m.step, m.value) for m in batch.metrics] == [("loss", 9, 0.5)]
+    assert metrics.left_out(tmp_path, batch.after) == []
 
 
 def test_results_are_metrics_by_what_their_columns_say(tmp_path: Path) -> None:

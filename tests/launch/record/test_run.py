@@ -1,6 +1,7 @@
 """One run directory in a real MLflow store."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from primus.launch.outcome import write_result
 from primus.launch.record.run import RunRecord
 from primus.launch.record.store import Store
 from primus.node import rundir
+from primus.node.plan import to_json
 
 from .conftest import Mlflow
 from .run_directories import (
@@ -158,6 +160,40 @@ def test_a_running_run_is_there_while_it_runs(root: Path, store: Store, mlflow: 
     assert recording.advance()
     assert mlflow.run(run.info.run_id).info.status == "KILLED"
     recording.close()
+
+
+@pytest.mark.parametrize(("task", "waits"), [("command", True), ("train/pretrain", False)])
+def test_ranks_of_a_command_that_may_yet_report_their_loss_are_waited_for(
+    task: str, waits: bool, root: Path, store: Store, mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = root / "exp" / "run"
+    rundir.write_text(directory / rundir.PLAN, to_json(replace(make_run(directory), task=task)))
+    recording = RunRecord(directory, store)
+    for step in range(3):
+        write_metrics(directory, range(step, step + 1), rank=1)
+        recording.advance()
+        run = mlflow.run(str(recording.record.run_id))
+        assert len(mlflow.history(run, "loss")) == (0 if waits and step < 2 else step + 1)
+        if step == 1:
+            monkeypatch.setattr("primus.launch.record.run._PATIENCE", 0.0)  # it is over
+    recording.close()
+
+
+def test_the_loss_of_a_rank_that_comes_late_is_that_of_the_result(root: Path, store: Store, mlflow: Mlflow) -> None:
+    directory = root / "exp" / "run"
+    rundir.write_text(directory / rundir.PLAN, to_json(replace(make_run(directory), task="command")))
+    write_metrics(directory, range(5), rank=1, accuracy=0.25)
+    recording = RunRecord(directory, store)
+    recording.advance()
+    write_metrics(directory, range(5), rank=0, accuracy=0.75)
+    end_nodes(directory)
+    result = write_result(directory, START, interrupted=False)
+    assert recording.advance()
+    recording.close()
+    run = mlflow.run(str(recording.record.run_id))
+    assert (run.data.metrics["accuracy"], run.data.metrics["rank1/accuracy"]) == (0.75, 0.25)
+    assert result["metrics"]["accuracy"] == 0.75
+    assert len(mlflow.history(run, "accuracy")) == len(mlflow.history(run, "rank1/accuracy")) == 5
 
 
 @pytest.mark.parametrize("forgotten", ["offsets", "run_id", "complete", "artifacts"])

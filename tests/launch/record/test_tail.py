@@ -39,6 +39,25 @@ def test_a_line_is_read_once_and_only_when_it_is_whole(tmp_path: Path) -> None:
     assert tail.rest(path, second[-1].after) == 0
 
 
+def test_a_last_line_that_lacks_its_newline_alone_is_whole_once_nothing_writes_any_more(tmp_path: Path) -> None:
+    path = tmp_path / "rank-0.jsonl"
+    path.write_text(line(step=1) + line(step=2)[:-1])
+    first = tail.read(path, Position(), over=True)
+    last = tail.read(path, first[-1].after, over=True)
+    assert [found.value for found in (*first, *last)] == [{"time": 1.0, "step": 1}, {"time": 1.0, "step": 2}]
+    assert (last[-1].after.lines, tail.rest(path, last[-1].after)) == (2, 0)
+    assert tail.read(path, last[-1].after, over=True) == []
+    assert [found["step"] for found in tail.last_objects(path)] == [1, 2]
+
+
+@pytest.mark.parametrize(("written", "step"), [("100", 100), ("100.0", 100), ("1e3", 1000), ("0.5", 0.5), ("-0.0", 0)])
+def test_a_step_that_was_written_as_a_float_is_a_whole_number(written: str, step: float, tmp_path: Path) -> None:
+    path = tmp_path / "rank-0.jsonl"
+    path.write_text(f'{{"time": 1, "step": {written}}}\n')
+    (found,) = tail.last_objects(path)
+    assert (found["step"], type(found["step"])) == (step, type(step))
+
+
 def test_broken_lines_are_passed_over_and_counted(tmp_path: Path) -> None:
     path = tmp_path / "rank-0.jsonl"
     broken = [

@@ -1,11 +1,12 @@
 """What the ranks printed, asked from another shell."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from ...conftest import Primus, Rank, Start
-from .waiting import begin
+from .waiting import begin, until
 
 OFF = "tracking.enabled=false"
 
@@ -62,6 +63,37 @@ def test_following_ends_with_the_run_and_shows_all_of_it(start: Start, rank: Ran
     assert out.endswith("r1 | going\n")
     assert (logs.returncode, err) == (0, "")
     assert launcher.wait() == 0
+
+
+def test_following_goes_on_after_a_line_of_any_length(start: Start, rank: Rank, work: Path) -> None:
+    text = """
+import os, time
+print("before", "x" * 10_000_000, "after", sep="\\n", flush=True)
+while not os.path.exists("go"): time.sleep(0.02)
+"""
+    launcher = start(*rank(text), OFF, "console.ranks=none")
+    until(lambda: list((work / "outputs").glob("default/*/logs/node-0/rank-0.log")))
+    (run,) = (work / "outputs/default").iterdir()
+    logs = start("task=logs", f"run={run}", "follow=true")
+    assert logs.stdout
+    shown = [logs.stdout.readline().partition(" | ")[2] for _ in range(3)]
+    assert [len(shown[1]), shown[0], shown[2]] == [10_000_001, "before\n", "after\n"]
+    (work / "go").touch()
+    assert (logs.communicate()[0], logs.returncode, launcher.wait()) == ("", 0, 0)
+
+
+def test_a_last_line_that_was_cut_off_with_its_agent_is_shown(primus: Primus, run: Path) -> None:
+    logs = [run / f"logs/node-0/rank-{rank}.log" for rank in (0, 1)]
+    for log in logs:
+        with log.open("a") as file:
+            file.write("2099-12-31T00:00:00.000 INFO  host | cut o")
+    plan = json.loads((run / "plan.json").read_text())
+    plan["job"]["console_ranks"] = "0,1"
+    (run / "plan.json").write_text(json.dumps(plan))
+    lines = sorted(line for log in logs for line in log.read_text().splitlines())
+    for words in ((), ("follow=true",)):
+        said = primus("task=logs", f"run={run}", *words).out
+        assert (sorted(said.splitlines()), said[-7:]) == (lines, " cut o\n")
 
 
 def test_a_run_that_was_killed_says_so_after_its_log(primus: Primus, rank: Rank, work: Path) -> None:

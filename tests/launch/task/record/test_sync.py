@@ -8,7 +8,6 @@ import pytest
 
 from primus.launch.outcome import write_result
 from primus.launch.record.files import read_json
-from primus.launch.record.store import Store
 from primus.node import rundir
 
 from ....conftest import Primus
@@ -19,13 +18,6 @@ pytestmark = [
     # MLflow 3.17 with SQLAlchemy 2.1, where it looks for runs; can go with an MLflow that is made for SQLAlchemy 2.1.
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated"),
 ]
-
-
-@pytest.fixture(scope="module")
-def new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("database")
-    Store(f"sqlite:///{root}/mlflow.db", root).find("Default", "primus.run_id", "none")
-    return root / "mlflow.db"
 
 
 @pytest.fixture
