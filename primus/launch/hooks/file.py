@@ -8,16 +8,13 @@ import ast
 import re
 from dataclasses import dataclass
 
+from primus.launch.hooks import secrets
 from primus.launch.problems import BadRequest
-from primus.node.secrets import is_secret
 from primus.node.typed import closest
 
 _DIRECTIVE = re.compile(r"^#\s*primus-hook:\s*(.*)$", re.MULTILINE)
 _METHODS = {"before_task": "before", "after_task": "after"}
 _WORDS = ("when=before", "when=after", "when=both", "once", "timeout=SECONDS")
-# `export HF_TOKEN=hf_abc`, `echo env.HF_TOKEN=hf_abc`, in Python `HF_TOKEN = "hf_abc"`; not `HF_TOKEN=$TOKEN`.
-_IN_SHELL = re.compile(r"""\b([A-Z][A-Z0-9_]*)=["']?[^\s"'$;`(){}]{4,}""")
-_IN_PYTHON = re.compile(r"""\b([A-Z][A-Z0-9_]*)["']?\]?(?:=|\s*[=:]\s*["'])[^\s"'{}()]{4,}""")
 
 
 @dataclass(frozen=True)
@@ -32,8 +29,8 @@ class Ways:
 
 def ways(text: str, shown: str) -> Ways:
     """What the file says of itself; `shown` names it in messages. Raises BadRequest for words that it cannot mean."""
-    _refuse_secrets(text, shown)
     own = _of_class(text, shown) if shown.endswith(".py") else None
+    secrets.refuse(text, shown)
     if own:
         return own
     directive = _DIRECTIVE.search(text)
@@ -88,15 +85,3 @@ def _timeout(value: object, shown: str) -> float | None:
     if value is None or (isinstance(value, int | float) and value > 0):
         return value
     raise BadRequest(f"{shown}: timeout: {value!r} is no number of seconds above 0")
-
-
-def _refuse_secrets(text: str, shown: str) -> None:
-    """A copy goes into the run directory and its record: a secret must not stand in it."""
-    assigned = _IN_PYTHON if shown.endswith(".py") else _IN_SHELL
-    for number, line in enumerate(text.splitlines(), 1):
-        for match in assigned.finditer(line):
-            if is_secret(match[1]):
-                raise BadRequest(
-                    f"{shown}:{number}: the value of {match[1]} stands here, and the file is kept with the run: "
-                    f"export it in your shell and name it, env.forward=[{match[1]}]"
-                )
