@@ -26,6 +26,7 @@ def _end_with(program: str, module: str) -> None:
     gc.disable()  # until the config is composed: importing and composing leave no garbage, and 40 ms less is to be felt
     logging.raiseExceptions = False  # `primus --info | head`: Hydra prints through logging
     from primus.launch.problems import BAD_REQUEST, INTERRUPTED, Complaint
+    from primus.node.secrets import redact_url
 
     try:
         code: int = importlib.import_module(module).execute(sys.argv[1:])
@@ -35,7 +36,7 @@ def _end_with(program: str, module: str) -> None:
     except (Complaint, OSError) as error:
         if {"debug=true", "--debug"} & set(map(str.lower, sys.argv)):
             _print_traceback(error)
-        print(f"{program}: {error}", file=sys.stderr)
+        print(f"{program}: {redact_url(str(error))}", file=sys.stderr)
         code = error.exit_code if isinstance(error, Complaint) else BAD_REQUEST
     except KeyboardInterrupt:
         code = INTERRUPTED
@@ -49,8 +50,10 @@ def _print_traceback(error: BaseException) -> None:
     """The traceback with whatever led to it: Complaints are raised `from None`, to be read without it."""
     import traceback
 
+    from primus.node.secrets import redact_url
+
     link: BaseException | None = error
     while link:
         link.__suppress_context__ = False
         link = link.__cause__ or link.__context__
-    traceback.print_exception(error)
+    print(redact_url("".join(traceback.format_exception(error))), end="", file=sys.stderr)

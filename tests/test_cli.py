@@ -25,6 +25,16 @@ def test_cfg_job_prints_the_composed_config(primus: Primus) -> None:
     assert config["model"]["name"] == "tiny"
 
 
+@pytest.mark.parametrize("option", [("--cfg", "job"), ("--info", "config")])
+def test_a_config_that_is_printed_has_no_secret_that_was_typed(start: Start, option: tuple[str, str]) -> None:
+    words = ("env.set.HF_TOKEN=hf_abcdef", "env.set.A=b", "tracking.uri=https://me:passw0rd@host")
+    out, err = start(*words, *option).communicate(timeout=PATIENCE)
+    assert "    HF_TOKEN: <secret>\n    A: b\n" in out
+    assert "uri: https://***@host\n" in out
+    assert "hf_abcdef" not in out + err
+    assert "passw0rd" not in out + err
+
+
 @pytest.mark.parametrize("package_", ["task", "task.optimizer"])
 def test_a_part_of_the_config_can_be_printed(primus: Primus, package_: str) -> None:
     assert "lr: 0.002" in primus("--cfg", "job", "--package", package_).out

@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 import primus
-from primus.launch import elsewhere
+from primus.launch import confidential, elsewhere
 from primus.launch.config import catalog, completion, help
 from primus.launch.config.arguments import Arguments, tidy
 from primus.launch.problems import OK, BadRequest
@@ -24,6 +25,8 @@ from primus.launch.replaying import original
 from primus.launch.session import Session
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
+_PRINT_CONFIG = {"--cfg", "-c", "--info", "-i"}
+"""Options by which Hydra itself prints what it composed, and nothing runs."""
 
 
 def execute(argv: Sequence[str]) -> int:
@@ -44,6 +47,8 @@ def execute(argv: Sequence[str]) -> int:
     session = Session(directories, begun)
     config_name = original.register(begun, arguments) if begun else "config"
     own = original.own_overrides(begun, arguments)
+    if _PRINT_CONFIG & set(own.options):
+        own = replace(own, overrides=tuple(map(confidential.printable, own.overrides)))
     with _hydra_surroundings(own.argv, directories), _mode_known(own), elsewhere.checked():
         main = _hydra_main(session, config_name)
         try:

@@ -113,7 +113,7 @@ def build(
         directory=str(directory),
         task=request.task["name"],
         backend=work.backend,
-        config=redacted_config(config, place.environ, alike),
+        config=redacted_config(config, place.environ, alike, source.of),
         overrides=recorded(source.overrides),
         code=place.code,
         job=job,

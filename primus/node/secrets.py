@@ -15,7 +15,8 @@ _SECRET_NAME = re.compile(
 _URL_CREDENTIALS = re.compile(r"://[^\s/?#\"'<>]*@")
 _URL_CREDENTIALS_BYTES = re.compile(_URL_CREDENTIALS.pattern.encode())
 _SHORTEST = 4
-_HARMLESS = frozenset({"true", "false", "none", "null", "auto"})
+HARMLESS = frozenset({"true", "false", "none", "null", "auto"})
+"""Values, in lower case, that are no secret under any name."""
 
 
 def is_secret(name: str) -> bool:
@@ -37,7 +38,7 @@ def worth_masking(values: Iterable[str]) -> List[str]:
         line
         for value in values
         for line in value.splitlines()  # output is searched line by line
-        if len(line) >= _SHORTEST and line.lower() not in _HARMLESS and not (line.isdigit() and len(line) < 8)
+        if len(line) >= _SHORTEST and line.lower() not in HARMLESS and not (line.isdigit() and len(line) < 8)
     }
     return sorted(lines, key=lambda v: (-len(v), v))
 

@@ -10,6 +10,7 @@ from primus.launch.cli.tasks import TASKS
 from primus.launch.cli.translate import Translation, translate
 from primus.launch.confidential import redacted_override
 from primus.launch.problems import OK
+from primus.node.secrets import redact_url
 
 
 def execute(argv: Sequence[str]) -> int:
@@ -19,7 +20,7 @@ def execute(argv: Sequence[str]) -> int:
         return OK
     told = Translation(("--version",)) if "--version" in argv else translate(argv, os.environ)
     for line in _lines(told):
-        print(f"primus-cli: {line}", file=sys.stderr)
+        print(f"primus-cli: {redact_url(line)}", file=sys.stderr)
     from primus.launch.app import execute as primus
 
     return primus(told.words)

@@ -165,7 +165,10 @@ def _last_wins(words: Sequence[str]) -> tuple[list[str], list[str]]:
     for word in words:
         key = word.split("=", 1)[0]
         if key in last and last[key] != word:
-            both = "" if _is_verbatim(key) else f": {last[key]}, then {word}"  # a variable may hold a secret
+            from primus.launch.confidential import redacted_override  # which imports this module
+
+            shown = f": {redacted_override(last[key])}, then {redacted_override(word)}"
+            both = "" if _is_verbatim(key) else shown  # a variable's value may be a secret under any name
             warnings.append(f"{key_of(word)} is given twice{both}. The last one counts.")
         last.pop(key, None)
         last[key] = word

@@ -8,17 +8,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from primus.launch.hooks import classes
+from primus.launch.hooks import classes, secrets
 from primus.launch.problems import BadRequest
-from primus.node.secrets import is_secret
 from primus.node.typed import closest
 
 _DIRECTIVE = re.compile(r"^#[ \t]*primus-hook:(.*)$", re.MULTILINE)
 _WORD = re.compile(r"when=(before|after|both)|once|timeout=(?=.*[1-9])\d+(\.\d+)?")
 _WORDS = ("when=before", "when=after", "when=both", "once", "timeout=SECONDS")
-# `export HF_TOKEN=hf_abc`, `echo env.HF_TOKEN=hf_abc`, in Python `HF_TOKEN = "hf_abc"`; not `HF_TOKEN=$TOKEN`.
-_IN_SHELL = re.compile(r"""\b([A-Z][A-Z0-9_]*)=["']?[^\s"'$;`(){}]{4,}""")
-_IN_PYTHON = re.compile(r"""\b([A-Z][A-Z0-9_]*)["']?\]?(?:=|\s*[=:]\s*["'])[^\s"'{}()]{4,}""")
 
 
 @dataclass(frozen=True)
@@ -33,9 +29,9 @@ class Ways:
 
 def ways(text: str, shown: str) -> Ways:
     """What the file says of itself; `shown` names it in messages. Raises BadRequest for words that it cannot mean."""
-    _refuse_secrets(text, shown)
     words = [word for line in _DIRECTIVE.findall(text) for word in line.split()]
     own = classes.of_file(text, shown) if shown.endswith(".py") else None
+    secrets.refuse(text, shown)
     if own and words:
         raise BadRequest(
             f"{shown}: primus-hook: the class {own.name} says when and where it runs: take the comment away"
@@ -55,15 +51,3 @@ def _of_words(words: Sequence[str], shown: str) -> Ways:
     when = said.get("when", "before")
     phases = ("before", "after") if when == "both" else (when,)
     return Ways(phases, "once" in said, float(said["timeout"]) if "timeout" in said else None)
-
-
-def _refuse_secrets(text: str, shown: str) -> None:
-    """A copy goes into the run directory and its record: a secret must not stand in it."""
-    assigned = _IN_PYTHON if shown.endswith(".py") else _IN_SHELL
-    for number, line in enumerate(text.splitlines(), 1):
-        for match in assigned.finditer(line):
-            if is_secret(match[1]):
-                raise BadRequest(
-                    f"{shown}:{number}: the value of {match[1]} stands here, and the file is kept with the run: "
-                    f"export it in your shell and name it, env.forward=[{match[1]}]"
-                )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from primus.launch import plugins
 from primus.launch.config.request import Request
-from primus.launch.hooks import named
+from primus.launch.hooks import named, secrets
 from primus.launch.hooks.file import Ways, ways
 from primus.launch.place import Place
 from primus.launch.problems import BadRequest
@@ -48,6 +48,7 @@ def of_request(request: Request, task: str, backend: str, framework: bool, place
     files: list[File] = []
     for number, script in enumerate(scripts):
         file = f"{rundir.HOOKS}/{number:02}-{script.path.name}"
+        secrets.refuse_values(script.text, str(script.path), place.environ)
         files.append(File(file, script.text))
         hooks += _entries(script, file, ways(script.text, str(script.path)), request.hooks.timeout)
     patches = named.of_request(request.patches, backend, framework)

@@ -11,7 +11,7 @@ from primus.launch.cli.translate import Translation, translate
 from primus.launch.problems import BadRequest
 from primus.node.plan import from_json
 
-from ...conftest import Primus
+from ...conftest import PATIENCE, Primus, Start
 
 # In the form of examples/megatron/configs/MI300X of AMD-AGI/Primus.
 MEGATRON = """
@@ -154,6 +154,20 @@ def test_every_key_of_a_primus_yaml_has_an_entry() -> None:
         assert [line for line in account if line.startswith(f"{key}=")], key
     assert "wandb_project=Ours -> nothing to do: metrics and logs are in the run directory and in MLflow" in account
     assert "use_turbo_gemm=false -> nothing to do: off" in account
+
+
+def test_a_secret_of_a_file_is_masked_on_both_sides_and_then_refused(start: Start, work: Path) -> None:
+    Path(work, "exp.yaml").write_text(
+        f"{MEGATRON}      wandb_api_key: sekretsekret\n      load: s3://key:pass@host/x\n"
+    )
+    program = ("-c", "import primus.cli; primus.cli.primus_cli()")
+    line = ("--dry-run", "direct", "--", "train", "pretrain", "--config", "exp.yaml")
+    out, err = start(*line, program=program, HOME=str(work)).communicate(timeout=PATIENCE)
+    assert "wandb_api_key=<secret> -> backend.args.wandb_api_key=<secret>\n" in err
+    assert "load=s3://***@host/x -> task.checkpoint.load=s3://***@host/x\n" in err
+    assert "'backend.args.wandb_api_key=<secret>'" in err
+    assert "primus-cli: task.checkpoint.load=s3://***@host/x: " in err
+    assert [secret for secret in ("sekretsekret", "key:pass") if secret in out + err] == []
 
 
 def test_what_is_not_understood_is_named_and_strict_refuses_it() -> None:

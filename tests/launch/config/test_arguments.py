@@ -76,6 +76,9 @@ def test_a_variable_that_is_given_twice_is_told_without_its_values_which_may_be_
     assert tidy(["env.set.HF_TOKEN=hf_one", "env.set.HF_TOKEN=hf_two"]).warnings == (
         "env.set.HF_TOKEN is given twice. The last one counts.",
     )
+    assert tidy(["env.set={HF_TOKEN: hf_one}", "env.set={HF_TOKEN: hf_two}"]).warnings == (
+        "env.set is given twice: env.set=<secret>, then env.set=<secret>. The last one counts.",
+    )
 
 
 @pytest.mark.parametrize("typed", ["console.ranks=0,3", "console.ranks='0,3'"])

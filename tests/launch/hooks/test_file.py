@@ -99,30 +99,3 @@ def test_a_comment_beside_a_class_is_refused_since_the_class_says_it() -> None:
 def test_a_mistake_in_python_is_found_before_anything_starts() -> None:
     with pytest.raises(BadRequest, match=r"10_a\.py:2: this is no Python"):
         ways("x = 1\ndef (", "10_a.py")
-
-
-@pytest.mark.parametrize(
-    ("name", "line"),
-    [
-        ("a.sh", "export HF_TOKEN=hf_abcdef"),
-        ("a.sh", 'echo "env.WANDB_API_KEY=0123456789"'),
-        ("a.py", 'os.environ["HF_TOKEN"] = "hf_abcdef"'),
-        ("a.py", 'print("env.HF_TOKEN=hf_abcdef")'),
-    ],
-)
-def test_a_secret_in_the_text_is_refused_since_a_copy_is_kept(name: str, line: str) -> None:
-    with pytest.raises(BadRequest, match=rf"{name}:2: the value of \w+ stands here"):
-        ways(f"# first\n{line}\n", name)
-
-
-@pytest.mark.parametrize(
-    ("name", "line"),
-    [
-        ("a.sh", "export HF_TOKEN=$MY_TOKEN"),
-        ("a.sh", 'echo env.HF_TOKEN="$(cat token)"'),
-        ("a.py", "items = sorted(items, key=lambda item: item.name)"),
-        ("a.py", 'HF_TOKEN = os.environ["TOKEN"]'),
-    ],
-)
-def test_a_secret_that_is_taken_from_elsewhere_is_not(name: str, line: str) -> None:
-    assert ways(line, name).phases == ("before",)

@@ -138,3 +138,13 @@ def test_a_python_hook_of_the_project_runs_with_the_interpreter_of_the_agent(
     (work / "hooks/10_a.py").write_text("import sys; print(f'env.A={sys.executable}')")
     assert primus(*rank("import os; print(os.environ['A'])"), "tracking.enabled=false").code == 0
     assert log(next((work / "outputs/default").iterdir())).endswith(f"{sys.executable}\n")
+
+
+def test_the_value_of_a_secret_variable_of_this_shell_is_in_no_hook(
+    primus: Primus, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_TOKEN", "12345678")
+    (project / "fix.sh").write_text("X=12345678\n")
+    said = primus(*COMMAND, "patches=[fix.sh]", "dry_run=json")
+    assert (said.code, said.out) == (2, "")
+    assert "fix.sh: the value of MY_TOKEN stands in it" in said.err

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from primus.launch.cli.literal import literal, override
-from primus.launch.confidential import REDACTED
+from primus.launch.confidential import redacted_override
 from primus.launch.problems import BadRequest
-from primus.node.secrets import is_secret
 from primus.node.typed import closest
 
 
@@ -74,7 +73,7 @@ class Ledger:
     def becomes(self, key: str, value: Any, *names: str) -> None:
         """These names are said by `key` of ours."""
         self._overrides[key] = value
-        self._enter(f"{key}={literal(value)}", *names)
+        self._enter(redacted_override(f"{key}={literal(value)}"), *names)
 
     def instead(self, key: str, value: Any, why: str) -> None:
         """Another value for a key of ours that was told already."""
@@ -135,8 +134,7 @@ class Ledger:
                 self._account.append(f"{name}={self._shown(name)}{origin} -> {became}")
 
     def _shown(self, name: str) -> str:
-        value = self.value(name)
-        return REDACTED if value and is_secret(name.rpartition(".")[2]) else literal(value)
+        return redacted_override(f"{name}={literal(self.value(name))}").partition("=")[2]
 
 
 def not_known(name: str, known: Mapping[str, Any] | list[str]) -> str:
