@@ -107,7 +107,7 @@ def test_its_patch_is_refused_for_another_version(primus: Installed, work: Path)
         said = primus("experiment=acme", "patches=[acme/smooth]", "tracking.enabled=false")
     finally:
         metadata.write_text(text)
-    assert said.code == 1
+    assert said.code == 3
     assert "patch acme/smooth is for acme-primus 0.1.*, and this is 0.2.0" in said.out
     assert json.loads((run_of(work) / "nodes/0.json").read_text())["outcome"]["exit_code"] == 3
 

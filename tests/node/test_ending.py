@@ -183,7 +183,7 @@ while not os.path.exists(os.environ["PRIMUS_STOP_FILE"]): time.sleep(0.01)
 def test_ranks_of_a_task_of_primus_ignore_sigusr1_and_those_of_a_user_do_not(make):
     """Slurm's scancel signals every process of a step; a shell cannot trap what was ignored when it began."""
     script = "import signal; print(signal.getsignal(signal.SIGUSR1).name)"
-    assert make(script, task="train").finish().shown == b"SIG_IGN\n"
+    assert make(script, workers=True).finish().shown == b"SIG_IGN\n"
     assert make(script).finish().shown == b"SIG_DFL\n"
 
 

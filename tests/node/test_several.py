@@ -260,7 +260,7 @@ def test_a_job_that_slurm_cancels_is_killed_and_no_node_is_lost(begin: Begin, sl
 
 
 def test_a_job_asked_to_stop_lets_its_ranks_end_by_themselves(begin: Begin, slurm: Slurm) -> None:
-    step = begin(WAITS + "while not os.path.exists(os.environ['PRIMUS_STOP_FILE']): time.sleep(0.02)", task="train")
+    step = begin(WAITS + "while not os.path.exists(os.environ['PRIMUS_STOP_FILE']): time.sleep(0.02)", workers=True)
     assert step.line() == "up"
     slurm.ask("scancel", "--signal=USR1", step.job_id)  # it reaches the ranks as well
     assert step.wait() == 0

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from primus.launch.problems import BadRequest
 from primus.launch.record import tail
 from primus.launch.run import NewestMetrics
-from primus.launch.slurm import checks, controller, options
+from primus.launch.slurm import checks, controller, options, partitions
 from primus.node import allocation, devices, load, rdma
 from primus.node.checks import nvidia
 from primus.node.container import handover
@@ -188,16 +188,16 @@ PARTITION = (
 
 @given(damaged(PARTITION))
 def test_partitions_are_read_as_far_as_they_can_be(text: str) -> None:
-    found = options.partitions(text)
+    found = partitions.read(text)
     try:
-        options.check(options.Settings("slurm", 1, time="4:00:00"), found)
+        list(partitions.check(options.Settings("slurm", 1, time="4:00:00"), found, {}))
     except BadRequest:
         return
 
 
 @given(damaged("PreemptType             = preempt/qos\nSlurmctldParameters = a,preempt_send_user_signal\n"))
 def test_the_configuration_of_a_cluster_is_read_as_far_as_it_can_be(text: str) -> None:
-    assert checks.asks_before_preemption(text) in (True, False)
+    assert checks.asks_before_preemption(checks.read_config(text)) in (True, False)
 
 
 @given(damaged("17|17|3|RUNNING|768|2|c0n[1-2]|None|"))

@@ -172,7 +172,7 @@ SLURM = (*OFF, "runtime=slurm")
         (IMAGE, "container.mounts=['/a:b:c:d']", "container.mounts: "),
         (IMAGE, "container.mounts=['']", "container.mounts: "),
         (IMAGE, "container.environment=['A=a\nB=b']", "container.environment: "),
-        (SLURM, "runtime.job_name='a\nb'", "runtime.options.job-name: "),
+        (SLURM, "runtime.job_name='a\nb'", "runtime.job_name: "),
         (SLURM, "runtime.options.comment='a\n#SBATCH --uid=0'", "runtime.options.comment: "),
         (SLURM, "runtime.partition='a\nb'", "runtime.partition: "),
         (SLURM, "runtime.options.x-=1", "runtime.options.x-: "),

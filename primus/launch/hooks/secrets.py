@@ -16,7 +16,7 @@ _PAIR = re.compile(rf"""(?<![$\w])([A-Za-z_][\w-]*)(?:=["']?|:[-=]["']?|["']?\]?
 # `--token hf_abc`; not `--token needs a value`.
 _OPTION = re.compile(rf"""(?<!\S)--([A-Za-z][\w-]*)\s+["']?(?!-|[a-z]+[,.]?(?:\s|$))({_LITERAL})""")
 _HEADER = re.compile(r"""(?i)\bauthorization["']?\s*[:=,]\s*["']?(?:\w+\s+)?[^\s"'$`(){}]{8,}["']""")
-_URL = re.compile(r"""(\w*)://([^\s/?#"'<>]*)@""")
+_URL = re.compile(r"""(?<!\w)(\w*)://([^\s/?#"'<>]*)@""")
 _OF_TEXT = ("print", "replace", "sub")
 """Functions whose arguments are text, not a name and its value."""
 

@@ -122,7 +122,7 @@ def test_keys_that_nobody_knows_are_named_and_switches_are_read(told: Told, tmp_
 def test_a_switch_of_sbatch_that_may_have_a_value_takes_either(told: Told, tmp_path: Path) -> None:
     (tmp_path / ".primus.yaml").write_text("slurm: {exclusive: user, nice: 10, propagate: true, get-user-env: false}\n")
     assert told("slurm -- preflight").words[2:] == (
-        *("runtime.options.exclusive=user", "runtime.options.nice='10'", "runtime.options.propagate=true"),
+        *("runtime.options.exclusive=user", "runtime.options.nice=10", "runtime.options.propagate=true"),
     )
 
 

@@ -190,7 +190,7 @@ def test_flags_of_sbatch_are_settings_or_options_of_it() -> None:
 
 def test_a_value_that_sbatch_may_have_or_not_is_given_with_an_equals_sign() -> None:
     assert words("slurm sbatch -N 2 --nice=10 --exclusive=user --propagate --hold -- train pretrain")[4:] == [
-        *("runtime.options.nice='10'", "runtime.options.exclusive=user", "runtime.options.propagate=true"),
+        *("runtime.options.nice=10", "runtime.options.exclusive=user", "runtime.options.propagate=true"),
         "runtime.options.hold=true",
     ]
     assert "'user' stands where flags do" in refusal("slurm sbatch --exclusive user -- train pretrain")

@@ -11,7 +11,7 @@ from primus.node.typed import Problem
 PACKAGES = ("acme-primus",)
 
 
-def lacks(model: Model, data: Data, training: Training) -> list[Problem]:
+def lacks(model: Model, data: Data, training: Training, world_size: int | None) -> list[Problem]:
     """What it cannot express."""
     return [] if isinstance(data, TextData) else [Problem("data", "bigram reads text: data=text")]
 

@@ -111,7 +111,7 @@ def test_one_rank_has_nobody_to_send_to_and_measures_the_rest() -> None:
         (("backend=maxtext",), "task=benchmark/collectives measures with PyTorch"),
         (("task.groups=[[0,1],[1,2]]",), "task.groups: rank 1 is in two groups"),
         (("task.groups=[[0,7]]",), "task.groups: there is no rank 7: the ranks are 0 to 1"),
-        (("task.operations=[]",), "task.operations is empty"),
+        (("task.operations=[]",), "task.operations: is empty"),
         (("task.operations=[all_reduse]",), "Did you mean 'all_reduce'?"),
         (("task.sizes=[3X]",), "task.sizes: '3X' is no size"),
     ],
