@@ -19,8 +19,8 @@ _TERM = re.compile(
 )
 """Names in lower case that only look like a secret's: of a vocabulary (eos_token), of data (text_key), of places."""
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
-_PAIR = re.compile(r"""(?<![\w-])([\w-]+)["']?\s*:(?=([^,}]*))""")
-"""In a mapping as it is typed; what is inside of a value is looked at as well."""
+_PAIR = re.compile(r"""(?<![\w-])([\w-]+)["']?\s*:(?=([^,}]{0,80}))""")
+"""In a mapping as it is typed, the value by its start; what is inside of it is looked at as well."""
 _URL_KEYS = ("env.set.", "tracking.uri")
 """Keys whose URLs may hold credentials: they go on by the environment, and are kept without."""
 

@@ -49,6 +49,13 @@ def test_an_override_is_kept_without_its_secret(typed: str, kept: str) -> None:
     assert redacted_override(typed) == kept
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("part", ["a", "a:", "a-", " "])
+def test_an_override_without_end_is_read_in_one_go(part: str) -> None:
+    override = "task.command={" + part * 200_000
+    assert redacted_override(override) == override
+
+
 @pytest.mark.parametrize(
     ("name", "value", "confidential"),
     [

@@ -10,9 +10,9 @@ from itertools import pairwise
 from primus.launch.confidential import exposed, gives_secret
 from primus.launch.problems import BadRequest
 
-_LITERAL = r"""[^\s"'$;`(){}<\[]{4,}(?=[\s"';)}]|$)"""
+_LITERAL = r"""[^\s"'$;`(){}<\[]{4,2000}+(?=[\s"';)}]|$)"""
 # `export HF_TOKEN=hf_abc`, `--api-key=abc`, `${HF_TOKEN:-hf_abc}`, `"token": "hf_abc"`; not `HF_TOKEN=$TOKEN`.
-_PAIR = re.compile(rf"""(?<![$\w])([A-Za-z_][\w-]*)(?:=["']?|:[-=]["']?|["']?\]?\s*[=:]\s*["'])({_LITERAL})""")
+_PAIR = re.compile(rf"""(?<![$\w-])-*([A-Za-z_][\w-]*)(?:=["']?|:[-=]["']?|["']?\]?\s*[=:]\s*["'])({_LITERAL})""")
 # `--token hf_abc`; not `--token needs a value`.
 _OPTION = re.compile(rf"""(?<!\S)--([A-Za-z][\w-]*)\s+["']?(?!-|[a-z]+[,.]?(?:\s|$))({_LITERAL})""")
 _HEADER = re.compile(r"""(?i)\bauthorization["']?\s*[:=,]\s*["']?(?:\w+\s+)?[^\s"'$`(){}]{8,}["']""")

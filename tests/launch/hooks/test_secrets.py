@@ -85,3 +85,9 @@ def test_the_value_of_a_secret_of_this_shell_is_refused_under_any_name() -> None
     with pytest.raises(BadRequest, match=r"^a\.sh: the value of MY_TOKEN stands in it, .*env\.forward=\[MY_TOKEN\]"):
         refuse_values("X=12345678\n", "a.sh", {"MY_TOKEN": "12345678"})
     refuse_values("X=$MY_TOKEN\n", "a.sh", {"MY_TOKEN": "12345678"})
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("part", ["a", "a-", "a=", "a:", "=", " "])
+def test_a_line_without_end_is_read_in_one_go(part: str) -> None:
+    assert ways(f"echo {part * 100_000}$x", "a.sh").phases == ("before",)
